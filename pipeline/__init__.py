@@ -1,0 +1,1 @@
+"""The whole conversion, wired from `imagenet_beam.transforms`."""

@@ -1,0 +1,1 @@
+"""The command line, and what each Beam runner needs to be told."""

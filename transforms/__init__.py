@@ -1,0 +1,1 @@
+"""Apache Beam transforms from image archives to sharded TFRecords."""

@@ -1,0 +1,1 @@
+"""What the job knows, in plain Python: no module below this package imports Beam."""
