@@ -1,0 +1,164 @@
+"""The one door to storage: no other module of the project opens a file.
+
+Local paths are read and written directly, `gs://` through google-cloud-storage,
+every other scheme through Beam's FileSystems. A `Storage` is a small frozen
+value that travels to the workers; clients and open files stay in the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from imagenet_beam.transforms.storage.base import (
+    TEMPORARY_SUFFIX,
+    AtomicFile,
+    Backend,
+    FileStat,
+    RangeReader,
+)
+
+__all__ = [
+    "TEMPORARY_SUFFIX",
+    "AtomicFile",
+    "FileStat",
+    "RangeReader",
+    "Storage",
+    "is_local",
+    "join",
+    "unpinned",
+]
+
+_MAX_OPEN_FILES = 64
+"""Readers kept open in a process; far below the usual limit of 1,024 descriptors."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How to reach files; equal values share clients and open files in a process.
+
+    Attributes:
+        scratch_dir: Where files bound for remote storage are spooled; "" means
+            the folder that TMPDIR names, or the system's own.
+        gcs_project: The project for the storage client; "" asks the environment.
+        gcs_billing_project: Who pays for requester-pays buckets.
+        kms_key: The customer-managed key for objects that are written.
+    """
+
+    scratch_dir: str = ""
+    gcs_project: str = ""
+    gcs_billing_project: str = ""
+    kms_key: str = ""
+
+    def stat(self, path: str) -> FileStat:
+        """Identifies the current version of one file; see `Backend.stat`."""
+        return self._backend(path).stat(_plain(path))
+
+    def open_ranges(self, path: str) -> RangeReader:
+        """Gives a reader of byte ranges, shared by all who ask for the same path."""
+        return _open_readers.get(self, path)
+
+    def read_range(self, path: str, offset_bytes: int, length_bytes: int) -> bytes:
+        """Reads exactly one byte range of a file."""
+        return self.open_ranges(path).read(offset_bytes, length_bytes)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Reads a small file whole."""
+        return self._backend(path).read_bytes(_plain(path))
+
+    def list_sizes(self, directory: str) -> dict[str, int]:
+        """Maps each file below a directory, by relative path, to its size in bytes."""
+        return self._backend(directory).list_sizes(_plain(directory))
+
+    def create(self, path: str) -> AtomicFile:
+        """Starts a file that `publish` makes visible whole."""
+        return self._backend(path).create(_plain(path))
+
+    def publish_bytes(self, path: str, data: bytes) -> None:
+        """Writes a small file in one atomic step."""
+        file = self.create(path)
+        try:
+            file.write(data)
+            file.publish()
+        finally:
+            file.discard()
+
+    def remove(self, path: str) -> None:
+        """Removes a file; one that is not there is no error."""
+        self._backend(path).remove(_plain(path))
+
+    def check_writable(self, directory: str) -> None:
+        """Raises `InputError` where files could not be created below a directory."""
+        self._backend(directory).check_writable(_plain(directory))
+
+    def _backend(self, path: str) -> Backend:
+        return _backend_for(_scheme(path), self)
+
+
+def is_local(path: str) -> bool:
+    """Whether a path lies on this machine: it has no scheme, or `file://`."""
+    return _scheme(path) == ""
+
+
+def join(directory: str, *names: str) -> str:
+    """Joins with slashes, which every storage understands."""
+    return "/".join((directory.rstrip("/"), *names))
+
+
+def unpinned(path: str) -> str:
+    """The path without a pinned generation: `gs://b/o#12` becomes `gs://b/o`."""
+    if path.startswith("gs://"):
+        head, mark, generation = path.rpartition("#")
+        return head if mark and generation.isdigit() else path
+    return path
+
+
+def _scheme(path: str) -> str:
+    scheme, mark, _ = path.partition("://")
+    return scheme if mark and scheme != "file" else ""
+
+
+def _plain(path: str) -> str:
+    return path.removeprefix("file://")
+
+
+@functools.lru_cache(maxsize=64)
+def _backend_for(scheme: str, storage: Storage) -> Backend:
+    # Each backend is imported when it is first needed: the local one must not
+    # cost the start-up of a cloud client.
+    if scheme == "":
+        from imagenet_beam.transforms.storage.local import LocalBackend
+
+        return LocalBackend()
+    from imagenet_beam.transforms.storage.beam import BeamBackend
+
+    return BeamBackend(storage.scratch_dir)
+
+
+class _OpenReaders:
+    """The readers that this process holds open, least recently used ones closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers: OrderedDict[tuple[Storage, str], RangeReader] = OrderedDict()
+
+    def get(self, storage: Storage, path: str) -> RangeReader:
+        """Opens a path at its first use."""
+        with self._lock:
+            reader = self._readers.get((storage, path))
+            if reader is None:
+                reader = storage._backend(path).open_ranges(_plain(path))
+                self._readers[storage, path] = reader
+                self._drop_oldest()
+            self._readers.move_to_end((storage, path))
+            return reader
+
+    def _drop_oldest(self) -> None:
+        # Not closed here: another thread may be reading. The last reference closes it.
+        while len(self._readers) > _MAX_OPEN_FILES:
+            self._readers.popitem(last=False)
+
+
+_open_readers = _OpenReaders()

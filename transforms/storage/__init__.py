@@ -1,0 +1,1 @@
+"""The backends behind `imagenet_beam.transforms.files`; nothing else imports them."""

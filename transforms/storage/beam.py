@@ -1,0 +1,159 @@
+"""Every scheme that has no backend of its own, through Beam's FileSystems."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import google_crc32c
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
+
+_COPY_BYTES = 1 << 20
+_RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
+
+
+@contextlib.contextmanager
+def _as_input_error(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BeamIOError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+    except ValueError as error:  # Beam has no filesystem for the scheme
+        raise InputError(f"{path} cannot be used: {error}") from error
+
+
+class BeamRangeReader:
+    """Seeks in one open file; a lock keeps threads apart, since seeking is shared."""
+
+    def __init__(self, path: str, size_bytes: int) -> None:
+        self.name = path
+        self.size_bytes = size_bytes
+        self._lock = threading.Lock()
+        with _as_input_error(path):
+            self._file: Any = FileSystems.open(path, **_RAW)
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Reads exactly that range; raises `InputError` if the file is shorter."""
+        with self._lock, _as_input_error(self.name):
+            self._file.seek(offset_bytes)
+            data: bytes = self._file.read(length_bytes)
+        if len(data) < length_bytes:
+            raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
+        return data
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class BeamAtomicFile:
+    """Spooled to a local file, copied under a temporary name, then renamed."""
+
+    def __init__(self, path: str, scratch_dir: str) -> None:
+        self._path = path
+        self._spool = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            dir=scratch_dir or None, suffix=TEMPORARY_SUFFIX
+        )
+        self.size_bytes = 0
+        self.crc32c = 0
+
+    def write(self, data: bytes) -> None:
+        """Appends to the local spool."""
+        with _as_input_error(self._spool.name):
+            self._spool.write(data)
+        self.size_bytes += len(data)
+        self.crc32c = google_crc32c.extend(self.crc32c, data)
+
+    def publish(self) -> None:
+        """Copies the spool beside its place and renames it."""
+        folder, name = FileSystems.split(self._path)
+        temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+        with _as_input_error(self._path):
+            self._make_folder(folder)
+            self._copy_to(temporary)
+            if FileSystems.exists(self._path):
+                FileSystems.delete([self._path])
+            FileSystems.rename([temporary], [self._path])
+        self.discard()
+
+    def _make_folder(self, folder: str) -> None:
+        with contextlib.suppress(BeamIOError, OSError):  # it is there, or is no folder at all
+            FileSystems.mkdirs(folder)
+
+    def _copy_to(self, temporary: str) -> None:
+        self._spool.seek(0)
+        with FileSystems.create(temporary, **_RAW) as target:
+            while block := self._spool.read(_COPY_BYTES):
+                target.write(block)
+
+    def discard(self) -> None:
+        """Removes the local spool."""
+        with contextlib.suppress(FileNotFoundError):
+            self._spool.close()
+
+
+class BeamBackend:
+    """The backend for `hdfs://`, `s3://` and whatever else Beam knows."""
+
+    def __init__(self, scratch_dir: str) -> None:
+        self._scratch_dir = scratch_dir
+
+    def stat(self, path: str) -> FileStat:
+        """Size and modification time as Beam reports them."""
+        with _as_input_error(path):
+            found = FileSystems.match([path])[0].metadata_list
+        if not found:
+            raise InputError(f"{path} does not exist")
+        version = str(found[0].last_updated_in_seconds or 0)
+        return FileStat(path, found[0].size_in_bytes, version, path)
+
+    def open_ranges(self, path: str) -> BeamRangeReader:
+        """Opens the file for reads that take turns."""
+        return BeamRangeReader(path, self.stat(path).size_bytes)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Reads a small file whole."""
+        with _as_input_error(path), FileSystems.open(path, **_RAW) as file:
+            data: bytes = file.read()
+        return data
+
+    def list_sizes(self, directory: str) -> dict[str, int]:
+        """One recursive match below the directory."""
+        prefix = directory.rstrip("/") + "/"
+        with _as_input_error(directory):
+            found = FileSystems.match([prefix + "**"])[0].metadata_list
+        return {
+            item.path[len(prefix) :]: item.size_in_bytes
+            for item in found
+            if item.path.startswith(prefix)
+        }
+
+    def create(self, path: str) -> BeamAtomicFile:
+        """Starts a file in local scratch space."""
+        return BeamAtomicFile(path, self._scratch_dir)
+
+    def remove(self, path: str) -> None:
+        """Removes a file if it is there."""
+        with _as_input_error(path):
+            if FileSystems.exists(path):
+                FileSystems.delete([path])
+
+    def check_writable(self, directory: str) -> None:
+        """Writes and removes a small file."""
+        probe = FileSystems.join(directory, f".probe.{os.getpid()}{TEMPORARY_SUFFIX}")
+        file = self.create(probe)
+        file.publish()
+        self.remove(probe)

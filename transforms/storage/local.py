@@ -1,0 +1,158 @@
+"""Files on this machine's disks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import google_crc32c
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
+
+
+@contextlib.contextmanager
+def _as_input_error(path: str) -> Iterator[None]:
+    """Turns what the operating system says of a path into a sentence for its owner."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be accessed: permission denied") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be used: {error.strerror or error}") from error
+
+
+class LocalRangeReader:
+    """Ranged reads of one local file by `pread`, which threads can share."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = -1
+        with _as_input_error(path):
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.name = path
+        self.size_bytes = os.fstat(self._fd).st_size
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Reads exactly that range; raises `InputError` if the file is shorter."""
+        with _as_input_error(self.name):
+            data = os.pread(self._fd, length_bytes, offset_bytes)
+            if len(data) < length_bytes:
+                data += self._rest(offset_bytes + len(data), length_bytes - len(data))
+        return data
+
+    def _rest(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Goes on after a short read, which is allowed above 2 GiB and on networks."""
+        parts = []
+        while length_bytes > 0:
+            part = os.pread(self._fd, length_bytes, offset_bytes)
+            if not part:
+                raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
+            parts.append(part)
+            offset_bytes += len(part)
+            length_bytes -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Closes the file descriptor; a second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class LocalAtomicFile:
+    """Written under a temporary name in the same folder, then renamed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        name = f".{self._path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+        self._temporary = self._path.with_name(name)
+        self.size_bytes = 0
+        self.crc32c = 0
+        with _as_input_error(path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("xb", buffering=1 << 20)
+
+    def write(self, data: bytes) -> None:
+        """Appends to the temporary file; on a full disk, raises and leaves nothing."""
+        try:
+            with _as_input_error(str(self._path)):
+                self._file.write(data)
+        except InputError:
+            self.discard()
+            raise
+        self.size_bytes += len(data)
+        self.crc32c = google_crc32c.extend(self.crc32c, data)
+
+    def publish(self) -> None:
+        """Flushes to the disk, then renames, so that no crash shows half a file."""
+        try:
+            with _as_input_error(str(self._path)):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._temporary.replace(self._path)
+        except InputError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Removes the temporary file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+class LocalBackend:
+    """The backend for plain paths and `file://` URLs."""
+
+    def stat(self, path: str) -> FileStat:
+        """Size and modification time of a regular, readable file."""
+        with _as_input_error(path):
+            found = os.stat(path)
+            if stat.S_ISDIR(found.st_mode):
+                raise InputError(f"{path} is a directory, not a file")
+            with open(path, "rb"):
+                pass
+        return FileStat(path, found.st_size, str(found.st_mtime_ns), path)
+
+    def open_ranges(self, path: str) -> LocalRangeReader:
+        """Opens the file once for all threads."""
+        return LocalRangeReader(path)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Reads a small file whole."""
+        with _as_input_error(path):
+            return Path(path).read_bytes()
+
+    def list_sizes(self, directory: str) -> dict[str, int]:
+        """Walks a folder; links to folders are not followed."""
+        sizes: dict[str, int] = {}
+        for folder, _, names in os.walk(directory):
+            for name in names:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                    sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
+        return sizes
+
+    def create(self, path: str) -> LocalAtomicFile:
+        """Starts a file, and the folders above it."""
+        return LocalAtomicFile(path)
+
+    def remove(self, path: str) -> None:
+        """Removes a file if it is there."""
+        with _as_input_error(path):
+            Path(path).unlink(missing_ok=True)
+
+    def check_writable(self, directory: str) -> None:
+        """Creates the folder, and creates and removes a file in it."""
+        probe = LocalAtomicFile(os.path.join(directory, "probe"))
+        probe.discard()
