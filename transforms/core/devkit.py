@@ -5,20 +5,18 @@ import io
 import tarfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from imagenet_beam.transforms.core.classes import ClassInfo
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.matfile import MatFileError, Value, read_structs
 
 META_NAME = "meta.mat"
 GROUND_TRUTH_NAME = "ILSVRC2012_validation_ground_truth.txt"
 
 # The real kit is 2.5 MB packed; a file that unpacks to more than this is something else.
 _MAX_UNPACKED_BYTES = 64 << 20
-_MAX_SYNSETS = 100_000
 
-_MAT_HEADER_BYTES = 128
-_MAT_COMPRESSED = 15  # miCOMPRESSED in MathWorks' "MAT-File Format", level 5
 _FIELDS = ("ILSVRC2012_ID", "WNID", "words", "num_children")
 
 
@@ -128,100 +126,30 @@ def _what_it_is(data: bytes, error: Exception) -> str:
 
 
 def _read_meta(data: bytes, name: str) -> tuple[tuple[ClassInfo, ...], int]:
-    rows = [_read_synset(row, name) for row in _load_synsets(data, name)]
-    classes = tuple(info for info, children in rows if children == 0)
-    if not classes:
+    try:
+        rows = read_structs(data, "synsets", _FIELDS, _MAX_UNPACKED_BYTES)
+    except MatFileError as error:
+        raise InputError(f"--devkit: {META_NAME} in {name} cannot be read: {error}") from error
+    leaves = [row for row in rows if row[3] == 0]
+    if not leaves:
         raise InputError(f"--devkit: {META_NAME} in {name} has no class without children")
+    classes = tuple(_class_info(row, name) for row in leaves)
     for what in ("wnid", "ilsvrc2012_id"):
         if len({getattr(info, what) for info in classes}) != len(classes):
             raise InputError(f"--devkit: {META_NAME} in {name} has two classes with one {what}")
     return classes, len(rows) - len(classes)
 
 
-def _load_synsets(data: bytes, name: str) -> Any:
-    """Returns the array of structs that `meta.mat` holds."""
-    # Inside, because it costs 11 MB and 0.4 s on top of Beam's own imports.
-    from scipy.io import loadmat, whosmat
-
-    _check_mat_size(data, name)
-    try:
-        shapes = {entry[0]: entry[1:] for entry in whosmat(io.BytesIO(data))}
-        shape, kind = shapes.get("synsets", ((), ""))
-        if kind != "struct" or not 0 < _product(shape) <= _MAX_SYNSETS:
-            raise InputError(f"--devkit: {META_NAME} in {name} has no list of structs `synsets`")
-        synsets = loadmat(io.BytesIO(data), variable_names=["synsets"], squeeze_me=True)["synsets"]
-    except InputError:
-        raise
-    except _MAT_ERRORS as error:
-        raise InputError(f"--devkit: {META_NAME} in {name} cannot be read: {error}") from error
-    missing = [wanted for wanted in _FIELDS if wanted not in (synsets.dtype.names or ())]
-    if missing:
-        raise InputError(f"--devkit: `synsets` of {META_NAME} in {name} has no field {missing[0]}")
-    return synsets.reshape(-1)
-
-
-# scipy has an error of its own, derived from Exception, only for some kinds of damage;
-# the rest surfaces as whatever the damaged bytes trip over.
-_MAT_ERRORS = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    OSError,
-    EOFError,
-    MemoryError,
-    NotImplementedError,
-    zlib.error,
-)
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    result = 1 if shape else 0
-    for length in shape:
-        result *= int(length)
-    return result
-
-
-def _check_mat_size(data: bytes, name: str) -> None:
-    """Refuses what is no level 5 file, and what inflates to more memory than allowed."""
-    if not data.startswith(b"MATLAB 5") or data[126:128] not in (b"IM", b"MI"):
-        raise InputError(f"--devkit: {META_NAME} in {name} is not a MATLAB 5 file")
-    order = "little" if data[126:128] == b"IM" else "big"
-    position, total = _MAT_HEADER_BYTES, 0
-    while position + 8 <= len(data):
-        kind = int.from_bytes(data[position : position + 4], order)  # type: ignore[arg-type]
-        size = int.from_bytes(data[position + 4 : position + 8], order)  # type: ignore[arg-type]
-        body = data[position + 8 : position + 8 + size]
-        total += _inflated_size(body) if kind == _MAT_COMPRESSED else len(body)
-        position += 8 + size
-    if total > _MAX_UNPACKED_BYTES:
+def _class_info(row: tuple[Value, ...], name: str) -> ClassInfo:
+    number, wnid, words, _ = row
+    if not isinstance(wnid, str) or not wnid:
+        raise InputError(f"--devkit: {META_NAME} in {name} has a class without a WNID")
+    if not isinstance(number, float) or not number.is_integer() or number < 1:
         raise InputError(
-            f"--devkit: {META_NAME} in {name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB"
+            f"--devkit: {META_NAME} in {name} has the ILSVRC2012_ID {number} for {wnid};"
+            " expected a whole number from 1"
         )
-
-
-def _inflated_size(body: bytes) -> int:
-    try:
-        return len(zlib.decompressobj().decompress(body, _MAX_UNPACKED_BYTES + 1))
-    except zlib.error:
-        return 0  # scipy says what is wrong with it
-
-
-def _read_synset(row: Any, name: str) -> tuple[ClassInfo, int]:
-    try:
-        number, children = int(row["ILSVRC2012_ID"]), int(row["num_children"])
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"--devkit: {META_NAME} in {name} has a synset whose ILSVRC2012_ID or num_children"
-            " is not a number"
-        ) from error
-    wnid, words = row["WNID"], row["words"]
-    if not isinstance(wnid, str) or not wnid or number < 1:
-        raise InputError(
-            f"--devkit: {META_NAME} in {name} has a synset without a WNID or with the"
-            f" ILSVRC2012_ID {number}"
-        )
-    return ClassInfo(str(wnid), str(words) if isinstance(words, str) else "", number), children
+    return ClassInfo(wnid, words if isinstance(words, str) else "", int(number))
 
 
 def _ground_truth(data: bytes, numbers: set[int], name: str) -> Iterator[int]:
