@@ -149,7 +149,8 @@ def _class_info(row: tuple[Value, ...], name: str) -> ClassInfo:
             f"--devkit: {META_NAME} in {name} has the ILSVRC2012_ID {number} for {wnid};"
             " expected a whole number from 1"
         )
-    return ClassInfo(wnid, words if isinstance(words, str) else "", int(number))
+    text = " ".join(words.split()) if isinstance(words, str) else ""
+    return ClassInfo(wnid, text, int(number))
 
 
 def _ground_truth(data: bytes, numbers: set[int], name: str) -> Iterator[int]:
