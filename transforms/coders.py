@@ -1,0 +1,149 @@
+"""Deterministic coders for every element that travels between the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from apache_beam import coders
+from apache_beam.coders.coders import Coder
+
+from imagenet_beam.transforms.core.records import (
+    BoundingBox,
+    ImageRef,
+    LabeledImage,
+    Record,
+    Reject,
+)
+from imagenet_beam.transforms.core.receipts import ShardReceipt
+from imagenet_beam.transforms.core.shards import ShardPlan
+
+_STR = coders.StrUtf8Coder()
+_INT = coders.VarIntCoder()
+_FLOAT = coders.FloatCoder()
+_BYTES = coders.BytesCoder()
+
+
+class NamedTupleCoder(Coder):  # type: ignore[misc]
+    """Encodes a named tuple as its fields, one after the other."""
+
+    element_type: type[Any]
+    fields: Sequence[Coder]
+
+    def __init__(self) -> None:
+        self._impl = coders.TupleCoder(list(self.fields)).get_impl()
+
+    def encode(self, value: Any) -> bytes:
+        """The fields' encodings in the order of the type."""
+        data: bytes = self._impl.encode(tuple(value))
+        return data
+
+    def decode(self, encoded: bytes) -> Any:
+        """A value of the element type."""
+        return self.element_type(*self._impl.decode(encoded))
+
+    def is_deterministic(self) -> bool:
+        """True: equal values have equal encodings."""
+        return True
+
+    def to_type_hint(self) -> type[Any]:
+        """The element type."""
+        return self.element_type
+
+    def __reduce__(self) -> tuple[type[NamedTupleCoder], tuple[()]]:
+        return type(self), ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+def _many(coder: Coder) -> Coder:
+    return coders.TupleSequenceCoder(coder)
+
+
+class BoundingBoxCoder(NamedTupleCoder):
+    """Four floats."""
+
+    element_type = BoundingBox
+    fields = (_FLOAT,) * 4
+
+
+class ImageRefCoder(NamedTupleCoder):
+    """About 100 bytes; the archive's path is most of it."""
+
+    element_type = ImageRef
+    fields = (_STR, _INT, _INT, _STR, _STR, _STR)
+
+
+class LabeledImageCoder(NamedTupleCoder):
+    """An image reference, its class and its boxes."""
+
+    element_type = LabeledImage
+    fields = (ImageRefCoder(), _INT, _STR, _STR, _many(BoundingBoxCoder()))
+
+
+class RejectCoder(NamedTupleCoder):
+    """An image that did not become a record."""
+
+    element_type = Reject
+    fields = (_STR, _STR, _INT, _STR, _STR, _STR)
+
+
+class RecordCoder(NamedTupleCoder):
+    """A serialised record."""
+
+    element_type = Record
+    fields = (_BYTES, _STR, _many(_STR))
+
+
+class OutcomeCoder(Coder):  # type: ignore[misc]
+    """Either a `Record` or a `Reject`; the first byte tells."""
+
+    _record = RecordCoder()
+    _reject = RejectCoder()
+
+    def encode(self, value: Record | Reject) -> bytes:
+        """One byte for the kind, then the fields."""
+        if isinstance(value, Record):
+            return b"\0" + self._record.encode(value)
+        return b"\1" + self._reject.encode(value)
+
+    def decode(self, encoded: bytes) -> Record | Reject:
+        """A value of the kind that was encoded."""
+        coder = self._reject if encoded[0] else self._record
+        outcome: Record | Reject = coder.decode(encoded[1:])
+        return outcome
+
+    def is_deterministic(self) -> bool:
+        """True: equal values have equal encodings."""
+        return True
+
+
+class ShardPlanCoder(NamedTupleCoder):
+    """Where the shards are cut."""
+
+    element_type = ShardPlan
+    fields = (_INT, _many(_BYTES), _many(_INT), _many(_BYTES))
+
+
+class ShardReceiptCoder(NamedTupleCoder):
+    """One published shard."""
+
+    element_type = ShardReceipt
+    _counts = _many(coders.TupleCoder([_STR, _INT]))
+    fields = (_STR, _INT, _INT, _INT, _INT, _counts, _counts, _many(RejectCoder()), _STR)
+
+
+for _coder in (
+    BoundingBoxCoder,
+    ImageRefCoder,
+    LabeledImageCoder,
+    RejectCoder,
+    RecordCoder,
+    ShardPlanCoder,
+    ShardReceiptCoder,
+):
+    coders.registry.register_coder(_coder.element_type, _coder)

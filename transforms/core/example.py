@@ -1,0 +1,137 @@
+"""`tf.train.Example` without TensorFlow.
+
+The four messages are described in a descriptor pool of this module's own, so
+nothing clashes with TensorFlow's generated classes in the same process. The
+serialisation is deterministic (features sorted by name), and equal to what
+TensorFlow gives with `SerializeToString(deterministic=True)`; a test asserts it.
+
+Source of the messages: tensorflow/core/example/{example,feature}.proto.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+FeatureValue: TypeAlias = (
+    bytes | str | int | float | Sequence[bytes] | Sequence[str] | Sequence[int] | Sequence[float]
+)
+
+_FIELD = descriptor_pb2.FieldDescriptorProto
+_LISTS = (
+    ("BytesList", "bytes_list", _FIELD.TYPE_BYTES),
+    ("FloatList", "float_list", _FIELD.TYPE_FLOAT),
+    ("Int64List", "int64_list", _FIELD.TYPE_INT64),
+)
+
+
+class Floats(tuple[float, ...]):
+    """A float list that may be empty: an empty tuple does not tell its kind."""
+
+
+class Ints(tuple[int, ...]):
+    """An int64 list that may be empty."""
+
+
+def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
+    """Serialises named values as one `tf.train.Example`.
+
+    Args:
+        features: bytes and str become a bytes list, int an int64 list, float a
+            float list, of one value; sequences become lists of their items.
+            Use `Floats` and `Ints` where a sequence may be empty; any other
+            empty sequence is an empty bytes list.
+
+    Raises:
+        TypeError: If a value is of another type.
+    """
+    example = _example_class()()
+    feature_map = example.features.feature
+    for name, value in features.items():
+        _set_feature(feature_map[name], value)
+    data: bytes = example.SerializeToString(deterministic=True)
+    return data
+
+
+def parse_example(data: bytes) -> dict[str, list[Any]]:
+    """Reads an Example back as plain lists; for tests and for looking at records."""
+    example = _example_class().FromString(data)
+    return {
+        name: list(getattr(feature, feature.WhichOneof("kind")).value)
+        for name, feature in example.features.feature.items()
+        if feature.WhichOneof("kind")
+    }
+
+
+def _set_feature(feature: Any, value: FeatureValue) -> None:
+    if isinstance(value, bytes):
+        feature.bytes_list.value.append(value)
+    elif isinstance(value, str):
+        feature.bytes_list.value.append(value.encode())
+    elif isinstance(value, int):
+        feature.int64_list.value.append(value)
+    elif isinstance(value, float):
+        feature.float_list.value.append(value)
+    elif isinstance(value, (tuple, list)):
+        _set_list(feature, value)
+    else:
+        raise TypeError(f"no feature can hold a {type(value).__name__}")
+
+
+def _set_list(feature: Any, value: Sequence[Any]) -> None:
+    first = value[0] if value else None
+    if isinstance(value, Ints) or isinstance(first, int):
+        chosen = feature.int64_list
+    elif isinstance(value, Floats) or isinstance(first, float):
+        chosen = feature.float_list
+    else:
+        chosen = feature.bytes_list
+        value = [item.encode() if isinstance(item, str) else item for item in value]
+    chosen.SetInParent()
+    chosen.value.extend(value)
+
+
+@functools.cache
+def _example_class() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="imagenet_beam/example.proto", package="imagenet_beam", syntax="proto3"
+    )
+    for name, _, kind in _LISTS:
+        _add_field(file.message_type.add(name=name), "value", 1, kind, repeated=True)
+    _add_feature(file)
+    _add_features(file)
+    example = file.message_type.add(name="Example")
+    _add_field(example, "features", 1, _FIELD.TYPE_MESSAGE, type_name="Features")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("imagenet_beam.Example"))
+
+
+def _add_field(
+    message: Any, name: str, number: int, kind: Any, repeated: bool = False, type_name: str = ""
+) -> Any:
+    label = _FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL
+    field = message.field.add(name=name, number=number, type=kind, label=label)
+    if type_name:
+        field.type_name = f".imagenet_beam.{type_name}"
+    return field
+
+
+def _add_feature(file: Any) -> None:
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for number, (type_name, name, _) in enumerate(_LISTS, start=1):
+        field = _add_field(feature, name, number, _FIELD.TYPE_MESSAGE, type_name=type_name)
+        field.oneof_index = 0
+
+
+def _add_features(file: Any) -> None:
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    _add_field(entry, "key", 1, _FIELD.TYPE_STRING)
+    _add_field(entry, "value", 2, _FIELD.TYPE_MESSAGE, type_name="Feature")
+    _add_field(features, "feature", 1, _FIELD.TYPE_MESSAGE, True, type_name="Features.FeatureEntry")

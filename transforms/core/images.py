@@ -1,0 +1,319 @@
+"""From an image file, or raw pixels, to the image bytes of a record.
+
+This is the hot path of the job: `encode_image` runs in a pool of threads, keeps no
+state, and changes none of Pillow's.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import PIL
+from PIL import Image, features
+
+from imagenet_beam.transforms.core.errors import ImageRejected, InputError
+from imagenet_beam.transforms.core.image_formats import (
+    load_pixels,
+    open_image,
+    sniff_format,
+)
+from imagenet_beam.transforms.core.image_modes import rotated, to_rgb_or_gray
+from imagenet_beam.transforms.core.jpeg_header import (
+    ADOBE_ABSENT,
+    JpegHeader,
+    exif_orientation,
+    parse_jpeg_header,
+    with_adobe_transform,
+    without_exif,
+)
+from imagenet_beam.transforms.core.resize import MAX_SIDE_PX, Resize
+
+REJECT_REASONS = (
+    "empty",
+    "truncated",
+    "not_an_image",
+    "gzip",
+    "too_large",
+    "corrupt",
+    "unsupported",
+)
+"""Every reason that `encode_image` and `encode_pixels` reject for.
+
+`truncated` ends too early; `corrupt` is damaged otherwise; `unsupported` is, as far as
+can be seen, a sound image of a kind that is not read; `too_large` has, or would have
+after resizing, too many pixels or a side that JPEG cannot have.
+"""
+
+_EXIF_PREFIX = b"Exif\0\0"
+# Each JPEG decoder reads these: baseline, extended sequential and progressive Huffman.
+_COMMON_SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
+_RARE_SOF_MARKERS = {0xC3: "lossless", 0xC9: "arithmetic", 0xCA: "arithmetic"}
+# Antialiased, and sharper than the bilinear filter without the ringing of Lanczos.
+_RESAMPLING = Image.Resampling.BICUBIC
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What decides the image bytes of a record, apart from the image.
+
+    Attributes:
+        resize: The size; `none` also keeps the bytes of sound RGB and gray JPEGs.
+        jpeg_quality: 1 to 100, for images that are encoded anew. 95 is the highest
+            that Pillow advises: above it files grow fast (100 doubles them) without
+            a visible gain. Resized images keep at 95 what decides the accuracy of a
+            model; use `resize` none where even that loss matters.
+        apply_exif_orientation: Whether to turn images the way their Exif block says.
+            Off, because the usual labels, boxes and published accuracies are for the
+            pixels as stored: no known converter turns them.
+        output_format: `JPEG`, or `PNG` without loss, for small data sets.
+        max_pixels: Larger images are rejected before they are decoded. The default
+            is where Pillow itself refuses to open a file (2 x 89,478,485, its limit
+            against decompression bombs); decoding takes 4 bytes a pixel.
+    """
+
+    resize: Resize = Resize("shorter", 256, 256)
+    jpeg_quality: int = 95
+    apply_exif_orientation: bool = False
+    output_format: str = "JPEG"
+    max_pixels: int = 178_956_970
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(
+                f"--jpeg_quality={self.jpeg_quality} is out of range: accepted is 1 to 100."
+            )
+        if self.output_format not in ("JPEG", "PNG"):
+            raise InputError(
+                f"--output_format={self.output_format} is not written: accepted are JPEG and PNG."
+            )
+        if self.max_pixels < 1:
+            raise InputError(f"--max_pixels={self.max_pixels} is too small: accepted is 1 and up.")
+
+
+class EncodedImage(NamedTuple):
+    """The image of one record.
+
+    Attributes:
+        data: The encoded image.
+        height: Pixels.
+        width: Pixels.
+        channels: 3, or 1 for gray.
+        colorspace: `RGB` or `Grayscale`.
+        format: `JPEG` or `PNG`.
+        notes: Stable words for what was remarkable, counted in the manifest:
+            `repaired:` with png, gif, webp, bmp (another format than the output's),
+            cmyk, cmyk_unmarked, ycck, ycck_unmarked (without Adobe's marker), alpha,
+            palette, 1bit, 16bit, lossless, arithmetic; `orientation:2` to
+            `orientation:8` as the Exif block says; `exif:corrupt`.
+    """
+
+    data: bytes
+    height: int
+    width: int
+    channels: int
+    colorspace: str
+    format: str
+    notes: tuple[str, ...] = ()
+
+
+def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
+    """Makes the image of a record from an image file of any name.
+
+    With `resize` none and JPEG output, a JPEG that is RGB or gray is not decoded: its
+    bytes are kept, after a look at its header and its end. Such a pass cannot notice
+    damage inside the entropy-coded data (see `parse_jpeg_header`). All else is decoded,
+    brought to RGB or gray, resized and encoded without metadata or colour profile.
+
+    libjpeg repairs what it can in damaged data, with gray where pixels are missing, and
+    Pillow does not pass its warnings on; so damage in mid-file may go unnoticed here,
+    too. Files that are cut off are rejected.
+
+    Args:
+        data: The image file.
+        options: What to make of it.
+
+    Returns:
+        The encoded image with its size and notes.
+
+    Raises:
+        ImageRejected: The image cannot become a record; see `REJECT_REASONS`.
+    """
+    image_format = sniff_format(data)
+    if image_format == "JPEG":
+        return _encode_jpeg(data, options)
+    image = open_image(image_format, data)
+    _check_pixels(image.width, image.height, options)
+    load_pixels(image_format, image)
+    notes: tuple[str, ...] = ()
+    if image_format != options.output_format:
+        notes = (f"repaired:{image_format.lower()}",)
+    orientation, exif_notes = _orientation(image.info.get("exif", b""))
+    return _finish(image, orientation, notes + exif_notes, options)
+
+
+def encode_pixels(
+    pixels: bytes, width: int, height: int, channels: int, options: ImageOptions
+) -> EncodedImage:
+    """Makes the image of a record from raw pixels, as MNIST and CIFAR-10 have them.
+
+    Args:
+        pixels: Rows from the top, 8 bits a sample, channels interleaved.
+        width: Pixels.
+        height: Pixels.
+        channels: 1 for gray, 3 for RGB.
+        options: What to make of them.
+
+    Returns:
+        The encoded image.
+
+    Raises:
+        ImageRejected: `truncated` or `corrupt` where there are too few or too many
+            bytes; `too_large`.
+    """
+    expected = width * height * channels
+    if len(pixels) != expected:
+        raise ImageRejected(
+            "truncated" if len(pixels) < expected else "corrupt",
+            f"{len(pixels)} bytes are not {width} x {height} pixels of {channels} bytes",
+        )
+    _check_pixels(width, height, options)
+    mode = "L" if channels == 1 else "RGB"
+    return _finish(Image.frombytes(mode, (width, height), pixels), 1, (), options)
+
+
+def libraries() -> dict[str, str]:
+    """Names the libraries that decide pixels and bytes, with their versions."""
+    turbo = features.version_feature("libjpeg_turbo")
+    zlib_ng = features.version_feature("zlib_ng")
+    return {
+        "pillow": PIL.__version__,
+        "libjpeg": f"turbo {turbo}" if turbo else str(features.version_codec("jpg")),
+        "zlib": f"ng {zlib_ng}" if zlib_ng else str(features.version_codec("zlib")),
+        "libwebp": str(features.version_module("webp")),
+    }
+
+
+def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
+    header = parse_jpeg_header(data)
+    _check_pixels(header.width, header.height, options)
+    orientation, notes = _jpeg_orientation(data, header)
+    turned = options.apply_exif_orientation and orientation != 1
+    if options.resize.mode == "none" and options.output_format == "JPEG" and not turned:
+        if header.components == 1 and _is_common(header):
+            return EncodedImage(data, header.height, header.width, 1, "Grayscale", "JPEG", notes)
+        if header.components == 3 and _is_common(header):
+            return EncodedImage(data, header.height, header.width, 3, "RGB", "JPEG", notes)
+    if header.exif_spans:
+        data = without_exif(data, header)
+    if header.components == 4:
+        notes = (_four_components(header), *notes)
+        if notes[0] == "repaired:ycck_unmarked":
+            data = with_adobe_transform(data, 2)
+    coding = _RARE_SOF_MARKERS.get(header.sof_marker)
+    if coding:
+        notes = (f"repaired:{coding}", *notes)
+    image = _open_jpeg(data, header)
+    return _finish(image, orientation, notes, options)
+
+
+def _is_common(header: JpegHeader) -> bool:
+    return header.precision_bits == 8 and header.sof_marker in _COMMON_SOF_MARKERS
+
+
+def _four_components(header: JpegHeader) -> str:
+    """Names the colours of four components, which Pillow then inverts.
+
+    Every writer of four-component files of note follows Photoshop and stores inks
+    inverted (255 is no ink). Without Adobe's marker that is an assumption, the same as
+    browsers, OpenCV and Pillow make; TensorFlow and libvips assume the opposite.
+    """
+    if header.adobe_transform == ADOBE_ABSENT:
+        name = "ycck_unmarked" if header.is_subsampled_ycck else "cmyk_unmarked"
+    else:
+        name = "cmyk" if header.adobe_transform == 0 else "ycck"
+    return f"repaired:{name}"
+
+
+def _open_jpeg(data: bytes, header: JpegHeader) -> Image.Image:
+    if (
+        header.precision_bits != 8
+        or header.components not in (1, 3, 4)
+        or not (header.sof_marker in _COMMON_SOF_MARKERS or header.sof_marker in _RARE_SOF_MARKERS)
+    ):
+        raise ImageRejected(
+            "unsupported",
+            f"a JPEG of {header.components} components of {header.precision_bits} bits, "
+            f"coding 0x{header.sof_marker:02X}, is not read",
+        )
+    return open_image("JPEG", data)
+
+
+def _check_pixels(width: int, height: int, options: ImageOptions) -> None:
+    if width * height > options.max_pixels or max(width, height) > MAX_SIDE_PX:
+        raise ImageRejected(
+            "too_large",
+            f"{width} x {height} pixels; accepted are sides up to {MAX_SIDE_PX} "
+            f"and {options.max_pixels} pixels in all",
+        )
+
+
+def _jpeg_orientation(data: bytes, header: JpegHeader) -> tuple[int, tuple[str, ...]]:
+    if not header.exif_spans:
+        return 1, ()
+    start, end = header.exif_spans[0]
+    return _orientation(data[start + 4 : end])
+
+
+def _orientation(exif: bytes) -> tuple[int, tuple[str, ...]]:
+    """Reads the orientation; a corrupt block is worth a note, not a reject."""
+    if not exif:
+        return 1, ()
+    try:
+        orientation = exif_orientation(exif.removeprefix(_EXIF_PREFIX))
+    except ValueError:
+        return 1, ("exif:corrupt",)
+    return orientation, (() if orientation == 1 else (f"orientation:{orientation}",))
+
+
+def _finish(
+    image: Image.Image, orientation: int, notes: tuple[str, ...], options: ImageOptions
+) -> EncodedImage:
+    """Resizes, converts, turns and encodes an image that is opened, maybe not loaded."""
+    if not options.apply_exif_orientation:
+        orientation = 1
+    width, height = image.size
+    if orientation >= 5:  # These exchange the sides.
+        height, width = options.resize.target_size(height, width)
+    else:
+        width, height = options.resize.target_size(width, height)
+    _check_pixels(width, height, options)
+    box = _draft(image, width, height)
+    image, mode_notes = to_rgb_or_gray(image)
+    if image.size != (width, height):
+        image = image.resize((width, height), _RESAMPLING, box)
+    image = rotated(image, orientation)
+    is_gray = image.mode == "L"
+    return EncodedImage(
+        data=_encode(image, options),
+        height=image.height,
+        width=image.width,
+        channels=1 if is_gray else 3,
+        colorspace="Grayscale" if is_gray else "RGB",
+        format=options.output_format,
+        notes=notes + mode_notes,
+    )
+
+
+def _draft(image, width, height):
+    raise NotImplementedError
+
+
+def _encode(image: Image.Image, options: ImageOptions) -> bytes:
+    image.info = {}  # Else Pillow would carry comments and profiles over.
+    buffer = io.BytesIO()
+    if options.output_format == "PNG":
+        image.save(buffer, "PNG", compress_level=6)
+    else:
+        # What libjpeg does by default, made explicit so that it stays so.
+        image.save(buffer, "JPEG", quality=options.jpeg_quality, subsampling="4:2:0")
+    return buffer.getvalue()

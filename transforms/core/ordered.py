@@ -1,0 +1,126 @@
+"""Work in threads, results in order, memory bounded.
+
+Pillow gives up the interpreter's lock while it decodes, resizes and encodes, so
+threads use all cores of one machine without a copy of Python and Beam in each.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+Loaded = TypeVar("Loaded")
+Result = TypeVar("Result")
+
+CHUNK_VALUES = 4
+"""Values a task handles: enough that handing over tasks costs nothing, few enough
+that threads do not run dry at the end of a shard."""
+
+
+class OrderedPool(Generic[Value, Loaded, Result]):
+    """Applies `finish(value, load(value))` in threads and yields results in order.
+
+    `load` waits (for a disk or a network), `finish` computes. With
+    `read_threads` they run in pools of their own, so that many reads can be
+    under way while as many threads compute as there are cores; without, one
+    thread does both for a value.
+
+    Args:
+        load: Fetches what a value needs.
+        finish: Makes the result.
+        size_of: Bytes that a value holds while it is under way.
+        compute_threads: How many values are computed at once.
+        read_threads: How many values are fetched at once; 0 fetches in the
+            computing threads, which is right for local disks.
+        max_bytes: How many bytes, by `size_of`, may be under way; one value
+            larger than that goes alone.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Value], Loaded],
+        finish: Callable[[Value, Loaded], Result],
+        size_of: Callable[[Value], int],
+        compute_threads: int,
+        read_threads: int = 0,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        self._load = load
+        self._finish = finish
+        self._size_of = size_of
+        self._max_bytes = max_bytes
+        self._compute = ThreadPoolExecutor(compute_threads, thread_name_prefix="compute")
+        self._read = ThreadPoolExecutor(read_threads, "read") if read_threads else None
+        self._max_values = 4 * CHUNK_VALUES * compute_threads + 2 * read_threads
+
+    def map(self, values: Iterable[Value]) -> Iterator[Result]:
+        """Yields one result for each value, in the order of the values.
+
+        The first exception ends the iteration; work not yet begun is dropped.
+        """
+        submit = self._submit_read if self._read else self._submit_chunk
+        chunk_values = 1 if self._read else CHUNK_VALUES
+        pending: collections.deque[tuple[Future[list[Result]], int, int]] = collections.deque()
+        under_way_bytes = under_way_values = 0
+        try:
+            for chunk in _chunks(values, chunk_values):
+                size_bytes = sum(map(self._size_of, chunk))
+                while pending and (
+                    under_way_bytes + size_bytes > self._max_bytes
+                    or under_way_values + len(chunk) > self._max_values
+                ):
+                    future, done_bytes, done_values = pending.popleft()
+                    under_way_bytes -= done_bytes
+                    under_way_values -= done_values
+                    yield from future.result()
+                pending.append((submit(chunk), size_bytes, len(chunk)))
+                under_way_bytes += size_bytes
+                under_way_values += len(chunk)
+            while pending:
+                yield from pending.popleft()[0].result()
+        finally:
+            for future, _, _ in pending:
+                future.cancel()
+
+    def close(self) -> None:
+        """Waits for the threads to end; values not yet begun are dropped."""
+        for pool in filter(None, (self._read, self._compute)):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit_chunk(self, chunk: list[Value]) -> Future[list[Result]]:
+        return self._compute.submit(self._load_and_finish, chunk)
+
+    def _load_and_finish(self, chunk: list[Value]) -> list[Result]:
+        return [self._finish(value, self._load(value)) for value in chunk]
+
+    def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
+        assert self._read is not None  # noqa: S101 - chosen in map()
+        result: Future[list[Result]] = Future()
+        self._read.submit(self._load_then_finish, chunk[0], result)
+        return result
+
+    def _load_then_finish(self, value: Value, result: Future[list[Result]]) -> None:
+        """Runs in a reading thread, and passes on to a computing one."""
+        if not result.set_running_or_notify_cancel():
+            return
+        try:
+            loaded = self._load(value)
+            self._compute.submit(self._finish_into, value, loaded, result)
+        except BaseException as error:
+            result.set_exception(error)
+
+    def _finish_into(self, value: Value, loaded: Loaded, result: Future[list[Result]]) -> None:
+        try:
+            result.set_result([self._finish(value, loaded)])
+        except BaseException as error:
+            result.set_exception(error)
+
+
+def _chunks(values: Iterable[Value], length: int) -> Iterator[list[Value]]:
+    iterator = iter(values)
+    while chunk := list(itertools.islice(iterator, length)):
+        yield chunk
