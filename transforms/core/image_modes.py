@@ -39,7 +39,7 @@ def to_rgb_or_gray(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if mode in ("RGB", "L"):
         return image, ()
     if mode == "CMYK":
-        return image.convert("RGB"), ("repaired:cmyk",)
+        return image.convert("RGB"), ()
     if mode == "P":
         return image.convert("RGB"), ("repaired:palette",)
     if mode == "1":

@@ -44,10 +44,14 @@ can be seen, a sound image of a kind that is not read; `too_large` has, or would
 after resizing, too many pixels or a side that JPEG cannot have.
 """
 
+DEFAULT_RESIZE = Resize("shorter", 256, 256)
+"""Leaves room for the usual crops of 224 pixels."""
+
 _EXIF_PREFIX = b"Exif\0\0"
 # Each JPEG decoder reads these: baseline, extended sequential and progressive Huffman.
 _COMMON_SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
 _RARE_SOF_MARKERS = {0xC3: "lossless", 0xC9: "arithmetic", 0xCA: "arithmetic"}
+_Box = tuple[float, float, float, float]
 # Antialiased, and sharper than the bilinear filter without the ringing of Lanczos.
 _RESAMPLING = Image.Resampling.BICUBIC
 
@@ -71,7 +75,7 @@ class ImageOptions:
             against decompression bombs); decoding takes 4 bytes a pixel.
     """
 
-    resize: Resize = Resize("shorter", 256, 256)
+    resize: Resize = DEFAULT_RESIZE
     jpeg_quality: int = 95
     apply_exif_orientation: bool = False
     output_format: str = "JPEG"
@@ -148,7 +152,10 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     if image_format != options.output_format:
         notes = (f"repaired:{image_format.lower()}",)
     orientation, exif_notes = _orientation(image.info.get("exif", b""))
-    return _finish(image, orientation, notes + exif_notes, options)
+    if not options.apply_exif_orientation:
+        orientation = 1
+    target = _stored_target(image.width, image.height, orientation, options)
+    return _finish(image, None, target, orientation, notes + exif_notes, options)
 
 
 def encode_pixels(
@@ -177,8 +184,9 @@ def encode_pixels(
             f"{len(pixels)} bytes are not {width} x {height} pixels of {channels} bytes",
         )
     _check_pixels(width, height, options)
-    mode = "L" if channels == 1 else "RGB"
-    return _finish(Image.frombytes(mode, (width, height), pixels), 1, (), options)
+    target = _stored_target(width, height, 1, options)
+    image = Image.frombytes("L" if channels == 1 else "RGB", (width, height), pixels)
+    return _finish(image, None, target, 1, (), options)
 
 
 def libraries() -> dict[str, str]:
@@ -197,55 +205,59 @@ def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
     header = parse_jpeg_header(data)
     _check_pixels(header.width, header.height, options)
     orientation, notes = _jpeg_orientation(data, header)
-    turned = options.apply_exif_orientation and orientation != 1
-    if options.resize.mode == "none" and options.output_format == "JPEG" and not turned:
-        if header.components == 1 and _is_common(header):
-            return EncodedImage(data, header.height, header.width, 1, "Grayscale", "JPEG", notes)
-        if header.components == 3 and _is_common(header):
-            return EncodedImage(data, header.height, header.width, 3, "RGB", "JPEG", notes)
-    if header.exif_spans:
-        data = without_exif(data, header)
-    if header.components == 4:
-        notes = (_four_components(header), *notes)
-        if notes[0] == "repaired:ycck_unmarked":
-            data = with_adobe_transform(data, 2)
-    coding = _RARE_SOF_MARKERS.get(header.sof_marker)
-    if coding:
-        notes = (f"repaired:{coding}", *notes)
-    image = _open_jpeg(data, header)
-    return _finish(image, orientation, notes, options)
+    if not options.apply_exif_orientation:
+        orientation = 1
+    if orientation == 1 and _can_keep_bytes(header, options):
+        colorspace = "RGB" if header.components == 3 else "Grayscale"
+        return EncodedImage(
+            data, header.height, header.width, header.components, colorspace, "JPEG", notes
+        )
+    target = _stored_target(header.width, header.height, orientation, options)
+    data, repairs = _prepare_jpeg(data, header)
+    image, box = _load_jpeg(data, target)
+    return _finish(image, box, target, orientation, repairs + notes, options)
 
 
-def _is_common(header: JpegHeader) -> bool:
-    return header.precision_bits == 8 and header.sof_marker in _COMMON_SOF_MARKERS
+def _can_keep_bytes(header: JpegHeader, options: ImageOptions) -> bool:
+    return (
+        options.resize.mode == "none"
+        and options.output_format == "JPEG"
+        and header.components in (1, 3)
+        and header.precision_bits == 8
+        and header.sof_marker in _COMMON_SOF_MARKERS
+    )
 
 
-def _four_components(header: JpegHeader) -> str:
-    """Names the colours of four components, which Pillow then inverts.
+def _prepare_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, tuple[str, ...]]:
+    """Makes a JPEG fit for Pillow, and notes what is out of the ordinary in it.
 
-    Every writer of four-component files of note follows Photoshop and stores inks
-    inverted (255 is no ink). Without Adobe's marker that is an assumption, the same as
+    Four components are CMYK or YCCK, and Pillow takes them as Photoshop stores them:
+    inverted, 255 is no ink. Without Adobe's marker that is an assumption, the same that
     browsers, OpenCV and Pillow make; TensorFlow and libvips assume the opposite.
     """
-    if header.adobe_transform == ADOBE_ABSENT:
-        name = "ycck_unmarked" if header.is_subsampled_ycck else "cmyk_unmarked"
-    else:
-        name = "cmyk" if header.adobe_transform == 0 else "ycck"
-    return f"repaired:{name}"
-
-
-def _open_jpeg(data: bytes, header: JpegHeader) -> Image.Image:
+    coding = _RARE_SOF_MARKERS.get(header.sof_marker, "")
     if (
         header.precision_bits != 8
         or header.components not in (1, 3, 4)
-        or not (header.sof_marker in _COMMON_SOF_MARKERS or header.sof_marker in _RARE_SOF_MARKERS)
+        or not (coding or header.sof_marker in _COMMON_SOF_MARKERS)
     ):
         raise ImageRejected(
             "unsupported",
-            f"a JPEG of {header.components} components of {header.precision_bits} bits, "
-            f"coding 0x{header.sof_marker:02X}, is not read",
+            f"a JPEG of {header.components} components of {header.precision_bits} bits "
+            f"in coding 0x{header.sof_marker:02X} is not read",
         )
-    return open_image("JPEG", data)
+    if header.exif_spans:
+        data = without_exif(data, header)
+    repairs = (f"repaired:{coding}",) if coding else ()
+    if header.components != 4:
+        return data, repairs
+    if header.adobe_transform != ADOBE_ABSENT:
+        kind = "ycck" if header.adobe_transform else "cmyk"
+    elif header.is_subsampled_ycck:
+        data, kind = with_adobe_transform(data, 2), "ycck_unmarked"
+    else:
+        kind = "cmyk_unmarked"
+    return data, (*repairs, f"repaired:{kind}")
 
 
 def _check_pixels(width: int, height: int, options: ImageOptions) -> None:
@@ -275,22 +287,49 @@ def _orientation(exif: bytes) -> tuple[int, tuple[str, ...]]:
     return orientation, (() if orientation == 1 else (f"orientation:{orientation}",))
 
 
-def _finish(
-    image: Image.Image, orientation: int, notes: tuple[str, ...], options: ImageOptions
-) -> EncodedImage:
-    """Resizes, converts, turns and encodes an image that is opened, maybe not loaded."""
-    if not options.apply_exif_orientation:
-        orientation = 1
-    width, height = image.size
-    if orientation >= 5:  # These exchange the sides.
-        height, width = options.resize.target_size(height, width)
+def _stored_target(
+    width: int, height: int, orientation: int, options: ImageOptions
+) -> tuple[int, int]:
+    """Computes the target size in the orientation in which the pixels are stored."""
+    if orientation >= 5:  # Turning will exchange the sides.
+        target_height, target_width = options.resize.target_size(height, width)
     else:
-        width, height = options.resize.target_size(width, height)
-    _check_pixels(width, height, options)
-    box = _draft(image, width, height)
+        target_width, target_height = options.resize.target_size(width, height)
+    _check_pixels(target_width, target_height, options)
+    return target_width, target_height
+
+
+def _load_jpeg(data: bytes, target: tuple[int, int]) -> tuple[Image.Image, _Box | None]:
+    """Decodes a JPEG; where it is to shrink to a half or less, libjpeg does the first part.
+
+    libjpeg scales by 1/2, 1/4 or 1/8 inside its inverse DCT, which is faster than decoding
+    all pixels; the filter does the rest. The result is never smaller than the target.
+
+    Returns:
+        The image, and the part of it that holds the picture: where the sides are not
+        multiples of the scale, libjpeg rounds up.
+    """
+    image = open_image("JPEG", data)
+    box = None
+    if target != image.size:
+        drafted = image.draft(None, target)
+        box = drafted[1] if drafted else None
+    load_pixels("JPEG", image)
+    return image, box
+
+
+def _finish(
+    image: Image.Image,
+    box: _Box | None,
+    target: tuple[int, int],
+    orientation: int,
+    notes: tuple[str, ...],
+    options: ImageOptions,
+) -> EncodedImage:
+    """Converts, resizes, turns and encodes a loaded image."""
     image, mode_notes = to_rgb_or_gray(image)
-    if image.size != (width, height):
-        image = image.resize((width, height), _RESAMPLING, box)
+    if image.size != target:
+        image = image.resize(target, _RESAMPLING, box)
     image = rotated(image, orientation)
     is_gray = image.mode == "L"
     return EncodedImage(
@@ -302,10 +341,6 @@ def _finish(
         format=options.output_format,
         notes=notes + mode_notes,
     )
-
-
-def _draft(image, width, height):
-    raise NotImplementedError
 
 
 def _encode(image: Image.Image, options: ImageOptions) -> bytes:
