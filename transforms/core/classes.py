@@ -146,28 +146,35 @@ def _lemmas(info: ClassInfo) -> tuple[str, ...]:
 
 def _unique_names(classes: list[ClassInfo]) -> dict[str, str]:
     lemmas = {info.wnid: _lemmas(info) for info in classes}
-    owners = Counter(words[0].casefold() for words in lemmas.values())
-    shared = [info for info in classes if owners[lemmas[info.wnid][0].casefold()] > 1]
+    rivals: dict[str, list[str]] = {}
+    for wnid, words in lemmas.items():
+        rivals.setdefault(words[0].casefold(), []).append(wnid)
     names = {wnid: words[0] for wnid, words in lemmas.items()}
-    taken = {folded for folded, count in owners.items() if count == 1}
-    for info in shared:
-        first = lemmas[info.wnid][0]
-        rivals = [
-            lemmas[other.wnid]
-            for other in shared
-            if other.wnid != info.wnid and lemmas[other.wnid][0].casefold() == first.casefold()
-        ]
-        candidates = _told_apart(info.wnid, lemmas[info.wnid], rivals)
-        names[info.wnid] = next(name for name in candidates if name.casefold() not in taken)
-        taken.add(names[info.wnid].casefold())
+    taken = {folded for folded, wnids in rivals.items() if len(wnids) == 1}
+    for wnids in rivals.values():
+        if len(wnids) > 1:
+            known = Counter(lemma for wnid in wnids for lemma in _folded(lemmas[wnid]))
+            for wnid in wnids:
+                candidates = _told_apart(wnid, lemmas[wnid], known)
+                names[wnid] = next(name for name in candidates if name.casefold() not in taken)
+                taken.add(names[wnid].casefold())
     return names
 
 
-def _told_apart(wnid: str, lemmas: tuple[str, ...], rivals: list[tuple[str, ...]]) -> Iterator[str]:
-    """Yields names for a class whose first lemma others have too, best first, without end."""
-    known = {lemma.casefold() for words in rivals for lemma in words}
+def _folded(lemmas: tuple[str, ...]) -> set[str]:
+    return {lemma.casefold() for lemma in lemmas}
+
+
+def _told_apart(wnid: str, lemmas: tuple[str, ...], known: Counter[str]) -> Iterator[str]:
+    """Yields names for a class whose first lemma others have too, best first, without end.
+
+    Args:
+        wnid: The class.
+        lemmas: Its lemmas.
+        known: How many of the classes with this first lemma have each lemma, ignoring case.
+    """
     for lemma in lemmas[1:]:
-        if lemma.casefold() not in known and lemma.casefold() != lemmas[0].casefold():
+        if known[lemma.casefold()] == 1:
             yield f"{lemmas[0]} ({lemma})"
     yield f"{lemmas[0]} ({wnid})"
     number = 2
