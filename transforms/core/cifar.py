@@ -25,8 +25,9 @@ from imagenet_beam.transforms.core.plain_pickle import Uint8Array, load_plain_pi
 
 LAYOUT = PixelLayout(channels=3, height=32, width=32)
 
-_PYTHON_BYTES_PER_IMAGE = 4096
-"""Bound on a pickled batch: 3,072 bytes of pixels, and room for name and labels."""
+_PYTHON_BYTES_PER_IMAGE = 8192
+"""Bound on a pickled batch: 3,072 bytes of pixels, which Python 3 doubles at worst when
+it writes protocol 2, and room for the file name and the labels."""
 
 _MAX_NAMES_BYTES = 1 << 16
 
@@ -127,7 +128,7 @@ def read_cifar_images(
             such an archive never does.
     """
     missing = dict(variant.batches[split])
-    for tar, member in _members(stream, name):
+    for tar, member in _members(stream, name, variant):
         batch, is_binary = _batch_name(member)
         if batch not in variant.batches[split]:
             continue
@@ -156,7 +157,7 @@ def read_cifar_class_names(
     Raises:
         InputError: The archive holds none, or not as many as there are classes.
     """
-    for tar, member in _members(stream, name):
+    for tar, member in _members(stream, name, variant):
         base = member.name.rpartition("/")[2]
         if base not in (variant.python_names[0], variant.binary_names) or not member.isfile():
             continue
@@ -179,8 +180,8 @@ def read_cifar_class_names(
 
 def _members(stream: ByteStream, name: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Walks a tar, gzipped or not; the member that is given can be read until the next."""
-    bound = max(count for split in CIFAR100.batches.values() for count in split.values())
-    source = OpenedStream(stream, name, bound * _PYTHON_BYTES_PER_IMAGE)
+    largest = max(count for split in variant.batches.values() for count in split.values())
+    source = OpenedStream(stream, name, largest * _PYTHON_BYTES_PER_IMAGE)
     content = cast(BinaryIO, source.content)
     with (
         _damage_as_input_error(f"{name} ({describe_content(source.head)})"),
