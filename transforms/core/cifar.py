@@ -163,8 +163,9 @@ def read_cifar_class_names(
             continue
         where = f"{name}: {base}"
         data = _read_member(tar, member, where, _MAX_NAMES_BYTES)
-        names = _text_names(data) if base == variant.binary_names else None
-        if names is None:
+        if base == variant.binary_names:
+            names = _text_names(data)
+        else:
             names = _pickled_names(data, where, variant.python_names[1])
         if len(set(names)) != variant.num_classes:
             raise InputError(
@@ -178,7 +179,9 @@ def read_cifar_class_names(
     )
 
 
-def _members(stream: ByteStream, name: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _members(
+    stream: ByteStream, name: str, variant: CifarVariant
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Walks a tar, gzipped or not; the member that is given can be read until the next."""
     largest = max(count for split in variant.batches.values() for count in split.values())
     source = OpenedStream(stream, name, largest * _PYTHON_BYTES_PER_IMAGE)
