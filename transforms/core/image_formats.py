@@ -27,12 +27,11 @@ DECODE_ERRORS = (
     ValueError,
     EOFError,
     IndexError,
-    TypeError,
     OverflowError,
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise on damaged files, as found by fuzzing them."""
+"""What Pillow's decoders raise on damaged files, by their sources and by fuzzing them."""
 
 _CLASSES: dict[str, type[ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -45,6 +44,8 @@ _BMP_HEADER_BYTES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # The chunks that decide pixels and orientation; the others hold text, profiles and animation.
 _PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
+# Bits 2 to 4 of the flags in a graphic control extension (GIF89a, 23).
+_WITHOUT_DISPOSAL = bytes(flags & ~0x1C for flags in range(256))
 _UNSUPPORTED = (
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
@@ -113,7 +114,7 @@ def open_image(image_format: str, data: bytes) -> ImageFile:
     if image_format == "PNG":
         data = _essential_png(data)
     elif image_format == "GIF":
-        data = _with_whole_screen(data)
+        data = _first_gif_frame(data)
     elif image_format == "WEBP":
         _check_webp(data)
     try:
@@ -160,27 +161,46 @@ def _essential_png(data: bytes) -> bytes:
     raise ImageRejected("truncated", f"the PNG has no end chunk in its {len(data)} bytes")
 
 
-def _with_whole_screen(data: bytes) -> bytes:
-    """Widens the screen of a GIF to its first frame, as Pillow would do, but would warn."""
+def _first_gif_frame(data: bytes) -> bytes:
+    """Keeps a GIF's first frame and its transparency, on a screen that holds it.
+
+    Pillow would widen the screen to the frame, and prepare the canvas for the frame after
+    it, of any size, already when it opens the file.
+    """
     if len(data) < 13:
         raise ImageRejected("truncated", f"the GIF header goes beyond its {len(data)} bytes")
     screen_width, screen_height, flags = struct.unpack_from("<HHB", data, 6)
-    position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-    while data[position : position + 1] == b"!":
-        position += 2
-        while position < len(data) and data[position]:
-            position += 1 + data[position]
-        position += 1
-    frame = data[position : position + 10]
-    if len(frame) < 10:
+    palette_end = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    control, start = _gif_control(data, palette_end)
+    if len(data) < start + 10:
         raise ImageRejected("truncated", f"the GIF has no frame in its {len(data)} bytes")
-    kind, left, top, width, height = struct.unpack("<cHHHHx", frame)
+    kind, left, top, width, height = struct.unpack_from("<cHHHH", data, start)
     if kind != b",":
         raise ImageRejected("corrupt", f"GIF: unknown block {kind!r} before the first frame")
     width, height = max(screen_width, left + width), max(screen_height, top + height)
     if max(width, height) > 0xFFFF:
         raise ImageRejected("corrupt", "GIF: the first frame lies outside of any screen")
-    return data[:6] + struct.pack("<HH", width, height) + data[10:]
+    screen = struct.pack("<HH", width, height)
+    return b"".join((data[:6], screen, data[10:palette_end], control, data[start:]))
+
+
+def _gif_control(data: bytes, position: int) -> tuple[bytes, int]:
+    """Walks the extensions of a GIF's first frame.
+
+    Returns:
+        The graphic control extension without its disposal method, and where the frame is.
+    """
+    control = b""
+    while data[position : position + 1] == b"!":
+        start = position
+        position += 2
+        while position < len(data) and data[position]:
+            position += 1 + data[position]
+        position += 1
+        if data[start + 1 : start + 3] == b"\xf9\x04":
+            flags = data[start + 3 : start + 4].translate(_WITHOUT_DISPOSAL)
+            control = data[start : start + 3] + flags + data[start + 4 : position]
+    return control, position
 
 
 def _check_webp(data: bytes) -> None:

@@ -1,5 +1,6 @@
 """What can be known about a JPEG without decoding it (ITU-T T.81, annex B)."""
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from imagenet_beam.transforms.core.errors import ImageRejected
@@ -9,7 +10,7 @@ ADOBE_ABSENT = -1
 
 _SOI_BYTES = 2
 _EOI = b"\xff\xd9"
-_SOS = 0xDA
+_SOS, _APP1, _APP14 = 0xDA, 0xE1, 0xEE
 # Start-of-frame markers are C0 to CF without DHT (C4), JPG (C8) and DAC (CC).
 _SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers without a length: stuffing and TEM, RST0 to RST7, SOI.
@@ -76,56 +77,69 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
     frame: _Frame | None = None
     adobe_transform = ADOBE_ABSENT
     exif_spans: tuple[tuple[int, int], ...] = ()
-    position = _SOI_BYTES
+    scan_start = 0
     try:
-        while True:
-            if data[position] != 0xFF:
-                position = data.index(b"\xff", position)
-            marker = data[position + 1]
-            if marker == 0xFF:
-                position += 1
-                continue
-            if marker in _STANDALONE:
-                position += 2
-                continue
-            if marker == 0xD9:
-                raise ImageRejected("corrupt", "the JPEG ends before its first scan")
-            end = position + 2 + (data[position + 2] << 8 | data[position + 3])
-            if end < position + 4:
-                raise ImageRejected("corrupt", f"JPEG segment of bad length at byte {position}")
+        for marker, start, end in _segments(data):
             if marker == _SOS:
-                break
-            if marker in _SOF_MARKERS:
+                scan_start = end
+            elif marker in _SOF_MARKERS:
                 if frame is not None:
                     raise ImageRejected("corrupt", "the JPEG has two frame headers")
-                frame = _parse_frame(marker, data[position + 4 : end])
-            elif marker == 0xE1 and data.startswith(b"Exif\0\0", position + 4):
-                exif_spans += ((position, min(end, len(data))),)
-            elif (
-                marker == 0xEE and end >= position + 16 and data.startswith(b"Adobe", position + 4)
-            ):
-                adobe_transform = data[position + 15]
-            position = end
+                frame = _parse_frame(marker, data[start + 4 : end])
+            elif marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
+                exif_spans += ((start, end),)
+            elif marker == _APP14 and data.startswith(b"Adobe", start + 4) and end >= start + 16:
+                adobe_transform = data[start + 15]
     except (IndexError, ValueError):
         raise ImageRejected(
             "truncated", f"the JPEG header goes beyond the {len(data)} bytes there are"
         ) from None
     if frame is None:
         raise ImageRejected("corrupt", "the JPEG has no frame header before its first scan")
-    if not data.endswith(_EOI) and data.rfind(_EOI, end) < 0:
+    if not data.endswith(_EOI) and data.rfind(_EOI, scan_start) < 0:
         raise ImageRejected("truncated", f"the JPEG has no end marker in its {len(data)} bytes")
-    sampling = frame.sampling
     return JpegHeader(
         width=frame.width,
         height=frame.height,
-        components=len(sampling),
+        components=len(frame.sampling),
         precision_bits=frame.precision_bits,
         sof_marker=frame.marker,
         adobe_transform=adobe_transform,
-        is_subsampled_ycck=len(sampling) == 4
-        and sampling[0] == sampling[3] != sampling[1] == sampling[2],
+        is_subsampled_ycck=_is_subsampled_ycck(frame.sampling),
         exif_spans=exif_spans,
     )
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yields marker, start and end of each segment, up to and with the first scan header.
+
+    Raises:
+        IndexError, ValueError: The data end before the first scan.
+    """
+    position = _SOI_BYTES
+    marker = 0
+    while marker != _SOS:
+        if data[position] != 0xFF:
+            position = data.index(b"\xff", position)
+        marker = data[position + 1]
+        if marker == 0xFF:  # Fill byte.
+            position += 1
+        elif marker in _STANDALONE:
+            position += 2
+        elif marker == _EOI[1]:
+            raise ImageRejected("corrupt", "the JPEG ends before its first scan")
+        else:
+            end = position + 2 + (data[position + 2] << 8 | data[position + 3])
+            if end < position + 4:
+                raise ImageRejected("corrupt", f"JPEG segment of bad length at byte {position}")
+            if end > len(data):
+                raise IndexError
+            yield marker, position, end
+            position = end
+
+
+def _is_subsampled_ycck(sampling: bytes) -> bool:
+    return len(sampling) == 4 and sampling[0] == sampling[3] != sampling[1] == sampling[2]
 
 
 def _parse_frame(marker: int, segment: bytes) -> _Frame:
