@@ -5,6 +5,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from imagenet_beam.pipeline.synthetic.boxes import annotate, write_boxes
+from imagenet_beam.pipeline.synthetic.checks import make_folder
 from imagenet_beam.pipeline.synthetic.devkit import write_devkit
 from imagenet_beam.pipeline.synthetic.hard_images import HARD_IMAGES
 from imagenet_beam.pipeline.synthetic.labels import write_labels
@@ -17,7 +18,6 @@ from imagenet_beam.pipeline.synthetic.plan import (
 )
 from imagenet_beam.pipeline.synthetic.tars import TarStream, tar_file
 from imagenet_beam.pipeline.synthetic.variation import shuffled
-from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import BoundingBox
 
 __all__ = ["Expected", "SyntheticImageNet", "estimate_count", "write_imagenet"]
@@ -110,7 +110,7 @@ def write_imagenet(
     Raises:
         InputError: The output folder cannot be made.
     """
-    _make_folder(output_dir)
+    make_folder(output_dir)
     plan = Plan(spec)
     artist = _Artist(plan, progress)
     write_devkit(output_dir, plan)
@@ -122,16 +122,6 @@ def write_imagenet(
     if spec.test_images:
         _write_test(output_dir / "ILSVRC2012_img_test_v10102019.tar", plan, artist)
     return Expected(spec)
-
-
-def _make_folder(output_dir: Path) -> None:
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--output_dir={output_dir} cannot be made ({error.strerror}); "
-            "give a folder in which you may write."
-        ) from error
 
 
 def _write_train(path: Path, plan: Plan, artist: "_Artist") -> None:

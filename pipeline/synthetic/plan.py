@@ -10,6 +10,7 @@ from imagenet_beam.pipeline.synthetic.catalog import (
     SyntheticClass,
     choose_classes,
 )
+from imagenet_beam.pipeline.synthetic.checks import check_range
 from imagenet_beam.pipeline.synthetic.hard_images import BAD_KINDS, GOOD_KINDS
 from imagenet_beam.pipeline.synthetic.pictures import TINY_PIXELS, Layout, plan_layout
 from imagenet_beam.pipeline.synthetic.tars import FORMATS
@@ -64,21 +65,16 @@ class SyntheticImageNet:
     boxes: bool = True
 
     def __post_init__(self) -> None:
-        self._check("classes", 1, MAX_CLASSES)
+        check_range("classes", self.classes, 1, MAX_CLASSES)
         for name in ("train_per_class", "validation_per_class"):
-            self._check(name, 1, _MAX_IMAGES // self.classes)
-        self._check("test_images", 0, _MAX_IMAGES)
+            check_range(name, getattr(self, name), 1, _MAX_IMAGES // self.classes)
+        check_range("test_images", self.test_images, 0, _MAX_IMAGES)
         for name in ("image_width", "image_height"):
-            self._check(name, _MIN_SIDE_PIXELS, _MAX_SIDE_PIXELS)
+            check_range(name, getattr(self, name), _MIN_SIDE_PIXELS, _MAX_SIDE_PIXELS)
         if self.tar_format not in FORMATS:
             accepted = ", ".join(FORMATS)
             raise InputError(f"--tar_format={self.tar_format} is none of {accepted}.")
         self._check_member_folder()
-
-    def _check(self, name: str, least: int, most: int) -> None:
-        value = getattr(self, name)
-        if not least <= value <= most:
-            raise InputError(f"--{name}={value} is not between {least:,} and {most:,}.")
 
     def _check_member_folder(self) -> None:
         folder = self.member_folder

@@ -6,12 +6,15 @@ from types import MappingProxyType
 from PIL import Image
 
 from imagenet_beam.pipeline.synthetic.animals import ANIMALS
+from imagenet_beam.pipeline.synthetic.more_sketches import MORE_SKETCHES
 from imagenet_beam.pipeline.synthetic.pen import Pen
 from imagenet_beam.pipeline.synthetic.shapes import SHAPES
 from imagenet_beam.pipeline.synthetic.things import THINGS
 
 PLAIN_SHAPES = tuple(SHAPES)
-SKETCHES: Mapping[str, Callable[[Pen], None]] = MappingProxyType({**SHAPES, **ANIMALS, **THINGS})
+SKETCHES: Mapping[str, Callable[[Pen], None]] = MappingProxyType(
+    {**SHAPES, **ANIMALS, **THINGS, **MORE_SKETCHES}
+)
 # Pillow draws hard edges; drawing larger and averaging makes them smooth.
 _OVERSAMPLING = 3
 
