@@ -45,12 +45,18 @@ class Storage:
         gcs_project: The project for the storage client; "" asks the environment.
         gcs_billing_project: Who pays for requester-pays buckets.
         kms_key: The customer-managed key for objects that are written.
+        verify_reads: Reads each range of `gs://` twice and compares: twice the
+            requests and bytes, for networks that are not trusted (docs/failures.md).
+        gcs_retry_seconds: How long a request to `gs://` is repeated before the
+            job gives up.
     """
 
     scratch_dir: str = ""
     gcs_project: str = ""
     gcs_billing_project: str = ""
     kms_key: str = ""
+    verify_reads: bool = False
+    gcs_retry_seconds: float = 300.0
 
     def stat(self, path: str) -> FileStat:
         """Identifies the current version of one file; see `Backend.stat`."""
@@ -132,9 +138,25 @@ def _backend_for(scheme: str, storage: Storage) -> Backend:
         from imagenet_beam.transforms.storage.local import LocalBackend
 
         return LocalBackend()
+    if scheme == "gs":
+        return _gcs_backend(storage)
     from imagenet_beam.transforms.storage.beam import BeamBackend
 
     return BeamBackend(storage.scratch_dir)
+
+
+def _gcs_backend(storage: Storage) -> Backend:
+    from imagenet_beam.transforms.storage.gcs import GcsBackend
+    from imagenet_beam.transforms.storage.gcs_client import GcsAccess
+    from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
+
+    access = GcsAccess(
+        project=storage.gcs_project,
+        billing_project=storage.gcs_billing_project,
+        kms_key=storage.kms_key,
+        policy=RetryPolicy(deadline_seconds=storage.gcs_retry_seconds),
+    )
+    return GcsBackend(access, storage.scratch_dir, storage.verify_reads)
 
 
 class _OpenReaders:

@@ -1,0 +1,99 @@
+"""An emulator for each test process, and before it a proxy for each test."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import servers
+from fault_proxy import FaultProxy
+
+from imagenet_beam.transforms.storage.gcs import GcsBackend
+from imagenet_beam.transforms.storage.gcs_client import GcsAccess
+from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
+
+_HARD_LIMIT_SECONDS = 60
+
+
+def pytest_report_header():
+    return f"storage emulator: {servers.available() or 'none; the gs:// tests are skipped'}"
+
+
+@pytest.fixture(autouse=True)
+def _hard_limit():
+    """A fault that is not survived must fail the test, not hang the suite."""
+
+    def give_up(*_):
+        raise TimeoutError(f"the test took over {_HARD_LIMIT_SECONDS} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, _HARD_LIMIT_SECONDS)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory):
+    kind = servers.available()
+    if not kind:
+        pytest.skip("no emulator: run tests/gcs/install_fake_gcs.sh")
+    with servers.running(kind, tmp_path_factory.mktemp("gcs")) as running:
+        yield running
+
+
+@pytest.fixture
+def generations(emulator):
+    """For tests of what only fake-gcs-server knows: generations and preconditions."""
+    if emulator.kind != servers.FAKE_GCS:
+        pytest.skip(f"{emulator.kind} ignores generations: run tests/gcs/install_fake_gcs.sh")
+
+
+@pytest.fixture
+def proxy(emulator, monkeypatch):
+    proxy = FaultProxy(emulator.address)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def bucket(emulator, proxy):
+    return emulator.make_bucket()
+
+
+@pytest.fixture
+def put(emulator, bucket):
+    """Puts an object without a trace in the proxy's record; gives its URL."""
+
+    def put(name, data):
+        emulator.put(bucket, name, data)
+        return f"gs://{bucket}/{name}"
+
+    return put
+
+
+@pytest.fixture
+def make_backend(proxy, tmp_path):
+    """A backend that does not wait long, with its scratch in a folder of the test."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def make(deadline_seconds=20.0, stall_seconds=1.0, verify_reads=False, **access):
+        policy = RetryPolicy(deadline_seconds, 0.02, 0.2)
+        access = GcsAccess(policy=policy, stall_seconds=stall_seconds, **access)
+        return GcsBackend(access, str(scratch), verify_reads)
+
+    return make
+
+
+@pytest.fixture
+def backend(make_backend):
+    return make_backend()

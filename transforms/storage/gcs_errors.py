@@ -1,0 +1,102 @@
+"""What Google Cloud Storage refuses, as one sentence that says what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud.storage.exceptions import InvalidResponse
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.storage.gcs_client import NoMetadataServerError, parse_name
+from imagenet_beam.transforms.storage.gcs_retry import RetriesExhaustedError, may_pass
+
+_URL = re.compile(r"\b[A-Z]+ https?://\S+: ")
+_LONGEST_QUOTE = 400
+_LOG_IN = (
+    "run `gcloud auth application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS "
+    "name a key file"
+)
+
+
+@contextlib.contextmanager
+def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
+    """Turns what can be mended into an `InputError`; lets defects pass.
+
+    Args:
+        path: What the sentence begins with.
+        needs: What the request needs to exist: its "object", or just the "bucket".
+    """
+    try:
+        yield
+    except RetriesExhaustedError as error:
+        raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
+    except NoMetadataServerError as error:
+        raise InputError(_no_credentials(path)) from error
+    except auth.DefaultCredentialsError as error:
+        raise InputError(f"{_no_credentials(path)} ({_brief(error)})") from error
+    except auth.GoogleAuthError as error:
+        raise InputError(
+            f"{path} cannot be reached: the Google Cloud credentials were refused "
+            f"({_brief(error)}); {_LOG_IN}"
+        ) from error
+    except api.GoogleAPICallError as error:
+        raise InputError(_refused(path, error, needs)) from error
+    except InvalidResponse as error:
+        raise InputError(f"{path} cannot be used: {_brief(error)}") from error
+    except OSError as error:
+        if not may_pass(error) and not _is_network(error):
+            raise
+        raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
+
+
+def _is_network(error: OSError) -> bool:
+    return type(error).__module__.startswith("requests")
+
+
+def _no_credentials(path: str) -> str:
+    return f"{path} cannot be reached: there are no Google Cloud credentials; {_LOG_IN}"
+
+
+def _refused(path: str, error: api.GoogleAPICallError, needs: str) -> str:
+    said = _brief(error)
+    if "requester pays" in said.lower() or "user project" in said.lower():
+        return f"{path} needs a project that pays ({said}); name it with --gcs_billing_project"
+    if isinstance(error, api.NotFound):
+        return _missing(path, needs if "bucket does not exist" not in said else "bucket")
+    if isinstance(error, api.Unauthorized):
+        return f"{path} may not be accessed ({said}); {_LOG_IN}"
+    if isinstance(error, api.Forbidden):
+        return (
+            f"{path} may not be accessed ({said}); reading needs roles/storage.objectViewer "
+            "on the bucket, writing roles/storage.objectUser"
+        )
+    return f"{path} cannot be used: {error.code} {said}"
+
+
+def _missing(path: str, needed: str) -> str:
+    if needed == "bucket":
+        name = parse_name(path)
+        return f"{path} cannot be used: there is no bucket gs://{name.bucket}"
+    return f"{path} does not exist"
+
+
+def _brief(error: Exception) -> str:
+    """The service's own words in one line, without what the library puts around them."""
+    if isinstance(error, RetriesExhaustedError):
+        return f"{error}: {_brief(error.last)}"
+    message = _said(error) or str(getattr(error, "message", "") or error)
+    words = _URL.sub("", " ".join(message.split()))
+    return words[:_LONGEST_QUOTE].rstrip(".")
+
+
+def _said(error: Exception) -> str:
+    """The message in the body of an answer, or ""."""
+    response = getattr(error, "response", None)
+    try:
+        return str(response.json()["error"]["message"]) if response is not None else ""
+    except (ValueError, LookupError, TypeError):  # not JSON, or other JSON
+        return ""
