@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from imagenet_beam.transforms.core.boxes import Annotation
+from imagenet_beam.transforms.core.box_annotations import Annotation
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import BoundingBox
 
 _ROW, _ANNOTATION = 0, 1
+_HEADER = struct.Struct("<5Q4Q")  # the counts; the sizes of stems and of the three arrays
 
 
 class BoxCounts(NamedTuple):
@@ -75,6 +78,29 @@ class BoxIndex:
             BoundingBox(*self.corners[4 * number : 4 * number + 4]) for number in range(first, end)
         )
 
+    def to_bytes(self) -> bytes:
+        """Returns the index as bytes, the same ones on each machine, for a coder."""
+        parts = [self.stems, *map(_little_endian, self._arrays())]
+        return b"".join([_HEADER.pack(*self.counts, *map(len, parts)), *parts])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> BoxIndex:
+        """Returns the index that `to_bytes` wrote."""
+        header = _HEADER.unpack_from(data)
+        position, parts = _HEADER.size, []
+        for size in header[5:]:
+            parts.append(data[position : position + size])
+            position += size
+        index = cls(BoxCounts(*header[:5]), parts[0], array("Q"), array("I"), array("f"))
+        for numbers, part in zip(index._arrays(), parts[1:], strict=True):
+            numbers.frombytes(part)
+            if sys.byteorder == "big":
+                numbers.byteswap()
+        return index
+
+    def _arrays(self) -> tuple[array[int], array[int], array[float]]:
+        return self.stem_starts, self.box_starts, self.corners
+
     def _stem_at(self, index: int) -> bytes:
         return self.stems[self.stem_starts[index] : self.stem_starts[index + 1]]
 
@@ -82,6 +108,13 @@ class BoxIndex:
         key = stem.encode("utf-8", "surrogatepass")
         index = bisect_left(range(len(self)), key, key=self._stem_at)
         return index if index < len(self) and self._stem_at(index) == key else None
+
+
+def _little_endian(numbers: array[int] | array[float]) -> bytes:
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def boxes_by_name(
