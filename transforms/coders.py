@@ -8,6 +8,7 @@ from typing import Any
 from apache_beam import coders
 from apache_beam.coders.coders import Coder
 
+from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.records import (
     BoundingBox,
     ImageRef,
@@ -15,7 +16,6 @@ from imagenet_beam.transforms.core.records import (
     Record,
     Reject,
 )
-from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.shards import ShardPlan
 
 _STR = coders.StrUtf8Coder()
@@ -24,23 +24,23 @@ _FLOAT = coders.FloatCoder()
 _BYTES = coders.BytesCoder()
 
 
-class NamedTupleCoder(Coder):  # type: ignore[misc]
+class NamedTupleCoder(Coder):
     """Encodes a named tuple as its fields, one after the other."""
 
     element_type: type[Any]
     fields: Sequence[Coder]
 
     def __init__(self) -> None:
-        self._impl = coders.TupleCoder(list(self.fields)).get_impl()
+        self._tuple_impl = coders.TupleCoder(list(self.fields)).get_impl()
 
     def encode(self, value: Any) -> bytes:
         """The fields' encodings in the order of the type."""
-        data: bytes = self._impl.encode(tuple(value))
+        data: bytes = self._tuple_impl.encode(tuple(value))
         return data
 
     def decode(self, encoded: bytes) -> Any:
         """A value of the element type."""
-        return self.element_type(*self._impl.decode(encoded))
+        return self.element_type(*self._tuple_impl.decode(encoded))
 
     def is_deterministic(self) -> bool:
         """True: equal values have equal encodings."""
@@ -99,7 +99,7 @@ class RecordCoder(NamedTupleCoder):
     fields = (_BYTES, _STR, _many(_STR))
 
 
-class OutcomeCoder(Coder):  # type: ignore[misc]
+class OutcomeCoder(Coder):
     """Either a `Record` or a `Reject`; the first byte tells."""
 
     _record = RecordCoder()

@@ -1,0 +1,128 @@
+"""What a conversion is told, validated when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.images import ImageOptions
+from imagenet_beam.transforms.core.schemas import check_schema
+from imagenet_beam.transforms.core.shards import shard_name
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.join_labels import LABEL_FROM
+from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.write_to_tfrecord import SHUFFLES
+
+EXPECTATIONS = ("consistent", "official", "any")
+MAX_SHARDS = 100_000
+"""The names have five digits."""
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """One split: where its images are and how many shards it becomes.
+
+    Attributes:
+        name: `train`, `validation`, `test`: what the shards' names start with.
+        flag: The flag that named the archives, for messages.
+        archives: Paths of its archives.
+        num_shards: How many shards it becomes.
+        label_from: How an image's class is told; see `JoinLabels`.
+        official_images: How many images the official archive has; 0 if unknown.
+        official_bytes: How long the official archive is; 0 if unknown.
+    """
+
+    name: str
+    flag: str
+    archives: tuple[str, ...]
+    num_shards: int
+    label_from: str = "place"
+    official_images: int = 0
+    official_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_shards <= MAX_SHARDS:
+            raise InputError(
+                f"--{self.name}_shards={self.num_shards} is out of range; accepted is a whole "
+                f"number from 1 to {MAX_SHARDS:,}"
+            )
+        if not self.archives:
+            raise InputError(f"--{self.flag} names no archive")
+        if self.label_from not in LABEL_FROM:
+            raise ValueError(f"label_from={self.label_from!r}; accepted are {LABEL_FROM}")
+
+
+@dataclass(frozen=True)
+class ConvertConfig:
+    """One conversion.
+
+    Attributes:
+        output_dir: Where shards, receipts, labels and the manifest go.
+        splits: What is converted; at least one.
+        labels: Where labels come from.
+        image: What happens to each image.
+        schema: Which keys the records have.
+        name_prefix: What stands before the split in the shards' names.
+        shuffle_seed: Another seed gives another order of the records.
+        shuffle: `references` or `images`; see `WriteToTFRecord`.
+        expect: How the counts are checked before anything is written:
+            `consistent` (classes and labels agree with the archives), `official`
+            (also the official counts), or `any` (nothing is compared).
+        max_rejects: With more rejects than that the run ends with status 3.
+        overwrite: Whether to begin anew in a folder with another conversion.
+        threads: Images encoded at once by a worker; 0 is the number of cores.
+        read_threads: Images fetched at once by a worker; 0 fetches in the encoding
+            threads.
+        storage: How to reach files.
+    """
+
+    output_dir: str
+    splits: tuple[SplitConfig, ...]
+    labels: LabelSource
+    image: ImageOptions = field(default_factory=ImageOptions)
+    schema: str = "inception"
+    name_prefix: str = ""
+    shuffle_seed: int = 0
+    shuffle: str = "references"
+    expect: str = "consistent"
+    max_rejects: int = 0
+    overwrite: bool = False
+    threads: int = 0
+    read_threads: int = 0
+    storage: Storage = field(default_factory=Storage)
+
+    def __post_init__(self) -> None:
+        if not self.output_dir:
+            raise InputError("--output_dir is missing; give the folder for the TFRecords")
+        if not self.splits:
+            raise InputError(
+                "nothing to convert; give --train_archive, --validation_archive or both"
+            )
+        check_schema(self.schema)
+        _check_choice("shuffle", self.shuffle, SHUFFLES)
+        _check_choice("expect", self.expect, EXPECTATIONS)
+        _check_range("max_rejects", self.max_rejects, 0, 2**63 - 1)
+        _check_range("threads", self.threads, 0, 1024)
+        _check_range("read_threads", self.read_threads, 0, 1024)
+        _check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
+
+    def prefix(self, split: SplitConfig) -> str:
+        """What the names of a split's shards start with: `train`, `flowers-train`."""
+        return self.name_prefix + split.name
+
+    def shard_names(self, split: SplitConfig) -> list[str]:
+        """The names of a split's shards, in order."""
+        prefix = self.prefix(split)
+        return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
+
+
+def _check_choice(flag: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise InputError(f"--{flag}={value} is not known; accepted are {', '.join(accepted)}")
+
+
+def _check_range(flag: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(
+            f"--{flag}={value} is out of range; accepted is a whole number from {low:,} to {high:,}"
+        )

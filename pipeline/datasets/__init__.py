@@ -1,0 +1,1 @@
+"""The data sets: where their images and labels come from."""

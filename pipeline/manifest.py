@@ -1,0 +1,158 @@
+"""The manifest: every image accounted for, and what the shards are made of."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.listing import Listing
+from imagenet_beam.transforms.core.images import libraries
+from imagenet_beam.transforms.core.receipts import ShardReceipt, sum_counts
+from imagenet_beam.transforms.core.records import Reject
+from imagenet_beam.transforms.labels import Labels
+
+FORMAT = 1
+
+
+class SplitResult(NamedTuple):
+    """All that is known of a split once its shards are published."""
+
+    split: SplitConfig
+    listing: Listing
+    receipts: Sequence[ShardReceipt]
+
+
+def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
+    """Puts the receipts in order, and checks that nothing is lost or doubled.
+
+    Raises:
+        RuntimeError: If a shard is missing, or the images listed are not the
+            records and rejects of the shards, in all and for each class.
+    """
+    by_name = {receipt.name: receipt for receipt in result.receipts}
+    names = config.shard_names(result.split)
+    missing = [name for name in names if name not in by_name]
+    if missing or len(by_name) != len(names):
+        raise RuntimeError(
+            f"{len(missing)} of {len(names)} shards of {result.split.name} are missing, the first "
+            f"{missing[:1]}; run the same command again"
+        )
+    receipts = [by_name[name] for name in names]
+    _check_counts(result, receipts)
+    return receipts
+
+
+def _check_counts(result: SplitResult, receipts: Sequence[ShardReceipt]) -> None:
+    counted = Counter(sum_counts(receipt.class_counts for receipt in receipts))
+    for receipt in receipts:
+        counted.update(reject.wnid for reject in receipt.rejects)
+    images = sum(receipt.images for receipt in receipts)
+    if images != result.listing.images:
+        raise RuntimeError(
+            f"{result.listing.images:,} images of {result.split.name} were listed, but {images:,} "
+            "are in the receipts of its shards"
+        )
+    listed = dict(result.listing.class_counts)
+    if listed.keys() == {""}:  # a split without classes
+        return
+    wrong = [wnid for wnid in {*listed, *counted} if listed.get(wnid, 0) != counted[wnid]]
+    if wrong:
+        raise RuntimeError(
+            f"the images of {len(wrong)} classes of {result.split.name} are not all accounted for: "
+            f"{sorted(wrong)[:3]}"
+        )
+
+
+def build_manifest(
+    config: ConvertConfig, labels: Labels, results: Sequence[SplitResult], plan: str
+) -> dict[str, Any]:
+    """The manifest's content: a function of inputs and options, without clock or host."""
+    return {
+        "format": FORMAT,
+        "plan": plan,
+        "options": options(config),
+        "libraries": libraries(),
+        "classes": {
+            "count": len(labels.classes),
+            "label_base": labels.classes.base,
+            "label_order": labels.classes.order,
+        },
+        "splits": {result.split.name: split_entry(config, result) for result in results},
+    }
+
+
+def options(config: ConvertConfig) -> dict[str, Any]:
+    """The options that decide the bytes of the shards."""
+    return {
+        "resize": str(config.image.resize),
+        "jpeg_quality": config.image.jpeg_quality,
+        "apply_exif_orientation": config.image.apply_exif_orientation,
+        "output_format": config.image.output_format,
+        "max_pixels": config.image.max_pixels,
+        "schema": config.schema,
+        "label_base": config.labels.base,
+        "label_order": config.labels.order,
+        "shuffle_seed": config.shuffle_seed,
+    }
+
+
+def split_entry(config: ConvertConfig, result: SplitResult) -> dict[str, Any]:
+    """What the manifest says of one split."""
+    receipts = reconcile(config, result)
+    rejects = [reject for receipt in receipts for reject in receipt.rejects]
+    entry: dict[str, Any] = {
+        "images": result.listing.images,
+        "image_bytes": result.listing.size_bytes,
+        "records": sum(receipt.records for receipt in receipts),
+        "rejects": len(rejects),
+        "reject_reasons": dict(sorted(Counter(reject.reason for reject in rejects).items())),
+        "notes": sum_counts(receipt.notes for receipt in receipts),
+        "bytes": sum(receipt.size_bytes for receipt in receipts),
+        "classes": _class_entries(result.listing, receipts),
+        "shards": [shard_entry(receipt) for receipt in receipts],
+    }
+    if result.split.official_images:
+        entry["official_images"] = result.split.official_images
+        entry["is_official_count"] = result.listing.images == result.split.official_images
+    return entry
+
+
+def _class_entries(listing: Listing, receipts: Sequence[ShardReceipt]) -> dict[str, Any]:
+    """For each class: [images listed, records]."""
+    records: Mapping[str, int] = sum_counts(receipt.class_counts for receipt in receipts)
+    return {wnid: [images, records.get(wnid, 0)] for wnid, images in listing.class_counts if wnid}
+
+
+def shard_entry(receipt: ShardReceipt) -> dict[str, Any]:
+    """What the manifest says of one shard."""
+    return {
+        "name": receipt.name,
+        "records": receipt.records,
+        "rejects": len(receipt.rejects),
+        "bytes": receipt.size_bytes,
+        "crc32c": f"{receipt.crc32c:08x}",
+    }
+
+
+def manifest_json(manifest: Mapping[str, Any]) -> bytes:
+    """Readable JSON; the long lists have one entry a line."""
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def rejects_jsonl(config: ConvertConfig, results: Sequence[SplitResult]) -> bytes:
+    """One line of JSON for each reject, with its split and shard; in the shards' order."""
+    lines = [
+        json.dumps(_reject_fields(result.split, receipt, reject), ensure_ascii=False)
+        for result in results
+        for receipt in reconcile(config, result)
+        for reject in receipt.rejects
+    ]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def _reject_fields(split: SplitConfig, receipt: ShardReceipt, reject: Reject) -> dict[str, Any]:
+    return {"split": split.name, "shard": receipt.name, **reject._asdict()}

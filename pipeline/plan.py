@@ -1,0 +1,111 @@
+"""The plan: everything that decides the bytes of the shards, with a fingerprint.
+
+It is the first thing that a run writes. A later run with the same plan goes on
+where the earlier one stopped; one with another plan is refused, so that no folder
+ever holds shards of two kinds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.manifest import options
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.images import libraries
+from imagenet_beam.transforms.files import FileStat
+
+FORMAT = 1
+"""Goes up whenever the same plan would give other bytes than before."""
+
+
+class Plan(NamedTuple):
+    """What is made from what, and how.
+
+    Attributes:
+        content: Nested names and values, as stored.
+        fingerprint: SHA-256 of the content, 64 hexadecimal digits.
+    """
+
+    content: Mapping[str, Any]
+    fingerprint: str
+
+    def to_json(self) -> bytes:
+        """The plan as stored."""
+        return json.dumps(self.content, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def make_plan(
+    config: ConvertConfig, archives: Mapping[str, FileStat], label_sha256: Mapping[str, str]
+) -> Plan:
+    """Makes the plan of a conversion.
+
+    Args:
+        config: What was asked for.
+        archives: The state of each archive by its path.
+        label_sha256: The checksum of each label file by its path.
+    """
+    content = {
+        "format": FORMAT,
+        "archives": {
+            path: {"size_bytes": stat.size_bytes, "version": stat.version}
+            for path, stat in archives.items()
+        },
+        "label_files": dict(label_sha256),
+        "splits": {
+            config.prefix(split): {
+                "archives": list(split.archives),
+                "label_from": split.label_from,
+                "shards": split.num_shards,
+            }
+            for split in config.splits
+        },
+        "options": options(config),
+        "libraries": libraries(),
+    }
+    return Plan(content, _fingerprint(content))
+
+
+def read_plan(data: bytes, path: str) -> Plan:
+    """Reads a stored plan.
+
+    Raises:
+        InputError: If it is damaged; the message names the path.
+    """
+    try:
+        content = json.loads(data)
+        if not isinstance(content, dict):
+            raise ValueError("no JSON object")
+    except ValueError as error:
+        raise InputError(
+            f"{path} is not a plan of this program ({error}); give another --output_dir, or "
+            "--overwrite to begin anew"
+        ) from error
+    return Plan(content, _fingerprint(content))
+
+
+def differences(old: Plan, new: Plan) -> list[str]:
+    """Sentences on what differs, such as `options.resize was none and is shorter:256`."""
+    before, after = dict(_flatten(old.content)), dict(_flatten(new.content))
+    names = sorted(before.keys() | after.keys())
+    return [
+        f"{name} was {before.get(name, 'absent')} and is {after.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _fingerprint(content: Mapping[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _flatten(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _flatten(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, content

@@ -1,0 +1,183 @@
+"""Everything that happens before the job: inputs, plan, resuming."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from imagenet_beam.pipeline import layout
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
+from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.receipts import receipt_from_json
+from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, FileStat, Storage, join
+
+_RECEIPT_THREADS = 16
+_SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
+
+
+class Prepared(NamedTuple):
+    """A conversion that may start.
+
+    Attributes:
+        config: What was asked for, with archives pinned to their present version.
+        plan: What decides the bytes.
+        done: By split, the numbers of the shards that are there already.
+        complete: Whether the manifest of this plan is there too: nothing to do.
+        stale: Names of shards of an earlier plan, to be removed at the end.
+    """
+
+    config: ConvertConfig
+    plan: Plan
+    done: Mapping[str, frozenset[int]]
+    complete: bool
+    stale: tuple[str, ...]
+
+    @property
+    def shards_done(self) -> int:
+        """How many shards are there already."""
+        return sum(map(len, self.done.values()))
+
+
+def prepare(config: ConvertConfig) -> Prepared:
+    """Checks inputs and output, and finds out what is left to do.
+
+    Writes the plan into the output folder, and nothing else.
+
+    Raises:
+        InputError: If something is missing or wrong, or if the folder belongs to
+            another plan and `overwrite` is not set.
+    """
+    archives = _stat_archives(config)
+    labels = config.labels.load(config.storage)
+    checksums = {path: _sha256(config.storage, path) for path in config.labels.paths()}
+    pinned = _pin(config, archives)
+    check_archives(pinned, labels)
+    plan = make_plan(config, archives, checksums)
+    config.storage.check_writable(config.output_dir)
+    sizes = config.storage.list_sizes(config.output_dir)
+    stale = _check_output(config, plan, sizes)
+    _remove_leftovers(config, sizes)
+    config.storage.publish_bytes(layout.plan_path(config.output_dir), plan.to_json())
+    done = {
+        split.name: _done_shards(config, split, plan.fingerprint, sizes) for split in config.splits
+    }
+    shards = sum(split.num_shards for split in config.splits)
+    complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
+    return Prepared(pinned, plan, done, complete, stale)
+
+
+def check_unchanged(prepared: Prepared) -> None:
+    """Looks at the archives again, after the job.
+
+    Raises:
+        InputError: If one has changed since the plan was made: the shards may then
+            be a mixture.
+    """
+    planned = prepared.plan.content["archives"]
+    for path, stat in _stat_archives(prepared.config).items():
+        entry = planned.get(path)
+        if entry and (stat.size_bytes, stat.version) != (entry["size_bytes"], entry["version"]):
+            raise InputError(
+                f"{path} was changed while it was being read; run again with --overwrite"
+            )
+
+
+def _stat_archives(config: ConvertConfig) -> dict[str, FileStat]:
+    stats = {}
+    for split in config.splits:
+        for archive in split.archives:
+            try:
+                stat = config.storage.stat(archive)
+            except InputError as error:
+                raise InputError(f"--{split.flag}: {error}") from error
+            stats[stat.path] = stat
+    return stats
+
+
+def _pin(config: ConvertConfig, archives: Mapping[str, FileStat]) -> ConvertConfig:
+    def pin(split: SplitConfig) -> SplitConfig:
+        paths = tuple(archives[path].pinned for path in split.archives)
+        return dataclasses.replace(split, archives=paths)
+
+    return dataclasses.replace(config, splits=tuple(map(pin, config.splits)))
+
+
+def _sha256(storage: Storage, path: str) -> str:
+    return hashlib.sha256(storage.read_bytes(path)).hexdigest()
+
+
+def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Compares with the plan in the folder; gives the shards that a new plan leaves behind."""
+    path = layout.plan_path(config.output_dir)
+    mine = {name for split in config.splits for name in config.shard_names(split)}
+    if join(layout.STATE_DIR, "plan.json") not in sizes:
+        _check_no_foreign_shards(config, sizes)
+        return ()
+    if not config.overwrite:
+        old = read_plan(config.storage.read_bytes(path), path)
+        different = differences(old, plan)
+        if different:
+            more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
+            raise InputError(
+                f"--output_dir={config.output_dir} holds another conversion: "
+                f"{'; '.join(different[:3])}{more}; give another folder, or --overwrite to begin "
+                "anew"
+            )
+        return ()
+    receipts = (name for name in sizes if name.startswith(layout.receipt_name("")[:-5]))
+    names = (name.rpartition("/")[2][: -len(".json")] for name in receipts)
+    return tuple(sorted(name for name in names if name not in mine and name in sizes))
+
+
+def _check_no_foreign_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
+    prefixes = {config.prefix(split) for split in config.splits}
+    for name in sorted(sizes):
+        match = _SHARD_NAME.fullmatch(name)
+        if match and match["prefix"] in prefixes and not config.overwrite:
+            raise InputError(
+                f"--output_dir={config.output_dir} holds {name}, which no run of this program "
+                "left unfinished there; give another folder, or --overwrite to replace it"
+            )
+
+
+def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
+    """Removes what a killed run was writing; on --overwrite, what would be taken for done."""
+    state = join(layout.STATE_DIR, "")
+    for name in sizes:
+        own_state = config.overwrite and (name.startswith(state) or name == layout.MANIFEST)
+        if name.endswith(TEMPORARY_SUFFIX) or own_state:
+            config.storage.remove(join(config.output_dir, name))
+
+
+def _done_shards(
+    config: ConvertConfig, split: SplitConfig, fingerprint: str, sizes: Mapping[str, int]
+) -> frozenset[int]:
+    if config.overwrite:
+        return frozenset()
+    candidates = [
+        (shard, name)
+        for shard, name in enumerate(config.shard_names(split))
+        if name in sizes and layout.receipt_name(name) in sizes
+    ]
+
+    def is_done(candidate: tuple[int, str]) -> bool:
+        path = join(config.output_dir, layout.receipt_name(candidate[1]))
+        receipt = receipt_from_json(config.storage.read_bytes(path), path)
+        return receipt.plan == fingerprint and receipt.size_bytes == sizes[candidate[1]]
+
+    with ThreadPoolExecutor(_RECEIPT_THREADS) as pool:
+        flags = pool.map(is_done, candidates)
+        return frozenset(shard for (shard, _), done in zip(candidates, flags, strict=True) if done)
+
+
+def _has_manifest(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> bool:
+    if layout.MANIFEST not in sizes or config.overwrite:
+        return False
+    manifest = config.storage.read_bytes(join(config.output_dir, layout.MANIFEST))
+    return f'"plan": "{plan.fingerprint}"'.encode() in manifest

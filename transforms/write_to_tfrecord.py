@@ -1,0 +1,338 @@
+"""Sharded TFRecords whose bytes do not depend on the runner."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam import coders
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import AsSingleton
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from imagenet_beam.transforms.coders import OutcomeCoder
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.ordered import OrderedPool
+from imagenet_beam.transforms.core.receipts import ShardReceipt
+from imagenet_beam.transforms.core.records import Record, Reject
+from imagenet_beam.transforms.core.shards import ShardPlan, fingerprint, plan_shards
+from imagenet_beam.transforms.core.tally import tally
+from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.shard_writer import ShardTarget
+
+V = TypeVar("V")
+
+SHUFFLES = ("references", "images")
+_BUFFERED_BYTES = 16 << 20
+_COMPRESSION = {
+    CompressionTypes.UNCOMPRESSED: "none",
+    CompressionTypes.GZIP: "gzip",
+    CompressionTypes.DEFLATE: "zlib",
+}
+
+
+class WriteToTFRecord(beam.io.WriteToTFRecord):
+    """Writes elements to sharded TFRecord files, in one order on every runner.
+
+    It takes the arguments of Beam's own transform and names files in the same way.
+    It differs in what is promised:
+
+    * Which record is where depends on the records' names and the seed alone, so the
+      files are the same, byte for byte, on every runner.
+    * Shards differ by at most one value in length.
+    * A shard is published in one step as soon as it is complete. A job that fails
+      leaves whole shards behind, and nothing else.
+    * The result is a PCollection of `ShardReceipt`, one for each shard written.
+
+    Elements are `(name, value)` pairs with unique names, values being bytes or
+    `Record`s; or any elements that `encode` has a name for, such as
+    `LabeledImage`s with an `ImageEncoder`; or, as for Beam's, plain elements for
+    the coder, which are then placed by a fingerprint of their content.
+
+    Args:
+        file_path_prefix: Path that the shards' names start with.
+        coder: Encodes plain elements; ignored with `encode`.
+        file_name_suffix: What the shards' names end with.
+        num_shards: How many shards there are; 0 makes one.
+        shard_name_template: As for Beam's transform.
+        compression_type: AUTO, UNCOMPRESSED, GZIP or DEFLATE.
+        encode: The last step from element to record; run in threads.
+        seed: Another seed gives another order and other shards.
+        shuffle: `references` groups the elements and encodes them while their shard
+            is written, which moves and holds little; `images` encodes first and
+            groups the records, for sources that cannot be read in any order.
+        storage: How to reach the output.
+        receipts_dir: Where a receipt of each shard is kept, for resuming.
+        plan: Fingerprint of all that decides the bytes; kept in the receipts.
+        done_shards: Numbers of shards that are there already and not written again.
+        threads: Elements encoded at once by a worker; 0 is the number of cores.
+        read_threads: Elements fetched at once by a worker; 0 fetches in the
+            encoding threads.
+    """
+
+    def __init__(
+        self,
+        file_path_prefix: str,
+        coder: coders.Coder = coders.BytesCoder(),  # noqa: B008 - Beam's own signature
+        file_name_suffix: str = "",
+        num_shards: int = 0,
+        shard_name_template: str | None = None,
+        compression_type: str = CompressionTypes.AUTO,
+        *,
+        encode: RecordEncoder[Any] | None = None,
+        seed: int = 0,
+        shuffle: str = "references",
+        storage: Storage | None = None,
+        receipts_dir: str = "",
+        plan: str = "",
+        done_shards: frozenset[int] = frozenset(),
+        threads: int = 0,
+        read_threads: int = 0,
+    ) -> None:
+        super().__init__(
+            file_path_prefix,
+            coder,
+            file_name_suffix,
+            num_shards,
+            shard_name_template,
+            compression_type,
+        )
+        if shuffle not in SHUFFLES:
+            raise ValueError(f"shuffle={shuffle!r} is not known; accepted are {SHUFFLES}")
+        self._num_shards = 1 if shard_name_template == "" else max(1, num_shards)
+        self._prefix = file_path_prefix
+        self._encoder = encode or ExampleEncoder(coder)
+        self._seed = seed
+        self._shuffle = shuffle
+        self._done_shards = done_shards
+        self._threads = (threads or os.cpu_count() or 1, read_threads)
+        self._target: ShardTarget[Any] = ShardTarget(
+            path_format=self._path_format(file_path_prefix, file_name_suffix),
+            num_shards=self._num_shards,
+            storage=storage or Storage(),
+            receipts_dir=receipts_dir,
+            plan=plan,
+            compression=_compression(file_path_prefix + file_name_suffix, compression_type),
+        )
+
+    def _path_format(self, prefix: str, suffix: str) -> str:
+        template: str = self._sink.shard_name_format
+        return prefix.replace("%", "%%") + template + suffix.replace("%", "%%")
+
+    def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
+        """Plans the shards, groups the elements by shard, writes."""
+        if not pcoll.is_bounded:
+            raise ValueError("WriteToTFRecord needs a bounded PCollection: it sorts within shards")
+        plan = (
+            pcoll
+            | "Fingerprint" >> beam.Map(self._key).with_output_types(bytes)
+            | "PlanShards" >> beam.CombineGlobally(_PlanShardsFn(self._num_shards, self._prefix))
+        )
+        value_type = pcoll.element_type
+        assigned = (  # (shard, (key, value))
+            pcoll
+            | "AssignShards"
+            >> beam.ParDo(
+                _AssignShardFn(self._encoder, self._seed, self._done_shards), AsSingleton(plan)
+            ).with_output_types(tuple[int, tuple[bytes, value_type]])  # type: ignore[valid-type]
+        )
+        encoder = self._encoder
+        if self._shuffle == "images":
+            assigned = assigned | "EncodeImages" >> beam.ParDo(_EncodeFn(encoder, *self._threads))
+            encoder = _EncodedEncoder()
+        return (
+            assigned
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(_WriteShardFn(self._target, encoder, *self._threads))
+        )
+
+    def _key(self, value: Any) -> bytes:
+        return key_of(value, self._encoder, self._seed)
+
+
+def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
+    """A value's place: by its name, or by its content where it has none."""
+    name = encoder.name(value)
+    if name:
+        return fingerprint(name, seed)
+    outcome = encoder.finish(value, encoder.load(value))
+    return fingerprint(repr(outcome), seed)
+
+
+def _compression(path: str, compression_type: str) -> str:
+    if compression_type == CompressionTypes.AUTO:
+        compression_type = CompressionTypes.detect_compression_type(path)
+    if compression_type not in _COMPRESSION:
+        raise ValueError(
+            f"compression_type={compression_type!r} is not what TFRecord readers take; "
+            f"accepted are {sorted(_COMPRESSION)}"
+        )
+    return _COMPRESSION[compression_type]
+
+
+class _PlanShardsFn(beam.CombineFn):
+    """Gathers all keys, 16 bytes each, and cuts them into shards."""
+
+    def __init__(self, num_shards: int, what: str) -> None:
+        self._num_shards = num_shards
+        self._what = what
+
+    def create_accumulator(self) -> bytes | bytearray:
+        return bytearray()
+
+    def add_input(self, packed: bytes | bytearray, key: bytes) -> bytes | bytearray:
+        if isinstance(packed, bytes):
+            packed = bytearray(packed)
+        packed += key
+        return packed
+
+    def merge_accumulators(self, parts: Iterable[bytes | bytearray]) -> bytes | bytearray:
+        return b"".join(parts)
+
+    def compact(self, packed: bytes | bytearray) -> bytes:
+        return bytes(packed)
+
+    def extract_output(self, packed: bytes | bytearray) -> ShardPlan:
+        plan = plan_shards(bytes(packed), self._num_shards)
+        if not all(plan.counts):
+            raise InputError(
+                f"{sum(plan.counts):,} images are too few for {self._num_shards:,} shards of "
+                f"{self._what}: some would be empty; ask for fewer shards"
+            )
+        return plan
+
+
+class _AssignShardFn(beam.DoFn):
+    """Tells each value its shard; values of shards that are done are left out."""
+
+    def __init__(self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int]) -> None:
+        self._encoder = encoder
+        self._seed = seed
+        self._done = done
+
+    def process(self, value: Any, plan: ShardPlan) -> Iterator[tuple[int, tuple[bytes, Any]]]:
+        key = key_of(value, self._encoder, self._seed)
+        if key in plan.duplicates and (name := self._encoder.name(value)):
+            raise InputError(
+                f"two images are called {name}: file names must be unique in a split; "
+                "remove one of them"
+            )
+        shard = plan.shard_of(key)
+        if shard not in self._done:
+            tally.images_planned += 1
+            yield shard, (key, value)
+
+
+class _PooledFn(beam.DoFn):
+    """A DoFn with threads that live as long as it does."""
+
+    def __init__(self, encoder: RecordEncoder[Any], threads: int, read_threads: int) -> None:
+        self._encoder = encoder
+        self._threads = threads
+        self._read_threads = read_threads
+        self._pool: OrderedPool[Any, bytes, Record | Reject] | None = None
+
+    def setup(self) -> None:
+        self._encoder.check()
+        self._pool = OrderedPool(
+            self._encoder.load,
+            self._encoder.finish,
+            self._encoder.size_bytes,
+            self._threads,
+            self._read_threads,
+        )
+
+    def teardown(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+Assigned = tuple[int, tuple[bytes, Any]]
+AssignedBytes = tuple[int, tuple[bytes, bytes]]
+
+
+class _EncodeFn(_PooledFn):
+    """Encodes values before they are grouped, a bufferful at a time."""
+
+    _coder = OutcomeCoder()
+
+    def start_bundle(self) -> None:
+        self._buffer: list[Assigned] = []
+        self._buffered_bytes = 0
+
+    def process(self, element: Assigned) -> Iterator[AssignedBytes]:
+        self._buffer.append(element)
+        self._buffered_bytes += self._encoder.size_bytes(element[1][1])
+        if self._buffered_bytes >= _BUFFERED_BYTES or len(self._buffer) >= 256:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        for encoded in self._flush():
+            yield WindowedValue(encoded, window.max_timestamp(), [window])
+
+    def _flush(self) -> Iterator[AssignedBytes]:
+        assert self._pool is not None  # noqa: S101 - setup() ran
+        buffer = self._buffer
+        self.start_bundle()
+        outcomes = self._pool.map(value for _, (_, value) in buffer)
+        for (shard, (key, _)), outcome in zip(buffer, outcomes, strict=True):
+            yield shard, (key, self._coder.encode(outcome))
+
+
+class _EncodedEncoder:
+    """Takes back what `_EncodeFn` encoded."""
+
+    _coder = OutcomeCoder()
+
+    def check(self) -> None:
+        pass
+
+    def name(self, value: bytes) -> str:
+        return ""
+
+    def size_bytes(self, value: bytes) -> int:
+        return len(value)
+
+    def load(self, value: bytes) -> bytes:
+        return value
+
+    def finish(self, value: bytes, data: bytes) -> Record | Reject:
+        return self._coder.decode(data)
+
+
+class _WriteShardFn(_PooledFn):
+    """Writes each group as one shard."""
+
+    _images = Metrics.counter("WriteToTFRecord", "in-images")
+    _records = Metrics.counter("WriteToTFRecord", "out-records")
+    _rejects = Metrics.counter("WriteToTFRecord", "out-rejects")
+    _bytes = Metrics.counter("WriteToTFRecord", "out-bytes")
+    _shards = Metrics.counter("WriteToTFRecord", "out-shards")
+
+    def __init__(
+        self,
+        target: ShardTarget[Any],
+        encoder: RecordEncoder[Any],
+        threads: int,
+        read_threads: int,
+    ) -> None:
+        super().__init__(encoder, threads, read_threads)
+        self._target = target
+
+    def process(self, group: tuple[int, Iterable[tuple[bytes, Any]]]) -> Iterator[ShardReceipt]:
+        assert self._pool is not None  # noqa: S101 - setup() ran
+        shard, keyed_values = group
+        receipt = self._target.write(shard, keyed_values, self._pool)
+        self._images.inc(receipt.images)
+        self._records.inc(receipt.records)
+        self._rejects.inc(len(receipt.rejects))
+        self._bytes.inc(receipt.size_bytes)
+        self._shards.inc()
+        yield receipt
