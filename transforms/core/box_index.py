@@ -6,7 +6,7 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -98,7 +98,7 @@ class BoxIndex:
                 numbers.byteswap()
         return index
 
-    def _arrays(self) -> tuple[array[int], array[int], array[float]]:
+    def _arrays(self) -> Sequence[array[int] | array[float]]:
         return self.stem_starts, self.box_starts, self.corners
 
     def _stem_at(self, index: int) -> bytes:
