@@ -167,6 +167,16 @@ def test_modes_of_png(image: Image.Image, options: dict, expected: object) -> No
     assert "repaired:png" not in encoded.notes
 
 
+def test_chunks_that_warn_or_burst_are_left_out() -> None:
+    data = hard.save(hard.quadrants(), "PNG")
+    odd = (
+        png_chunk(b"acTL", bytes(8))
+        + png_chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(2**26), 1))
+        + png_chunk(b"iCCP", b"bad\0\0junk")
+    )
+    assert encode_image(data[:33] + odd + data[33:], KEEP) == encode_image(data, KEEP)
+
+
 @pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP"])
 def test_first_frame_of_animations(image_format: str) -> None:
     frames = [Image.new("RGB", hard.SIZE, colour) for colour in (hard.BLUE, hard.RED)]
@@ -217,9 +227,7 @@ def test_orientation_of_png() -> None:
 def test_corrupt_exif_is_noted(exif: bytes) -> None:
     data = hard.with_segment(hard.jpeg(), 0xE1, b"Exif\0\0" + exif)
     for options in (KEEP, ImageOptions(apply_exif_orientation=True)):
-        encoded = encode_image(data, options)
-        assert encoded.notes == ("exif:corrupt",)
-        decoded(encoded)
+        assert encode_image(data, options).notes == ("exif:corrupt",)
 
 
 def test_no_metadata_is_carried_over() -> None:
@@ -245,7 +253,10 @@ def test_resizing_equals_the_full_path(side: int) -> None:
     options = ImageOptions(Resize("shorter", side, side), output_format="PNG")
     target = options.resize.target_size(641, 481)
     full = Image.open(io.BytesIO(data)).convert("RGB").resize(target, Image.Resampling.BICUBIC)
-    assert psnr(decoded(encode_image(data, options)), full) > 36
+    difference = psnr(decoded(encode_image(data, options)), full)
+    assert difference > 36
+    # From one half on libjpeg does the first part, and pixels differ a little.
+    assert (difference == math.inf) == (side > 240)
 
 
 def test_resizing_is_antialiased() -> None:
@@ -287,7 +298,7 @@ def test_raw_pixels_of_the_wrong_size(size: int, reason: str) -> None:
 def sized_gif(screen: tuple[int, int], frame: tuple[int, int]) -> bytes:
     """A GIF that asks for a canvas for the next frame, as bombs may."""
     data = hard.save(hard.quadrants().quantize(8), "GIF", transparency=1, disposal=2)
-    at = data.index(b",", 13 + 3 * 8)
+    at = data.index(b"!\xf9") + 8
     resized = data[:6] + struct.pack("<HH", *screen) + data[10 : at + 5]
     return resized + struct.pack("<HH", *frame) + data[at + 9 :]
 
@@ -332,6 +343,7 @@ def sized_bmp(width: int, height: int) -> bytes:
         (sized_bmp(30_000, 30_000), "too_large"),
         (sized_gif((30_000, 30_000), hard.SIZE), "too_large"),
         (sized_gif(hard.SIZE, (30_000, 30_000)), "too_large"),
+        (sized_gif(hard.SIZE, (0, 8)), "corrupt"),
         (hard.jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "unsupported"),
         (hard.jpeg().replace(b"\xff\xc0", b"\xff\xc5"), "unsupported"),
     ],
@@ -352,7 +364,8 @@ def test_a_second_frame_header_does_not_evade_the_size_check() -> None:
     data = hard.jpeg("L")
     scan = data.index(b"\xff\xda")
     data = data[:scan] + hard.segment(0xF0, hidden) + data[scan:]
-    assert rejected(data, ImageOptions()) == "corrupt"
+    with pytest.raises(ImageRejected, match="frame headers"):
+        encode_image(data, ImageOptions())
 
 
 def test_targets_beyond_the_limits_are_rejected() -> None:

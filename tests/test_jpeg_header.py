@@ -1,5 +1,6 @@
 """What the header parser knows of a JPEG without decoding it."""
 
+import contextlib
 import io
 import runpy
 from pathlib import Path
@@ -165,7 +166,5 @@ def test_corrupt_exif_is_a_value_error(exif: bytes) -> None:
 
 @given(exif=st.binary(max_size=60), order=st.sampled_from([b"II*\0", b"MM\0*"]))
 def test_any_exif_has_an_orientation_or_is_corrupt(exif: bytes, order: bytes) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert 1 <= exif_orientation(order + exif) <= 8
-    except ValueError:
-        pass
