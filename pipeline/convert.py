@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +22,7 @@ from imagenet_beam.pipeline.manifest import (
 from imagenet_beam.pipeline.prepare import Prepared, prepare
 from imagenet_beam.transforms.core.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
+from imagenet_beam.transforms.core.records import LabeledImage
 from imagenet_beam.transforms.encoders import ImageEncoder
 from imagenet_beam.transforms.files import join
 from imagenet_beam.transforms.join_labels import JoinLabels, LoadLabels
@@ -54,11 +56,15 @@ class ConvertImages(beam.PTransform):
         """One chain for each split, then the manifest."""
         config = self._prepared.config
         labels = begin | "LoadLabels" >> LoadLabels(config.labels, config.storage)
+        listed = [
+            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(config, split, labels)
+            for split in config.splits
+        ]
+        listings = [listing for _, listing in listed]
         sides = []
-        for split in config.splits:
-            listing, receipts = (
-                begin.pipeline  # a split's name, capitalised, is the label of its chain
-                | split.name.capitalize() >> _ConvertSplit(self._prepared, split, labels)
+        for split, (images, listing) in zip(config.splits, listed, strict=True):
+            receipts = images | f"Write{split.name.capitalize()}" >> _WriteSplit(
+                self._prepared, split, listings
             )
             sides += [AsSingleton(listing), AsList(receipts)]
         return (
@@ -71,22 +77,22 @@ class ConvertImages(beam.PTransform):
         )
 
 
-class _ConvertSplit(beam.PTransform):
-    """Lists, labels, checks and writes one split."""
+class _ListSplit(beam.PTransform):
+    """Lists, labels and checks one split."""
 
     def __init__(
-        self, prepared: Prepared, split: SplitConfig, labels: beam.PCollection[Labels]
+        self, config: ConvertConfig, split: SplitConfig, labels: beam.PCollection[Labels]
     ) -> None:
         super().__init__()
-        self._prepared = prepared
+        self._config = config
         self._split = split
         self._labels = labels
 
     def expand(
         self, begin: beam.pvalue.PBegin
-    ) -> tuple[beam.PCollection[Listing], beam.PCollection[ShardReceipt]]:
-        config, split = self._prepared.config, self._split
-        images = (  # LabeledImage
+    ) -> tuple[beam.PCollection[LabeledImage], beam.PCollection[Listing]]:
+        config, split = self._config, self._split
+        images = (
             begin
             | "Archives" >> beam.Create(split.archives)
             | "ListImages" >> ListImages(config.storage)
@@ -98,8 +104,27 @@ class _ConvertSplit(beam.PTransform):
             | "CheckListing"
             >> beam.Map(check_listing, AsSingleton(self._labels), split, config.expect)
         )
-        receipts = images | "AwaitCheck" >> WaitOn(listing) | "WriteToTFRecord" >> self._writer()
-        return listing, receipts
+        return images, listing
+
+
+class _WriteSplit(beam.PTransform):
+    """Writes one split, once the listings of all splits have been found right."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        split: SplitConfig,
+        listings: Sequence[beam.PCollection[Listing]],
+    ) -> None:
+        super().__init__()
+        self._prepared = prepared
+        self._split = split
+        self._listings = listings
+
+    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
+        return (
+            images | "AwaitChecks" >> WaitOn(*self._listings) | "WriteToTFRecord" >> self._writer()
+        )
 
     def _writer(self) -> WriteToTFRecord:
         config, split = self._prepared.config, self._split

@@ -14,7 +14,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.receipts import receipt_from_json
+from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
 from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, FileStat, Storage, join
 
 _RECEIPT_THREADS = 16
@@ -28,6 +28,7 @@ class Prepared(NamedTuple):
         config: What was asked for, with archives pinned to their present version.
         plan: What decides the bytes.
         done: By split, the numbers of the shards that are there already.
+        images_done: How many images these shards were made from.
         complete: Whether the manifest of this plan is there too: nothing to do.
         stale: Names of shards of an earlier plan, to be removed at the end.
     """
@@ -35,6 +36,7 @@ class Prepared(NamedTuple):
     config: ConvertConfig
     plan: Plan
     done: Mapping[str, frozenset[int]]
+    images_done: int
     complete: bool
     stale: tuple[str, ...]
 
@@ -64,12 +66,14 @@ def prepare(config: ConvertConfig) -> Prepared:
     stale = _check_output(config, plan, sizes)
     _remove_leftovers(config, sizes)
     config.storage.publish_bytes(layout.plan_path(config.output_dir), plan.to_json())
-    done = {
+    receipts = {
         split.name: _done_shards(config, split, plan.fingerprint, sizes) for split in config.splits
     }
+    done = {name: frozenset(found) for name, found in receipts.items()}
+    images_done = sum(sum(found.values()) for found in receipts.values())
     shards = sum(split.num_shards for split in config.splits)
     complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
-    return Prepared(pinned, plan, done, complete, stale)
+    return Prepared(pinned, plan, done, images_done, complete, stale)
 
 
 def check_unchanged(prepared: Prepared) -> None:
@@ -157,23 +161,27 @@ def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
 
 def _done_shards(
     config: ConvertConfig, split: SplitConfig, fingerprint: str, sizes: Mapping[str, int]
-) -> frozenset[int]:
+) -> dict[int, int]:
+    """Maps each shard that is there, with a receipt that agrees, to its number of images."""
     if config.overwrite:
-        return frozenset()
+        return {}
     candidates = [
         (shard, name)
         for shard, name in enumerate(config.shard_names(split))
         if name in sizes and layout.receipt_name(name) in sizes
     ]
 
-    def is_done(candidate: tuple[int, str]) -> bool:
+    def read(candidate: tuple[int, str]) -> ShardReceipt:
         path = join(config.output_dir, layout.receipt_name(candidate[1]))
-        receipt = receipt_from_json(config.storage.read_bytes(path), path)
-        return receipt.plan == fingerprint and receipt.size_bytes == sizes[candidate[1]]
+        return receipt_from_json(config.storage.read_bytes(path), path)
 
     with ThreadPoolExecutor(_RECEIPT_THREADS) as pool:
-        flags = pool.map(is_done, candidates)
-        return frozenset(shard for (shard, _), done in zip(candidates, flags, strict=True) if done)
+        receipts = pool.map(read, candidates)
+        return {
+            shard: receipt.images
+            for (shard, name), receipt in zip(candidates, receipts, strict=True)
+            if receipt.plan == fingerprint and receipt.size_bytes == sizes[name]
+        }
 
 
 def _has_manifest(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> bool:

@@ -7,9 +7,11 @@ value that travels to the workers; clients and open files stay in the process.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagenet_beam.transforms.storage.base import (
@@ -98,6 +100,21 @@ class Storage:
     def check_writable(self, directory: str) -> None:
         """Raises `InputError` where files could not be created below a directory."""
         self._backend(directory).check_writable(_plain(directory))
+
+    @contextlib.contextmanager
+    def exclusive(self, directory: str) -> Iterator[None]:
+        """Keeps a second run out of a local folder; remote storage has no locks.
+
+        Raises:
+            InputError: If another process holds the folder, or it cannot be written.
+        """
+        if not is_local(directory):
+            yield
+            return
+        from imagenet_beam.transforms.storage.local import locked
+
+        with locked(_plain(directory)):
+            yield
 
     def _backend(self, path: str) -> Backend:
         return _backend_for(_scheme(path), self)

@@ -70,6 +70,8 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         receipts_dir: Where a receipt of each shard is kept, for resuming.
         plan: Fingerprint of all that decides the bytes; kept in the receipts.
         done_shards: Numbers of shards that are there already and not written again.
+        shard_plan: The result of `PlanShards` over elements with the same names, for
+            elements that are too large to be looked at twice.
         threads: Elements encoded at once by a worker; 0 is the number of cores.
         read_threads: Elements fetched at once by a worker; 0 fetches in the
             encoding threads.
@@ -91,6 +93,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         receipts_dir: str = "",
         plan: str = "",
         done_shards: frozenset[int] = frozenset(),
+        shard_plan: beam.PCollection[ShardPlan] | None = None,
         threads: int = 0,
         read_threads: int = 0,
     ) -> None:
@@ -110,6 +113,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         self._seed = seed
         self._shuffle = shuffle
         self._done_shards = done_shards
+        self._plan = shard_plan
         self._threads = (threads or os.cpu_count() or 1, read_threads)
         self._target: ShardTarget[Any] = ShardTarget(
             path_format=self._path_format(file_path_prefix, file_name_suffix),
@@ -128,11 +132,11 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         """Plans the shards, groups the elements by shard, writes."""
         if not pcoll.is_bounded:
             raise ValueError("WriteToTFRecord needs a bounded PCollection: it sorts within shards")
-        plan = (
-            pcoll
-            | "Fingerprint" >> beam.Map(self._key).with_output_types(bytes)
-            | "PlanShards" >> beam.CombineGlobally(_PlanShardsFn(self._num_shards, self._prefix))
-        )
+        plan = self._plan
+        if plan is None:
+            plan = pcoll | "PlanShards" >> PlanShards(
+                self._num_shards, self._encoder, self._seed, self._prefix
+            )
         value_type = pcoll.element_type
         assigned = (  # (shard, (key, value))
             pcoll
@@ -151,8 +155,32 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
             | "WriteShards" >> beam.ParDo(_WriteShardFn(self._target, encoder, *self._threads))
         )
 
-    def _key(self, value: Any) -> bytes:
-        return key_of(value, self._encoder, self._seed)
+
+class PlanShards(beam.PTransform):
+    """Decides which element goes to which shard: one `ShardPlan`.
+
+    Args:
+        num_shards: How many shards there are.
+        encode: Knows the elements' names.
+        seed: Another seed gives another order.
+        what: What the shards are called in messages.
+    """
+
+    def __init__(
+        self, num_shards: int, encode: RecordEncoder[Any], seed: int = 0, what: str = "the output"
+    ) -> None:
+        super().__init__()
+        self._encoder = encode
+        self._seed = seed
+        self._combine = _PlanShardsFn(num_shards, what)
+
+    def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardPlan]:
+        """Gathers 16 bytes an element in one place and sorts them."""
+        return (
+            pcoll
+            | "Fingerprint" >> beam.Map(key_of, self._encoder, self._seed).with_output_types(bytes)
+            | "CutShards" >> beam.CombineGlobally(self._combine).with_output_types(ShardPlan)
+        )
 
 
 def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import uuid
@@ -109,6 +110,23 @@ class LocalAtomicFile:
         with contextlib.suppress(OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(directory: str) -> Iterator[None]:
+    """Holds a lock file in a folder; the lock ends with the process, however it ends."""
+    path = Path(directory) / "lock"
+    with _as_input_error(directory):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"{directory} is in use by another run; wait for it, or give another --output_dir"
+            ) from error
+        yield
 
 
 class LocalBackend:

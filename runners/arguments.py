@@ -1,0 +1,73 @@
+"""An argument parser that refuses in one sentence, and takes Beam's flags as they are."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from imagenet_beam.transforms.core.errors import InputError
+
+
+class SentenceParser(argparse.ArgumentParser):
+    """Raises `InputError` where argparse prints the usage and exits."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `InputError` with the flag first, as it was typed."""
+        raise InputError(message.removeprefix("argument "))
+
+    def flags(self) -> list[str]:
+        """All flags that the parser knows."""
+        return [flag for action in self._actions for flag in action.option_strings]
+
+
+def whole_number(text: str) -> int:
+    """The type of flags that take a whole number."""
+    try:
+        return int(text.replace("_", "").replace(",", ""))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not accepted; give a whole number, such as 128"
+        ) from error
+
+
+def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:
+    """Refuses what neither this program nor Beam knows; Beam itself would ignore it.
+
+    Args:
+        args: The arguments that are not this program's own.
+        own_flags: The program's own flags, to suggest what may have been meant.
+
+    Raises:
+        InputError: If an argument is not known.
+    """
+    if not args:
+        return
+    parser = _beam_parser()
+    _, unknown = parser.parse_known_args(list(args))
+    if unknown:
+        raise InputError(_unknown(unknown[0], [*own_flags, *parser.flags()]))
+
+
+def _unknown(argument: str, known: Sequence[str]) -> str:
+    if not argument.startswith("-"):
+        return f"{argument} is not a flag; flags are given as --name=value"
+    name = argument.partition("=")[0]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "see imagenet-beam convert --help"
+    return f"{name} is no flag of this program or of Apache Beam; {hint}"
+
+
+def _beam_parser() -> SentenceParser:
+    """A parser that knows the flags of every runner of this Beam version."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = SentenceParser(add_help=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    return parser

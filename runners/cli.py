@@ -1,0 +1,53 @@
+"""The command line: `imagenet-beam`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags
+from imagenet_beam.runners.convert_flags import add_convert_parser
+from imagenet_beam.runners.failures import JobFailed
+from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
+from imagenet_beam.transforms.core.errors import InputError
+
+JOB_FAILED, WRONG_INPUT = 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit status; prints a mistake as one sentence."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _run(arguments)
+    except InputError as error:
+        print(f"imagenet-beam: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except JobFailed as error:
+        print(f"imagenet-beam: the job failed: {error}", file=sys.stderr)
+        return JOB_FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    parser = SentenceParser(
+        prog="imagenet-beam",
+        description="Turns image archives into sharded TFRecords.",
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    convert = add_convert_parser(commands)
+    add_synthesize_parser(commands)
+    args, rest = parser.parse_known_args(arguments)
+    if not args.command:
+        parser.print_help()
+        return WRONG_INPUT
+    if args.command == "convert":
+        check_beam_flags(rest, convert.flags())
+        from imagenet_beam.runners.convert_command import run_convert
+
+        return run_convert(args, rest)
+    if rest:
+        raise InputError(f"{rest[0]} is no flag of {args.command}; see --help")
+    return run_synthesize(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

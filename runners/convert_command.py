@@ -1,0 +1,123 @@
+"""`imagenet-beam convert`: flags in, TFRecords out, exit status back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imagenet_beam.pipeline import layout
+from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
+from imagenet_beam.runners import registry
+from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.failures import NoiseFilter
+from imagenet_beam.runners.progress import duration
+from imagenet_beam.transforms.files import join
+
+DONE, TOO_MANY_REJECTS = 0, 3
+
+
+def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    """Runs a conversion.
+
+    Returns:
+        The exit status: 0, or 3 with more rejects than allowed.
+
+    Raises:
+        InputError: If flags or inputs are wrong.
+        JobFailed: If the job fails.
+    """
+    started = time.monotonic()
+    config = config_from_flags(args)
+    launch = registry.launcher(beam_args)
+    _quiet_logging()
+    with config.storage.exclusive(join(config.output_dir, layout.STATE_DIR)):
+        prepared = prepare(config)
+        if prepared.complete:
+            _say(f"{config.output_dir} is complete already: nothing to do")
+        else:
+            _announce(prepared)
+            launch(prepared, beam_args)
+            check_unchanged(prepared)
+    manifest = _read_manifest(prepared)
+    _say(summary(manifest, prepared, time.monotonic() - started))
+    return _exit_status(manifest, prepared)
+
+
+def _quiet_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(NoiseFilter())
+
+
+def _announce(prepared: Prepared) -> None:
+    shards = sum(split.num_shards for split in prepared.config.splits)
+    if prepared.shards_done:
+        _say(
+            f"going on: {prepared.shards_done:,} of {shards:,} shards are in "
+            f"{prepared.config.output_dir} already"
+        )
+    else:
+        _say(f"writing {shards:,} shards to {prepared.config.output_dir}")
+
+
+def _read_manifest(prepared: Prepared) -> dict[str, Any]:
+    path = join(prepared.config.output_dir, layout.MANIFEST)
+    manifest: dict[str, Any] = json.loads(prepared.config.storage.read_bytes(path))
+    return manifest
+
+
+def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> str:
+    """What came out, a line for each split and one for the run."""
+    lines = [_split_line(name, entry) for name, entry in manifest["splits"].items()]
+    images = sum(entry["images"] for entry in manifest["splits"].values())
+    if not prepared.complete:
+        done = images - prepared.images_done
+        lines.append(
+            f"{done:,} images in {duration(seconds)}, {done / max(seconds, 1e-3):,.0f} images/s, "
+            f"peak memory {_peak_memory_mb():,.0f} MB"
+        )
+    return "\n".join(lines)
+
+
+def _split_line(name: str, entry: Mapping[str, Any]) -> str:
+    official = ""
+    if "is_official_count" in entry:
+        official = (
+            " (the official count)"
+            if entry["is_official_count"]
+            else f" (the official archive has {entry['official_images']:,})"
+        )
+    return (
+        f"{name}: {entry['images']:,} images{official} = {entry['records']:,} records + "
+        f"{entry['rejects']:,} rejects, {len(entry['shards']):,} shards, "
+        f"{entry['bytes'] / 1e6:,.1f} MB"
+    )
+
+
+def _peak_memory_mb() -> float:
+    """Of this process and of its largest child; ru_maxrss is in KiB on Linux, bytes on macOS."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    usage = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(resource.getrusage(who).ru_maxrss for who in usage) * unit / 1e6
+
+
+def _exit_status(manifest: Mapping[str, Any], prepared: Prepared) -> int:
+    rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
+    if rejects <= prepared.config.max_rejects:
+        return DONE
+    path = join(prepared.config.output_dir, layout.REJECTS)
+    _say(
+        f"{rejects:,} images were rejected, {prepared.config.max_rejects:,} are allowed: see "
+        f"{path}; if that is right, run again with --max_rejects={rejects}"
+    )
+    return TOO_MANY_REJECTS
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,219 @@
+"""The flags of `imagenet-beam convert`, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+
+from imagenet_beam.pipeline.config import EXPECTATIONS, ConvertConfig
+from imagenet_beam.pipeline.datasets import imagenet2012
+from imagenet_beam.runners.arguments import SentenceParser, whole_number
+from imagenet_beam.transforms.core.images import ImageOptions
+from imagenet_beam.transforms.core.resize import Resize
+from imagenet_beam.transforms.core.schemas import SCHEMAS
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.write_to_tfrecord import SHUFFLES
+
+_DESCRIPTION = """\
+Converts image archives, as they were downloaded, to sharded TFRecords.
+
+example:
+  imagenet-beam convert \\
+    --train_archive=ILSVRC2012_img_train.tar \\
+    --validation_archive=ILSVRC2012_img_val.tar \\
+    --devkit=ILSVRC2012_devkit_t12.tar.gz \\
+    --output_dir=tfrecords
+
+Run the same command again to go on where an interrupted run stopped. Flags of
+Apache Beam (--runner, --temp_location, ...) may be given too.
+
+exit status: 0 done, 1 the job failed, 2 the command line or the inputs are
+wrong, 3 done with more rejected images than --max_rejects allows.
+"""
+
+
+def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> SentenceParser:
+    """Adds the command and its flags."""
+    parser = commands.add_parser(
+        "convert",
+        help="convert archives to TFRecords",
+        description=_DESCRIPTION,
+        usage="imagenet-beam convert --train_archive=... --output_dir=... [flags]",
+    )
+    _add_inputs(parser)
+    _add_outputs(parser)
+    _add_images(parser)
+    _add_run(parser)
+    return parser
+
+
+def _add_inputs(parser: SentenceParser) -> None:
+    group = parser.add_argument_group("inputs (local paths or URLs)")
+    group.add_argument(
+        "--train_archive",
+        metavar="PATH",
+        default="",
+        help="the tar of class tars; --train_archive=ILSVRC2012_img_train.tar",
+    )
+    group.add_argument(
+        "--validation_archive",
+        metavar="PATH",
+        default="",
+        help="the tar of validation images; --validation_archive=ILSVRC2012_img_val.tar",
+    )
+    group.add_argument(
+        "--devkit",
+        metavar="PATH",
+        default="",
+        help="classes and validation labels; --devkit=ILSVRC2012_devkit_t12.tar.gz",
+    )
+    group.add_argument(
+        "--expect",
+        choices=EXPECTATIONS,
+        default="consistent",
+        help="what is checked before anything is written: that classes and labels agree "
+        "(consistent, the default), also the official counts (official), or nothing (any); "
+        "--expect=official",
+    )
+
+
+def _add_outputs(parser: SentenceParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--output_dir",
+        metavar="DIR",
+        default="",
+        help="the folder for TFRecords, labels and manifest; --output_dir=tfrecords",
+    )
+    group.add_argument(
+        "--train_shards",
+        metavar="N",
+        type=whole_number,
+        default=imagenet2012.TRAIN_SHARDS,
+        help="files of the training split, 1024 by default; --train_shards=256",
+    )
+    group.add_argument(
+        "--validation_shards",
+        metavar="N",
+        type=whole_number,
+        default=imagenet2012.VALIDATION_SHARDS,
+        help="files of the validation split, 128 by default; --validation_shards=32",
+    )
+    group.add_argument(
+        "--schema",
+        choices=tuple(SCHEMAS),
+        default="inception",
+        help="the keys of the records; --schema=inception",
+    )
+    group.add_argument(
+        "--label_base",
+        metavar="N",
+        type=whole_number,
+        default=1,
+        help="the first label: 1 (default, 0 is the background) or 0; --label_base=0",
+    )
+    group.add_argument(
+        "--shuffle_seed",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="another seed gives another order of the records; --shuffle_seed=7",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew in a folder that holds another conversion; --overwrite",
+    )
+
+
+def _add_images(parser: SentenceParser) -> None:
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "--resize",
+        metavar="SIZE",
+        default="shorter:256",
+        help="none, shorter:N, longer:N or exact:WxH; shorter:256 by default; --resize=none",
+    )
+    group.add_argument(
+        "--jpeg_quality",
+        metavar="N",
+        type=whole_number,
+        default=ImageOptions.jpeg_quality,
+        help=f"1 to 100, {ImageOptions.jpeg_quality} by default, for images that are encoded "
+        "anew; --jpeg_quality=90",
+    )
+    group.add_argument(
+        "--apply_exif_orientation",
+        action="store_true",
+        help="turn images the way their Exif block says; off by default, as labels and boxes "
+        "are for the pixels as stored; --apply_exif_orientation",
+    )
+    group.add_argument(
+        "--max_rejects",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="how many images may be rejected before the exit status is 3; --max_rejects=10",
+    )
+
+
+def _add_run(parser: SentenceParser) -> None:
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--shuffle",
+        choices=SHUFFLES,
+        default="references",
+        help="what travels through the shuffle: references to images (default), or the images, "
+        "for disks that are slow in random order; --shuffle=images",
+    )
+    group.add_argument(
+        "--threads",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="images encoded at once by a worker; by default as many as cores; --threads=4",
+    )
+    group.add_argument(
+        "--read_threads",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="images fetched at once by a worker; by default by the encoding threads; "
+        "--read_threads=16",
+    )
+    group.add_argument(
+        "--scratch_dir",
+        metavar="DIR",
+        default="",
+        help="where files bound for remote storage are spooled; by default where TMPDIR says; "
+        "--scratch_dir=/mnt/scratch",
+    )
+
+
+def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
+    """The conversion that the flags ask for.
+
+    Raises:
+        InputError: If a flag's value is not accepted, or one is missing.
+    """
+    return ConvertConfig(
+        output_dir=args.output_dir,
+        splits=imagenet2012.splits(
+            args.train_archive, args.validation_archive, args.train_shards, args.validation_shards
+        ),
+        labels=LabelSource(devkit=args.devkit, base=args.label_base),
+        image=ImageOptions(
+            resize=Resize.parse(args.resize),
+            jpeg_quality=args.jpeg_quality,
+            apply_exif_orientation=args.apply_exif_orientation,
+        ),
+        schema=args.schema,
+        shuffle_seed=args.shuffle_seed,
+        shuffle=args.shuffle,
+        expect=args.expect,
+        max_rejects=args.max_rejects,
+        overwrite=args.overwrite,
+        threads=args.threads,
+        read_threads=args.read_threads,
+        storage=Storage(scratch_dir=args.scratch_dir),
+    )

@@ -1,0 +1,103 @@
+"""The job on this machine, in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from imagenet_beam.pipeline.convert import ConvertImages
+from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
+from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.tally import tally
+
+_MODES = ("in_memory", "multi_processing")
+
+
+def launch(prepared: Prepared, beam_args: Sequence[str]) -> None:
+    """Runs the job to its end, with a progress display.
+
+    The runner is constructed, not named: `--runner=DirectRunner` first looks for
+    another runner's program on the network.
+
+    Raises:
+        InputError: If the inputs turn out to be wrong.
+        JobFailed: If the job fails for another reason.
+    """
+    options = PipelineOptions(list(beam_args))
+    check_options(options)
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+    pipeline | ConvertImages(prepared)
+    tally.reset()
+    with _exit_on_signals(), ProgressDisplay(lambda: _snapshot(prepared)):
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            raise _explain(error) from error
+
+
+def check_options(options: PipelineOptions) -> None:
+    """Refuses the mode in which this Beam version loses data.
+
+    Raises:
+        InputError: On `--direct_running_mode=multi_threading`.
+    """
+    direct = options.view_as(DirectOptions)
+    mode, workers = direct.direct_running_mode, direct.direct_num_workers
+    if mode not in _MODES:
+        raise InputError(
+            f"--direct_running_mode={mode} is not accepted: it corrupts data in this version of "
+            f"Apache Beam; accepted are {' and '.join(_MODES)}"
+        )
+    if mode == "in_memory" and workers not in (0, 1):
+        raise InputError(
+            f"--direct_num_workers={workers} has no effect with --direct_running_mode=in_memory, "
+            "which uses threads; give --threads, or --direct_running_mode=multi_processing"
+        )
+
+
+def _explain(error: Exception) -> Exception:
+    text = str(error)
+    return find_mistake(f"{type(error).__name__}: {text}") or JobFailed(last_line(text))
+
+
+def _snapshot(prepared: Prepared) -> Snapshot:
+    return Snapshot(
+        images_listed=tally.images_listed,
+        total=max(0, tally.images_listed - prepared.images_done),
+        images=tally.images,
+        written_bytes=tally.written_bytes,
+        rejects=tally.rejects,
+        shards=tally.shards,
+    )
+
+
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Ends the process at once on Ctrl-C or a request to stop: what is published is whole."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        print(
+            f"\nstopped; {tally.shards:,} shards of this run are published, the same command goes "
+            "on from there",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(128 + number)
+
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in stops]
+    try:
+        yield
+    finally:
+        for number, handler in zip(stops, before, strict=True):
+            signal.signal(number, handler)

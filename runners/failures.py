@@ -1,0 +1,47 @@
+"""What a failed job tells its user."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from imagenet_beam.transforms.core.errors import InputError
+
+_MISTAKE = re.compile(
+    r"(?:^|[\s.'\"])InputError: (?P<sentence>[^\n]+?)(?: \[while running '[^']*'\])*\"?$",
+    re.MULTILINE,
+)
+
+
+class JobFailed(Exception):
+    """The job ended without its result; the message is for the user."""
+
+
+def find_mistake(text: str) -> InputError | None:
+    """Finds the sentence of an `InputError` in what a runner says of a failure.
+
+    Runners pass a worker's exception on as text, in the middle of tracebacks of
+    their own.
+    """
+    found = list(_MISTAKE.finditer(text))
+    return InputError(found[-1]["sentence"]) if found else None
+
+
+def last_line(text: str) -> str:
+    """The line that names the exception, from a traceback in text form."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"
+
+
+class NoiseFilter(logging.Filter):
+    """Drops log records that repeat a user's mistake as a traceback, or say nothing.
+
+    The mistake itself is printed once, as a sentence, when the job has ended.
+    """
+
+    _NOISE = ("apitools not found",)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown."""
+        message = record.getMessage() + str(record.exc_info and record.exc_info[1])
+        return not any(word in message for word in (*self._NOISE, "InputError"))
