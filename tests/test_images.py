@@ -146,8 +146,12 @@ def test_sixteen_bits_are_scaled_not_clipped(channels: int, value: int, expected
 def test_alpha_lies_on_white() -> None:
     image = Image.new("RGBA", (3, 1))
     image.putdata([(200, 0, 0, 255), (200, 0, 0, 0), (200, 0, 0, 128)])
-    colours = list(decoded(encode_image(hard.save(image, "PNG"), LOSSLESS)).get_flattened_data())
-    assert colours == [(200, 0, 0), (255, 255, 255), (227, 127, 127)]
+    flat = decoded(encode_image(hard.save(image, "PNG"), LOSSLESS))
+    assert [flat.getpixel((x, 0)) for x in range(3)] == [
+        (200, 0, 0),
+        (255, 255, 255),
+        (227, 127, 127),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +324,11 @@ def sized_bmp(width: int, height: int) -> bytes:
     return data[:18] + struct.pack("<II", width, height) + data[26:]
 
 
+def bmp_of_colours(colours: int) -> bytes:
+    data = hard.save(hard.quadrants().quantize(8), "BMP")
+    return data[:46] + struct.pack("<I", colours) + data[50:]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -344,6 +353,7 @@ def sized_bmp(width: int, height: int) -> bytes:
         (sized_gif((30_000, 30_000), hard.SIZE), "too_large"),
         (sized_gif(hard.SIZE, (30_000, 30_000)), "too_large"),
         (sized_gif(hard.SIZE, (0, 8)), "corrupt"),
+        (bmp_of_colours(300), "corrupt"),
         (hard.jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "unsupported"),
         (hard.jpeg().replace(b"\xff\xc0", b"\xff\xc5"), "unsupported"),
     ],

@@ -168,6 +168,8 @@ def _first_gif_frame(data: bytes) -> bytes:
     kind, left, top, width, height = struct.unpack_from("<cHHHH", data, start)
     if kind != b",":
         raise ImageRejected("corrupt", f"GIF: unknown block {kind!r} before the first frame")
+    if not width or not height:
+        raise ImageRejected("corrupt", "GIF: the first frame has no pixels")
     width, height = max(screen_width, left + width), max(screen_height, top + height)
     if max(width, height) > 0xFFFF:
         raise ImageRejected("corrupt", "GIF: the first frame lies outside of any screen")

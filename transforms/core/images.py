@@ -62,10 +62,10 @@ class ImageOptions:
 
     Attributes:
         resize: The size; `none` also keeps the bytes of sound RGB and gray JPEGs.
-        jpeg_quality: 1 to 100, for images that are encoded anew. 95 is the highest
-            that Pillow advises: above it files grow fast (100 doubles them) without
-            a visible gain. Resized images keep at 95 what decides the accuracy of a
-            model; use `resize` none where even that loss matters.
+        jpeg_quality: 1 to 100, for images that are encoded anew. Tools that resize
+            ImageNet use 90 to 100. On 200 photographs with 256 pixels on the shorter
+            side, 90 gives 34 KB a file and 37.6 dB, 95 gives 47 KB and 40.5 dB, 100
+            gives 87 KB and 44.9 dB; Pillow's handbook advises against more than 95.
         apply_exif_orientation: Whether to turn images the way their Exif block says.
             Off, because the usual labels, boxes and published accuracies are for the
             pixels as stored: no known converter turns them.
@@ -191,8 +191,10 @@ def encode_pixels(
 
 def libraries() -> dict[str, str]:
     """Names the libraries that decide pixels and bytes, with their versions."""
-    turbo = features.version_feature("libjpeg_turbo")
-    zlib_ng = features.version_feature("zlib_ng")
+    # Asked so because older Pillows raise on features that they do not know.
+    supported = features.get_supported_features()
+    turbo = features.version_feature("libjpeg_turbo") if "libjpeg_turbo" in supported else None
+    zlib_ng = features.version_feature("zlib_ng") if "zlib_ng" in supported else None
     return {
         "pillow": PIL.__version__,
         "libjpeg": f"turbo {turbo}" if turbo else str(features.version_codec("jpg")),
@@ -355,6 +357,6 @@ def _encode(image: Image.Image, options: ImageOptions) -> bytes:
     if options.output_format == "PNG":
         image.save(buffer, "PNG", compress_level=6)
     else:
-        # What libjpeg does by default, made explicit so that it stays so.
+        # Half the chroma resolution is libjpeg's default, and what photographs mostly have.
         image.save(buffer, "JPEG", quality=options.jpeg_quality, subsampling="4:2:0")
     return buffer.getvalue()
