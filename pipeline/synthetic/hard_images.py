@@ -1,8 +1,8 @@
 """The kinds of image files that break converters, and what should become of each.
 
-All of them occur in ImageNet or in copies that people have; see docs for the
-list of files. Each maker takes an RGB picture and gives the bytes of a file that
-would bear the suffix .JPEG.
+They occur in ImageNet itself, in photographs at large, or after a failed download.
+Each maker takes an RGB picture and gives the bytes of a file that would bear the
+suffix .JPEG.
 """
 
 import gzip

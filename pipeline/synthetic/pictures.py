@@ -14,7 +14,8 @@ from imagenet_beam.pipeline.synthetic.variation import fractions
 # Below this width nobody reads a name; such pictures exist for their number only.
 TINY_PIXELS = 32
 _JPEG_QUALITY = 90
-_MIN_SPRITE_PIXELS = 64
+# Sprites are kept in these sizes, powers of two; the largest takes 38 MB to draw.
+_MIN_SPRITE_PIXELS, _MAX_SPRITE_PIXELS = 64, 1024
 # Neighbouring classes get hues that are far apart.
 _GOLDEN_RATIO = 0.618034
 
@@ -68,7 +69,8 @@ def draw_picture(look: SyntheticClass, hue_index: int, layout: Layout, caption: 
         layout: From `plan_layout`.
         caption: What to write below the drawing; left out of tiny pictures.
     """
-    image = _background(hue_index).resize((layout.width, layout.height), Image.Resampling.BILINEAR)
+    column = _background(hue_index).resize((1, layout.height), Image.Resampling.BILINEAR)
+    image = column.resize((layout.width, layout.height), Image.Resampling.NEAREST)
     left, top, right, bottom = layout.box
     sprite = _sprite(look.sketch, look.color, _sprite_pixels(max(right - left, bottom - top)))
     sprite = sprite.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
@@ -123,7 +125,7 @@ def _tone(hue_index: int, lightness: float) -> tuple[int, int, int]:
 
 
 def _sprite_pixels(side: int) -> int:
-    return max(_MIN_SPRITE_PIXELS, 1 << (side - 1).bit_length())
+    return min(max(_MIN_SPRITE_PIXELS, 1 << (side - 1).bit_length()), _MAX_SPRITE_PIXELS)
 
 
 @lru_cache(maxsize=256)
