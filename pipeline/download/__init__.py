@@ -1,0 +1,1 @@
+"""Getting the data sets: known sources, resumable transfers, checksums, a cache."""

@@ -1,0 +1,83 @@
+"""The folder in which downloaded data sets are kept, and getting them into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from imagenet_beam.pipeline.download.client import TransferOptions
+from imagenet_beam.pipeline.download.progress import Progress
+from imagenet_beam.pipeline.download.sources import SOURCES, SourceFile
+from imagenet_beam.pipeline.download.transfer import download_file
+from imagenet_beam.transforms.core.errors import InputError
+
+CACHE_VARIABLE = "IMAGENET_BEAM_CACHE"
+
+
+def cache_dir(flag: str = "", environ: Mapping[str, str] = os.environ) -> Path:
+    """The cache folder: the flag's, else the environment's, else `~/.cache/imagenet-beam`.
+
+    Raises:
+        InputError: It is not a folder on this machine.
+    """
+    origin, path = "--download_dir", flag
+    if not path:
+        origin, path = CACHE_VARIABLE, environ.get(CACHE_VARIABLE, "")
+    if not path:
+        base = environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser() / "imagenet-beam"
+    if "://" in path:
+        raise InputError(f"{origin}={path} is not on this machine; accepted is a local folder")
+    folder = Path(path).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{origin}={path} is not a folder")
+    return folder
+
+
+def download_dataset(
+    dataset: str,
+    directory: Path,
+    sources: Mapping[str, tuple[SourceFile, ...]] = SOURCES,
+    options: TransferOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Puts the files of a data set into a folder, unless they are there and right.
+
+    Args:
+        dataset: A key of `sources`.
+        directory: Where the files go; it is created.
+        sources: The known data sets.
+        options: How to fetch the files.
+        progress: What to report to.
+
+    Returns:
+        The path of each file by its official name.
+
+    Raises:
+        InputError: The data set is not known.
+        DownloadError: A file could not be had.
+    """
+    if dataset not in sources:
+        raise InputError(
+            f"--dataset={dataset} cannot be downloaded; accepted are {', '.join(sorted(sources))}"
+        )
+    return {
+        source.name: download_file(source, directory, options, progress)
+        for source in sources[dataset]
+    }
+
+
+def ensure_downloaded(
+    dataset: str,
+    cache: Path,
+    sources: Mapping[str, tuple[SourceFile, ...]] = SOURCES,
+    options: TransferOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Gives the files of a data set from the cache, which fetches what it lacks.
+
+    The arguments are those of `download_dataset`; each data set has a folder of
+    its own in `cache`. Files are checked at each use: a damaged one is fetched anew.
+    """
+    return download_dataset(dataset, cache / dataset, sources, options, progress)

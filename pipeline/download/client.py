@@ -1,0 +1,245 @@
+"""HTTP requests and their answers, in the few forms that transfers need.
+
+`requests` does the work: connections, TLS, redirects, proxies from the
+environment (`https_proxy`, `no_proxy`, …) and credentials from netrc. Nothing
+here puts more of an address into a message than its host and file name, since
+links that people are given hold tokens.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+
+from imagenet_beam.pipeline.download.errors import MirrorFailed
+from imagenet_beam.pipeline.download.parts import RemoteFile, free_bytes_of
+from imagenet_beam.transforms.core.errors import InputError
+
+_RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_CONNECTIONS = 32
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+# Trying again cannot help these.
+_FINAL_ERRORS = (
+    requests.exceptions.SSLError,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidProxyURL,
+)
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """How files are fetched.
+
+    Attributes:
+        connections: Connections at once for a file of several pieces.
+        attempts: Failures in a row, without a new byte, until a server is given up.
+        piece_bytes: What one connection fetches at a time, at least; smaller
+            files take one connection.
+        backoff_seconds: The wait before the third attempt; it doubles from there,
+            and a random part of it is added.
+        max_backoff_seconds: The longest wait, also when the server asks for more.
+        connect_timeout_seconds: How long a server may take to accept a connection.
+        read_timeout_seconds: How long it may send nothing.
+        credentials: User and password for every request; None asks netrc.
+        free_bytes: Tells the free space of a folder.
+    """
+
+    connections: int = 4
+    attempts: int = 8
+    piece_bytes: int = 16 << 20
+    backoff_seconds: float = 1.0
+    max_backoff_seconds: float = 60.0
+    connect_timeout_seconds: float = 15.0
+    read_timeout_seconds: float = 60.0
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    free_bytes: Callable[[Path], int] = free_bytes_of
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.connections <= _MAX_CONNECTIONS:
+            raise InputError(
+                f"--connections={self.connections} is out of range; accepted are 1 to "
+                f"{_MAX_CONNECTIONS}"
+            )
+
+
+class Interrupted(Exception):
+    """A request that failed in a way that the next one may not."""
+
+    def __init__(self, what: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(what)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Attempts:
+    """Counts failures in a row and waits between them, longer each time.
+
+    The waiting times are urllib3's: exponential, with jitter.
+    """
+
+    def __init__(self, options: TransferOptions, stop: threading.Event) -> None:
+        self._policy = urllib3.Retry(
+            total=options.attempts - 1,
+            backoff_factor=options.backoff_seconds,
+            backoff_jitter=options.backoff_seconds,
+            backoff_max=options.max_backoff_seconds,
+        )
+        self._max_seconds = options.max_backoff_seconds
+        self._stop = stop
+        self._left = self._policy
+
+    def progressed(self) -> None:
+        """Forgets the failures so far."""
+        self._left = self._policy
+
+    def failed(self, error: Interrupted, url: str) -> None:
+        """Waits before the next attempt.
+
+        Raises:
+            MirrorFailed: There have been enough.
+        """
+        try:
+            self._left = self._left.increment(error=error)
+        except urllib3.exceptions.MaxRetryError:
+            raise MirrorFailed(f"{redact(url)} {error}, after several attempts") from error
+        asked = min(error.retry_after_seconds, self._max_seconds)
+        self._stop.wait(max(asked, self._left.get_backoff_time()))
+
+
+def redact(url: str) -> str:
+    """What of an address may be shown: neither passwords, nor queries, nor folders."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    folders = "/…" if parts.path.count("/") > 1 else ""
+    return f"{parts.scheme}://{host}{port}{folders}/{url_name(url)}"
+
+
+def url_name(url: str) -> str:
+    """The file name at the end of an address."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def open_session(options: TransferOptions) -> requests.Session:
+    """Starts a session, one for each thread."""
+    session = requests.Session()
+    # Files as they are stored, not unpacked on the way.
+    session.headers["Accept-Encoding"] = "identity"
+    session.headers["User-Agent"] = f"imagenet-beam {session.headers['User-Agent']}"
+    session.auth = options.credentials
+    return session
+
+
+class Body:
+    """An answer whose bytes are still to be read; a context manager."""
+
+    def __init__(self, response: requests.Response, url: str) -> None:
+        self._response = response
+        self._url = url
+        self.start, self.remote = _describe(response)
+        self.is_page = response.headers.get("Content-Type", "").startswith("text/html")
+
+    def __enter__(self) -> Body:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+
+    def read(self, size_bytes: int) -> bytes:
+        """Reads up to so many bytes; b"" only at the end.
+
+        Raises:
+            Interrupted: The connection broke, or nothing came for too long.
+        """
+        try:
+            data: bytes = self._response.raw.read(size_bytes, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Interrupted(f"broke off ({_reason(error)})") from error
+        return data
+
+
+def get(
+    session: requests.Session,
+    url: str,
+    options: TransferOptions,
+    byte_range: tuple[int, int] | None = None,
+    if_range: str = "",
+) -> AbstractContextManager[Body]:
+    """Asks for a file, or for the bytes from the first to the last of `byte_range`.
+
+    Raises:
+        Interrupted: The next attempt may succeed.
+        MirrorFailed: It cannot.
+    """
+    headers = {}
+    if byte_range is not None:
+        headers["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
+    if if_range:
+        headers["If-Range"] = if_range
+    timeout = (options.connect_timeout_seconds, options.read_timeout_seconds)
+    try:
+        response = session.get(url, headers=headers, stream=True, timeout=timeout)
+    except _FINAL_ERRORS as error:
+        raise MirrorFailed(f"{redact(url)} cannot be reached ({_reason(error)})") from error
+    except requests.RequestException as error:
+        raise Interrupted(f"cannot be reached ({_reason(error)})") from error
+    too_short = requests.codes.requested_range_not_satisfiable
+    if response.status_code == too_short and byte_range is not None:
+        response.close()
+        # The file is empty, or became shorter: only the whole of it can be asked for.
+        return get(session, url, options)
+    if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
+        response.close()
+        _refuse(response, url)
+    return Body(response, url)
+
+
+def _refuse(response: requests.Response, url: str) -> None:
+    status = f"{response.status_code} {response.reason}".strip()
+    if response.status_code in _RETRY_STATUSES:
+        seconds = response.headers.get("Retry-After", "")
+        raise Interrupted(f"answers {status}", float(seconds) if seconds.isdigit() else 0.0)
+    hint = ""
+    if response.status_code in (401, 403):
+        hint = "; if it needs a login, write one for this host into ~/.netrc"
+    raise MirrorFailed(f"{redact(url)} answers {status}{hint}")
+
+
+def _describe(response: requests.Response) -> tuple[int, RemoteFile]:
+    headers = response.headers
+    etag, last_modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if response.status_code == requests.codes.partial_content and found:
+        return int(found[1]), RemoteFile(int(found[3]), etag, last_modified, is_ranged=True)
+    if response.status_code == requests.codes.partial_content:
+        raise MirrorFailed(f"{redact(response.url)} sends a part without saying which")
+    length = headers.get("Content-Length", "")
+    return 0, RemoteFile(int(length) if length.isdigit() else None, etag, last_modified)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, whose text holds no address beyond the host."""
+    inner: object = error
+    while isinstance(inner, Exception):
+        following = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(following, Exception):
+            break
+        inner = following
+    if isinstance(inner, requests.RequestException):
+        return type(inner).__name__
+    if isinstance(inner, OSError):
+        return inner.strerror or type(inner).__name__
+    text = str(inner) if isinstance(inner, urllib3.exceptions.HTTPError) else ""
+    is_plain = text and "url" not in text.lower() and "/" not in text
+    return text if is_plain else type(inner).__name__
