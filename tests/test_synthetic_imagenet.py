@@ -1,6 +1,7 @@
 import io
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -336,8 +337,22 @@ def test_wrong_numbers_are_refused(change, message):
 
 def test_output_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(InputError, match=r"--output_dir=.*file/out cannot be made"):
+    with pytest.raises(InputError, match=r"--output_dir=.*file/out cannot be written to"):
         write_imagenet(tmp_path / "file" / "out", SMALL)
+
+
+def test_real_archives_are_never_replaced_and_synthetic_ones_are(tmp_path):
+    tiny = SyntheticImageNet(2, 2, 1, test_images=1, image_width=8, image_height=8)
+    (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(b"downloaded")
+    with pytest.raises(InputError, match=r"holds ILSVRC2012_img_val\.tar, which is not synthetic"):
+        write_imagenet(tmp_path, tiny)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"downloaded"]
+    write_imagenet(tmp_path / "new", tiny)
+    write_imagenet(tmp_path / "new", replace(tiny, test_images=0, boxes=False))
+    left = sorted(path.name for path in (tmp_path / "new").glob("ILSVRC2012*"))
+    assert left == [
+        "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar",
+    ]  # fmt: skip
 
 
 def test_catalog_reaches_the_size_of_21k_and_repeats_names():

@@ -120,7 +120,7 @@ def test_mnist_files(tmp_path):
         assert set(labels) == set(range(10))
     raw = gzip.decompress((tmp_path / "train-images-idx3-ubyte.gz").read_bytes())
     assert raw[:16] == bytes.fromhex("00000803 0000001e 0000001c 0000001c")
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.glob("*-ubyte.gz"))) == 4
 
 
 def test_digits_of_a_kind_look_alike(tmp_path):
@@ -142,10 +142,24 @@ def test_same_seed_same_bytes(tmp_path, write):
     folders = [tmp_path / name for name in ("first", "again", "other")]
     for folder, seed in zip(folders, (0, 0, 1), strict=True):
         write(folder, seed)
-    contents = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+    contents = [{path.name: path.read_bytes() for path in folder.glob("*gz")} for folder in folders]
     assert contents[0] == contents[1]
     assert contents[0].keys() == contents[2].keys()
     assert all(contents[0][name] != contents[2][name] for name in contents[0])
+
+
+def test_archives_that_are_not_synthetic_are_never_replaced(tmp_path):
+    for name, write in (
+        ("flower_photos.tgz", lambda: write_flowers(tmp_path / "flowers", 1)),
+        ("cifar-10-binary.tar.gz", lambda: write_cifar10(tmp_path / "cifar", 1)),
+        ("t10k-labels-idx1-ubyte.gz", lambda: write_mnist(tmp_path / "mnist", 1, 1)),
+    ):
+        folder = tmp_path / {"f": "flowers", "c": "cifar", "t": "mnist"}[name[0]]
+        folder.mkdir()
+        (folder / name).write_bytes(b"downloaded")
+        with pytest.raises(InputError, match=f"holds {name}, which is not synthetic"):
+            write()
+        assert [path.name for path in folder.iterdir()] == [name]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +169,7 @@ def test_same_seed_same_bytes(tmp_path, write):
         (lambda folder: write_cifar10(folder, 10_001), "--images_per_batch=10001 is not between"),
         (lambda folder: write_mnist(folder, train=0), "--train=0 is not between"),
         (lambda folder: write_mnist(folder, test=-1), "--test=-1 is not between"),
-        (lambda folder: write_mnist(folder / "file" / "out"), "cannot be made"),
+        (lambda folder: write_mnist(folder / "file" / "out"), "cannot be written to"),
     ],
 )
 def test_wrong_arguments_are_refused(tmp_path, write, message):

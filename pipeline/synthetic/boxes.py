@@ -9,6 +9,8 @@ from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
 from imagenet_beam.pipeline.synthetic.variation import numbers
 from imagenet_beam.transforms.core.records import BoundingBox
 
+TRAIN_BOXES_NAME = "ILSVRC2012_bbox_train_v2.tar.gz"
+VALIDATION_BOXES_NAME = "ILSVRC2012_bbox_val_v3.tgz"
 # The real archive has boxes for 544,546 of 1,281,167 training images.
 _TRAIN_SHARE_PERCENT = 42
 # A class that is annotated in the real archive and not among the thousand.
@@ -87,8 +89,8 @@ def _fractions(box: _PixelBox, width: int, height: int) -> BoundingBox:
 
 def write_boxes(output_dir: Path, plan: Plan) -> None:
     """Writes the box archives of the training and the validation images."""
-    _write_train_boxes(output_dir / "ILSVRC2012_bbox_train_v2.tar.gz", plan)
-    with gzipped_tar_file(output_dir / "ILSVRC2012_bbox_val_v3.tgz") as tar:
+    _write_train_boxes(output_dir / TRAIN_BOXES_NAME, plan)
+    with gzipped_tar_file(output_dir / VALIDATION_BOXES_NAME) as tar:
         tar.add_folder("val/")
         for image in plan.validation_images:
             if annotation := annotate(plan, image):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imagenet_beam.pipeline.synthetic.checks import check_range, make_folder
+from imagenet_beam.pipeline.synthetic.checks import check_range, claim_folder
 from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
 from imagenet_beam.pipeline.synthetic.sketches import draw_sketch
 from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
@@ -18,6 +18,8 @@ CIFAR10_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 CIFAR10_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+_PYTHON_NAME = "cifar-10-python.tar.gz"
+_BINARY_NAME = "cifar-10-binary.tar.gz"
 # The order of the members in the real archives.
 _PYTHON_ORDER = (
     "data_batch_4", "readme.html", "test_batch", "data_batch_3", "batches.meta",
@@ -76,13 +78,14 @@ def write_cifar10(output_dir: Path, images_per_batch: int = 10_000, seed: int = 
         seed: Another number gives other pictures.
 
     Raises:
-        InputError: A value is out of its range, or the folder cannot be made.
+        InputError: A value is out of its range, the folder cannot be made, or it
+            holds such archives that are not synthetic.
     """
     check_range("images_per_batch", images_per_batch, 1, 10_000)
-    make_folder(output_dir)
+    claim_folder(output_dir, (_PYTHON_NAME, _BINARY_NAME))
     written = CifarSet(images_per_batch, seed)
-    _write_python(output_dir / "cifar-10-python.tar.gz", written)
-    _write_binary(output_dir / "cifar-10-binary.tar.gz", written)
+    _write_python(output_dir / _PYTHON_NAME, written)
+    _write_binary(output_dir / _BINARY_NAME, written)
     return written
 
 

@@ -12,6 +12,7 @@ from imagenet_beam.pipeline.synthetic.plan import Plan
 from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
 
 _ROOT = "ILSVRC2012_devkit_t12"
+DEVKIT_NAME = f"{_ROOT}.tar.gz"
 _FIELDS = (
     "ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children",
     "wordnet_height", "num_train_images",
@@ -42,7 +43,7 @@ class Synset(NamedTuple):
 def write_devkit(output_dir: Path, plan: Plan) -> None:
     """Writes ILSVRC2012_devkit_t12.tar.gz."""
     truth = "".join(f"{plan.ilsvrc_ids[image.label]}\n" for image in plan.validation_images)
-    with gzipped_tar_file(output_dir / f"{_ROOT}.tar.gz") as tar:
+    with gzipped_tar_file(output_dir / DEVKIT_NAME) as tar:
         tar.add_folder(f"{_ROOT}/")
         tar.add(f"{_ROOT}/readme.txt", _README.encode())
         tar.add_folder(f"{_ROOT}/data/")

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from imagenet_beam.pipeline.synthetic.catalog import SyntheticClass
-from imagenet_beam.pipeline.synthetic.checks import check_range, make_folder
+from imagenet_beam.pipeline.synthetic.checks import check_range, claim_folder
 from imagenet_beam.pipeline.synthetic.pictures import draw_picture, encode_jpeg, plan_layout
 from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
 from imagenet_beam.pipeline.synthetic.variation import numbers
 
+_ARCHIVE_NAME = "flower_photos.tgz"
 # In the order in which the real archive has them.
 _CLASSES = (
     SyntheticClass("", "roses", "rose", "#d62839"),
@@ -37,12 +38,13 @@ def write_flowers(output_dir: Path, images_per_class: int = 100, seed: int = 0) 
         By class and file name, such as `daisy/100080576_f52e8ee070_n.jpg`: the JPEG.
 
     Raises:
-        InputError: A value is out of its range, or the folder cannot be made.
+        InputError: A value is out of its range, the folder cannot be made, or it
+            holds such archives that are not synthetic.
     """
     check_range("images_per_class", images_per_class, 1, _MOST_PER_CLASS)
-    make_folder(output_dir)
+    claim_folder(output_dir, [_ARCHIVE_NAME])
     written: dict[str, bytes] = {}
-    with gzipped_tar_file(output_dir / "flower_photos.tgz") as tar:
+    with gzipped_tar_file(output_dir / _ARCHIVE_NAME) as tar:
         tar.add_folder("flower_photos/")
         tar.add("flower_photos/LICENSE.txt", _LICENSE)
         for index, flower in enumerate(_CLASSES):

@@ -4,9 +4,14 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from imagenet_beam.pipeline.synthetic.boxes import annotate, write_boxes
-from imagenet_beam.pipeline.synthetic.checks import make_folder
-from imagenet_beam.pipeline.synthetic.devkit import write_devkit
+from imagenet_beam.pipeline.synthetic.boxes import (
+    TRAIN_BOXES_NAME,
+    VALIDATION_BOXES_NAME,
+    annotate,
+    write_boxes,
+)
+from imagenet_beam.pipeline.synthetic.checks import claim_folder
+from imagenet_beam.pipeline.synthetic.devkit import DEVKIT_NAME, write_devkit
 from imagenet_beam.pipeline.synthetic.hard_images import HARD_IMAGES
 from imagenet_beam.pipeline.synthetic.labels import write_labels
 from imagenet_beam.pipeline.synthetic.pictures import Layout, draw_picture, encode_jpeg
@@ -24,6 +29,10 @@ __all__ = ["Expected", "SyntheticImageNet", "estimate_count", "write_imagenet"]
 
 Progress = Callable[[int, int], None]
 _PROGRESS_STEPS = 500
+_TRAIN = "ILSVRC2012_img_train.tar"
+_VALIDATION = "ILSVRC2012_img_val.tar"
+_TEST = "ILSVRC2012_img_test_v10102019.tar"
+_ARCHIVES = (_TRAIN, _VALIDATION, _TEST, DEVKIT_NAME, TRAIN_BOXES_NAME, VALIDATION_BOXES_NAME)
 
 
 class Expected:
@@ -97,7 +106,8 @@ def write_imagenet(
 ) -> Expected:
     """Writes archives, devkit, boxes and label files as ILSVRC2012 has them.
 
-    Each archive appears under its name when it is complete.
+    Each archive appears under its name when it is complete. Synthetic archives that
+    are in the folder already are replaced, others never.
 
     Args:
         output_dir: Where to write; made if it is missing. Label files go to `labels`.
@@ -108,19 +118,20 @@ def write_imagenet(
         What a converter should find in the archives.
 
     Raises:
-        InputError: The output folder cannot be made.
+        InputError: The output folder cannot be made, or holds archives that are not
+            synthetic.
     """
-    make_folder(output_dir)
+    claim_folder(output_dir, _ARCHIVES)
     plan = Plan(spec)
     artist = _Artist(plan, progress)
     write_devkit(output_dir, plan)
     write_labels(output_dir / "labels", plan)
     if spec.boxes:
         write_boxes(output_dir, plan)
-    _write_train(output_dir / "ILSVRC2012_img_train.tar", plan, artist)
-    _write_validation(output_dir / "ILSVRC2012_img_val.tar", plan, artist)
+    _write_train(output_dir / _TRAIN, plan, artist)
+    _write_validation(output_dir / _VALIDATION, plan, artist)
     if spec.test_images:
-        _write_test(output_dir / "ILSVRC2012_img_test_v10102019.tar", plan, artist)
+        _write_test(output_dir / _TEST, plan, artist)
     return Expected(spec)
 
 

@@ -9,11 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from imagenet_beam.pipeline.synthetic.checks import check_range, make_folder
+from imagenet_beam.pipeline.synthetic.checks import check_range, claim_folder
 from imagenet_beam.pipeline.synthetic.tars import gzip_stream, published
 from imagenet_beam.pipeline.synthetic.variation import fractions, shuffled
 
 _SIDE = 28
+_IMAGES_NAME = "{}-images-idx3-ubyte.gz"
+_LABELS_NAME = "{}-labels-idx1-ubyte.gz"
+_FILE_NAMES = tuple(
+    name.format(split) for split in ("train", "t10k") for name in (_IMAGES_NAME, _LABELS_NAME)
+)
 _GLYPH_SIDE = 56
 _MOST_IMAGES = 1_000_000
 _LABELS_MAGIC, _IMAGES_MAGIC = 0x0801, 0x0803
@@ -50,17 +55,18 @@ def write_mnist(
         seed: Another number gives other digits.
 
     Raises:
-        InputError: A value is out of its range, or the folder cannot be made.
+        InputError: A value is out of its range, the folder cannot be made, or it
+            holds such archives that are not synthetic.
     """
     check_range("train", train, 1, _MOST_IMAGES)
     check_range("test", test, 1, _MOST_IMAGES)
-    make_folder(output_dir)
+    claim_folder(output_dir, _FILE_NAMES)
     written = MnistSet(_draw_split("train", train, seed), _draw_split("t10k", test, seed))
     for name, split in (("train", written.train), ("t10k", written.test)):
         shape = struct.pack(">4I", _IMAGES_MAGIC, *split.images.shape)
-        _write(output_dir / f"{name}-images-idx3-ubyte.gz", shape + split.images.tobytes())
+        _write(output_dir / _IMAGES_NAME.format(name), shape + split.images.tobytes())
         shape = struct.pack(">2I", _LABELS_MAGIC, *split.labels.shape)
-        _write(output_dir / f"{name}-labels-idx1-ubyte.gz", shape + split.labels.tobytes())
+        _write(output_dir / _LABELS_NAME.format(name), shape + split.labels.tobytes())
     return written
 
 
