@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.schemas import check_schema
-from imagenet_beam.transforms.core.shards import shard_name
+from imagenet_beam.transforms.core.shards import SHUFFLES, shard_name
 from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.join_labels import LABEL_FROM
-from imagenet_beam.transforms.labels import LabelSource
-from imagenet_beam.transforms.write_to_tfrecord import SHUFFLES
+from imagenet_beam.transforms.labels import LABEL_FROM, LabelSource
 
 EXPECTATIONS = ("consistent", "official", "any")
 MAX_SHARDS = 100_000

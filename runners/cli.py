@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags
 from imagenet_beam.runners.convert_flags import add_convert_parser
-from imagenet_beam.runners.failures import JobFailed
+from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -39,6 +39,7 @@ def _run(arguments: list[str]) -> int:
     if not args.command:
         parser.print_help()
         return WRONG_INPUT
+    quiet_logging()
     if args.command == "convert":
         check_beam_flags(rest, convert.flags())
         from imagenet_beam.runners.convert_command import run_convert

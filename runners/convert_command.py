@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import resource
 import sys
 import time
@@ -15,7 +14,6 @@ from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.convert_flags import config_from_flags
-from imagenet_beam.runners.failures import NoiseFilter
 from imagenet_beam.runners.progress import duration
 from imagenet_beam.transforms.files import join
 
@@ -35,7 +33,6 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     started = time.monotonic()
     config = config_from_flags(args)
     launch = registry.launcher(beam_args)
-    _quiet_logging()
     with config.storage.exclusive(join(config.output_dir, layout.STATE_DIR)):
         prepared = prepare(config)
         if prepared.complete:
@@ -47,12 +44,6 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     manifest = _read_manifest(prepared)
     _say(summary(manifest, prepared, time.monotonic() - started))
     return _exit_status(manifest, prepared)
-
-
-def _quiet_logging() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(NoiseFilter())
 
 
 def _announce(prepared: Prepared) -> None:

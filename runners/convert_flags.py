@@ -10,9 +10,9 @@ from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.schemas import SCHEMAS
+from imagenet_beam.transforms.core.shards import SHUFFLES
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.labels import LabelSource
-from imagenet_beam.transforms.write_to_tfrecord import SHUFFLES
 
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.

@@ -45,3 +45,14 @@ class NoiseFilter(logging.Filter):
         """Whether the record is shown."""
         message = record.getMessage() + str(record.exc_info and record.exc_info[1])
         return not any(word in message for word in (*self._NOISE, "InputError"))
+
+
+def quiet_logging() -> None:
+    """Logs warnings of Beam and others to the terminal, without noise.
+
+    Called before Beam is imported, since that import already logs.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(NoiseFilter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

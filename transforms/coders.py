@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from apache_beam import coders
 from apache_beam.coders.coders import Coder
 
+from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.records import (
     BoundingBox,
@@ -17,6 +19,7 @@ from imagenet_beam.transforms.core.records import (
     Reject,
 )
 from imagenet_beam.transforms.core.shards import ShardPlan
+from imagenet_beam.transforms.labels import Labels
 
 _STR = coders.StrUtf8Coder()
 _INT = coders.VarIntCoder()
@@ -137,6 +140,27 @@ class ShardReceiptCoder(NamedTupleCoder):
     fields = (_STR, _INT, _INT, _INT, _INT, _counts, _counts, _many(RejectCoder()), _STR)
 
 
+class LabelsCoder(Coder):
+    """JSON: labels travel once, as a side input."""
+
+    def encode(self, value: Labels) -> bytes:
+        """Classes in label order, and the truth sorted by number."""
+        table = value.classes
+        return json.dumps(
+            [table.base, table.order, table.classes, sorted(value.truth.items())]
+        ).encode()
+
+    def decode(self, encoded: bytes) -> Labels:
+        """The same labels."""
+        base, order, classes, truth = json.loads(encoded)
+        table = ClassTable(tuple(ClassInfo(*info) for info in classes), base, order)
+        return Labels(table, dict(truth))
+
+    def is_deterministic(self) -> bool:
+        """True: equal labels have equal encodings."""
+        return True
+
+
 for _coder in (
     BoundingBoxCoder,
     ImageRefCoder,
@@ -147,3 +171,4 @@ for _coder in (
     ShardReceiptCoder,
 ):
     coders.registry.register_coder(_coder.element_type, _coder)
+coders.registry.register_coder(Labels, LabelsCoder)

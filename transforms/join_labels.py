@@ -5,16 +5,15 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
+import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import validation_number
 from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import Labels, LabelSource, require_truth
+from imagenet_beam.transforms.labels import LABEL_FROM, Labels, LabelSource, require_truth
 
 NO_LABEL = -1
 """The label of images without a class, as TFDS writes it."""
-
-LABEL_FROM = ("place", "number", "none")
 
 
 class LoadLabels(beam.PTransform):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-
-from apache_beam import coders
 
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.core.devkit import read_devkit, truth_by_number
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
+
+LABEL_FROM = ("place", "number", "none")
+"""How an image's class is told; see `JoinLabels`."""
 
 
 class Labels(NamedTuple):
@@ -58,30 +58,6 @@ class LabelSource:
         devkit = read_devkit(storage.read_bytes(self.devkit), self.devkit)
         classes = ClassTable.build(devkit.classes, self.base, self.order)
         return Labels(classes, truth_by_number(devkit))
-
-
-class LabelsCoder(coders.Coder):
-    """JSON: labels travel once, as a side input."""
-
-    def encode(self, value: Labels) -> bytes:
-        """Classes in label order, and the truth sorted by number."""
-        table = value.classes
-        return json.dumps(
-            [table.base, table.order, table.classes, sorted(value.truth.items())]
-        ).encode()
-
-    def decode(self, encoded: bytes) -> Labels:
-        """The same labels."""
-        base, order, classes, truth = json.loads(encoded)
-        table = ClassTable(tuple(ClassInfo(*info) for info in classes), base, order)
-        return Labels(table, dict(truth))
-
-    def is_deterministic(self) -> bool:
-        """True: equal labels have equal encodings."""
-        return True
-
-
-coders.registry.register_coder(Labels, LabelsCoder)
 
 
 def require_truth(labels: Labels, filename: str, number: int | None) -> str:

@@ -19,7 +19,7 @@ from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.ordered import OrderedPool
 from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.records import Record, Reject
-from imagenet_beam.transforms.core.shards import ShardPlan, fingerprint, plan_shards
+from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
 from imagenet_beam.transforms.core.tally import tally
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.files import Storage
@@ -27,7 +27,6 @@ from imagenet_beam.transforms.shard_writer import ShardTarget
 
 V = TypeVar("V")
 
-SHUFFLES = ("references", "images")
 _BUFFERED_BYTES = 16 << 20
 _COMPRESSION = {
     CompressionTypes.UNCOMPRESSED: "none",

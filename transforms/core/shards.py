@@ -19,6 +19,9 @@ KEY_BYTES = 16
 """128 bits: equal keys mean equal names (chance of a clash among 14 M names: 3e-25)."""
 
 _KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
+SHUFFLES = ("references", "images")
+"""What may travel through the shuffle; see `WriteToTFRecord`."""
+
 _TEMPLATE = "-{:05d}-of-{:05d}"
 
 

@@ -1,0 +1,104 @@
+"""The directions of import that docs/architecture.md promises."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("transforms", "pipeline", "runners")
+MODULES = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names.add(node.module or "")
+    return names
+
+
+def importing(folder: str, prefix: str) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in MODULES
+        if path.is_relative_to(ROOT / folder)
+        for name in imported(path)
+        if name == prefix or name.startswith(prefix + ".")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("transforms/core", "apache_beam"),
+        ("transforms/core", "imagenet_beam.transforms.files"),
+        ("transforms/core", "imagenet_beam.transforms.storage"),
+        ("transforms", "imagenet_beam.pipeline"),
+        ("transforms", "imagenet_beam.runners"),
+        ("pipeline", "imagenet_beam.runners"),
+        ("transforms", "argparse"),
+        ("pipeline", "argparse"),
+        ("transforms", "tensorflow"),
+        ("pipeline", "tensorflow"),
+    ],
+)
+def test_import_direction(folder: str, forbidden: str) -> None:
+    assert MODULES
+    assert importing(folder, forbidden) == []
+
+
+def test_bare_imports_of_the_top_level_folders_are_absent() -> None:
+    for part in PARTS:
+        for folder in PARTS:
+            assert importing(folder, part) == []
+
+
+def test_only_the_door_imports_storage_backends() -> None:
+    allowed = {ROOT / "transforms/files.py"}
+    for path in MODULES:
+        if path in allowed or "storage" in path.parts:
+            continue
+        backends = [name for name in imported(path) if name.startswith("google.cloud")]
+        assert backends == [], path
+
+
+IMPORT_PROBE = """
+import sys
+sys.argv = ["probe", "--unknown_flag=1"]
+import threading
+from apache_beam.options.pipeline_options import PipelineOptions
+import apache_beam
+beam_modules = set(sys.modules)
+before = set(PipelineOptions.__subclasses__())
+import imagenet_beam.pipeline.convert, imagenet_beam.transforms.image_steps
+assert set(PipelineOptions.__subclasses__()) == before, "importing registered flags"
+assert "tensorflow" not in sys.modules, "importing loaded TensorFlow"
+clients = {"google.cloud.storage", "google.auth.transport.requests"} & set(sys.modules)
+assert not clients - beam_modules, "importing loaded the storage client"
+assert threading.active_count() == 1, "importing started threads"
+import warnings, PIL.Image
+assert PIL.Image.MAX_IMAGE_PIXELS == 89478485
+"""
+
+
+def test_importing_has_no_side_effects() -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORT_PROBE], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_command_line_answers_without_loading_beam() -> None:
+    probe = (
+        "import sys\n"
+        "from imagenet_beam.runners.cli import main\n"
+        "status = main(['convert', '--train_shards=x'])\n"
+        "assert status == 2, status\n"
+        "assert 'apache_beam' not in sys.modules\n"
+    )
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
