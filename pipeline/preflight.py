@@ -72,7 +72,10 @@ def _first_name(archive: str, storage: Storage) -> str:
 def _check_class_tars(split: SplitConfig, labels: Labels, storage: Storage) -> None:
     if not all(map(is_local, split.archives)):
         return  # a request for each class tar: left to the job
-    spans = list(_class_tars(split, storage))
+    try:
+        spans = list(_class_tars(split, storage))
+    except InputError as error:
+        raise InputError(f"--{split.flag}: {error}") from error
     if spans:
         check_classes(
             [span.wnid for span in spans], labels, f"--{split.flag}={','.join(split.archives)}"

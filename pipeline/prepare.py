@@ -123,10 +123,11 @@ def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -
     if join(layout.STATE_DIR, "plan.json") not in sizes:
         _check_no_foreign_shards(config, sizes)
         return ()
+    published = [name for name in _published(sizes) if name in sizes]
     if not config.overwrite:
         old = read_plan(config.storage.read_bytes(path), path)
         different = differences(old, plan)
-        if different:
+        if different and published:
             more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
             raise InputError(
                 f"--output_dir={config.output_dir} holds another conversion: "
@@ -134,9 +135,17 @@ def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -
                 "anew"
             )
         return ()
-    receipts = (name for name in sizes if name.startswith(layout.receipt_name("")[:-5]))
-    names = (name.rpartition("/")[2][: -len(".json")] for name in receipts)
-    return tuple(sorted(name for name in names if name not in mine and name in sizes))
+    return tuple(sorted(name for name in published if name not in mine))
+
+
+def _published(sizes: Mapping[str, int]) -> list[str]:
+    """The shards that have receipts, of whatever plan."""
+    receipt, suffix = layout.receipt_name("").split(".json")[0], ".json"
+    return [
+        name[len(receipt) : -len(suffix)]
+        for name in sizes
+        if name.startswith(receipt) and name.endswith(suffix)
+    ]
 
 
 def _check_no_foreign_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> None:

@@ -43,8 +43,10 @@ class NoiseFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown."""
-        message = record.getMessage() + str(record.exc_info and record.exc_info[1])
-        return not any(word in message for word in (*self._NOISE, "InputError"))
+        if record.exc_info and isinstance(record.exc_info[1], InputError):
+            return False
+        message = record.getMessage()
+        return not any(word in message for word in (*self._NOISE, "InputError: "))
 
 
 def quiet_logging() -> None:
