@@ -18,6 +18,12 @@ from imagenet_beam.transforms.core.errors import InputError
 USER_VARIABLE = "IMAGENET_BEAM_USER"
 PASSWORD_VARIABLE = "IMAGENET_BEAM_PASSWORD"  # noqa: S105  (the name, not the password)
 
+_DOGS = "ILSVRC2012_img_train_t3.tar"
+_DOGS_HINT = (
+    f"{_DOGS} holds only the dogs of task 3; the training images are those of task 1 & 2, "
+    "ILSVRC2012_img_train.tar"
+)
+
 REQUEST_HINT = """\
 ImageNet may not be passed on: each person requests it and accepts its terms
 (non-commercial research and education).
@@ -133,6 +139,8 @@ def check_folder(
     progress = progress or SilentProgress()
     paths = {source.name: directory / source.name for source in known}
     there = {name: path for name, path in paths.items() if path.is_file()}
+    if (directory / _DOGS).exists():
+        progress.say(_DOGS_HINT)
     if not there:
         raise InputError(f"{directory} holds none of the archives; accepted are {', '.join(paths)}")
     faults = []
@@ -167,5 +175,7 @@ def _check_url(url: str) -> None:
             f"can see; write them into ~/.netrc, or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
         )
     name = url_name(url)
+    if name == _DOGS:
+        raise InputError(f"--url={shown} is not the archive to take: {_DOGS_HINT}")
     if not name or name.startswith(".") or "/" in name or not name.isprintable():
         raise InputError(f"--url={shown} does not end in a file name; accepted is …/name.tar")

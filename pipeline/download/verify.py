@@ -13,9 +13,6 @@ from imagenet_beam.transforms.core.compressed import HEAD_BYTES, describe_conten
 
 _READ_BYTES = 1 << 20
 
-DOGS_MD5 = "ccaf1013018ac1037801578038d370da"
-"""`ILSVRC2012_img_train_t3.tar`, which many people download for the training images."""
-
 
 @dataclass(frozen=True)
 class Digests:
@@ -79,9 +76,5 @@ def _checksum_fault(digests: Digests, source: SourceFile) -> str:
     for kind in ("sha256", "md5"):
         wanted, found = getattr(source, kind), getattr(digests, kind)
         if wanted and wanted != found:
-            hint = " (it is the dogs of task 3, not the training images)"
-            return (
-                f"has the {kind} {found} instead of {wanted}"
-                f"{hint if digests.md5 == DOGS_MD5 else ''}"
-            )
+            return f"has the {kind} {found} instead of {wanted}"
     return ""

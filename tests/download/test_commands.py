@@ -17,7 +17,6 @@ from imagenet_beam.pipeline.download.imagenet import credentials_from, download_
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
 from imagenet_beam.pipeline.download.progress import BarProgress, LineProgress, in_units
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES
-from imagenet_beam.pipeline.download.verify import DOGS_MD5, Digests, _checksum_fault
 from imagenet_beam.runners.download_command import add_download_parser, run_download
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -171,9 +170,14 @@ def test_archives_that_lie_there_are_checked_and_left_alone(known, tmp_path, cap
     assert [path.name for path in tmp_path.iterdir()] == [VALIDATION]
 
 
-def test_the_dogs_are_recognised():
-    digests = Digests(md5=DOGS_MD5, sha256="00")
-    assert "the dogs of task 3" in _checksum_fault(digests, IMAGENET_2012[0])
+def test_the_dogs_are_not_taken_for_the_training_images(known, tmp_path, capsys):
+    flags = ["--dataset=imagenet2012", f"--output_dir={tmp_path}"]
+    assert run(*flags, "--url=https://h/ILSVRC2012_img_train_t3.tar") == 2
+    assert "holds only the dogs of task 3" in capsys.readouterr().err
+    (tmp_path / VALIDATION).write_bytes(b"v" * 5000)
+    (tmp_path / "ILSVRC2012_img_train_t3.tar").write_bytes(b"dogs")
+    assert run(*flags, imagenet=known) == 0
+    assert "holds only the dogs of task 3" in capsys.readouterr().err
 
 
 def test_the_table_is_well_formed():

@@ -239,7 +239,9 @@ def test_a_file_that_changed_between_two_runs_starts_anew(site, options, tmp_pat
     assert site.ranges[1] == "bytes=0-999"
 
 
-def test_a_file_that_changes_within_a_run_starts_anew(site, options, tmp_path):
+@pytest.mark.parametrize("knows_if_range", [True, False])
+def test_a_file_that_changes_within_a_run_starts_anew(site, options, tmp_path, knows_if_range):
+    site.knows_if_range = knows_if_range
     site.put("f.tar", OTHER)
     site.answer()
     site.answer()
