@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any
 
 from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES, SourceFile
 from imagenet_beam.transforms.core.errors import InputError
-
-if TYPE_CHECKING:
-    from imagenet_beam.pipeline.download.progress import Progress
 
 _IMAGENET = "imagenet2012"
 
@@ -113,13 +109,14 @@ def _run(
     # Imported here: the other commands need not wait for requests.
     from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
     from imagenet_beam.pipeline.download.client import TransferOptions
+    from imagenet_beam.pipeline.download.progress import show_progress
 
     _check_flags(args)
     if args.dataset == _IMAGENET:
         return _run_imagenet(args, imagenet)
     directory = Path(args.output_dir or cache_dir(args.download_dir) / args.dataset)
     options = TransferOptions(connections=args.connections)
-    with _progress(sys.stderr) as progress:
+    with show_progress(sys.stderr) as progress:
         paths = download_dataset(args.dataset, directory, sources, options, progress)
     return _show(paths)
 
@@ -128,6 +125,7 @@ def _run_imagenet(args: argparse.Namespace, known: tuple[SourceFile, ...]) -> in
     from imagenet_beam.pipeline.download import imagenet
     from imagenet_beam.pipeline.download.cache import cache_dir
     from imagenet_beam.pipeline.download.client import TransferOptions
+    from imagenet_beam.pipeline.download.progress import show_progress
 
     if args.torrent_hint:
         print(imagenet.TORRENT_HINT, end="")
@@ -139,7 +137,7 @@ def _run_imagenet(args: argparse.Namespace, known: tuple[SourceFile, ...]) -> in
         print(imagenet.REQUEST_HINT, end="", file=sys.stderr)
         return 2
     options = TransferOptions(connections=args.connections, credentials=imagenet.credentials_from())
-    with _progress(sys.stderr) as progress:
+    with show_progress(sys.stderr) as progress:
         if args.url:
             return _show(imagenet.download_urls(args.url, directory, options, progress, known))
         return _show(imagenet.check_folder(directory, progress, known))
@@ -158,17 +156,6 @@ def _check_flags(args: argparse.Namespace) -> None:
             raise InputError(f"--{flag}={path} is not on this machine; accepted is a local folder")
         if path and Path(path).exists() and not Path(path).is_dir():
             raise InputError(f"--{flag}={path} is not a folder")
-
-
-@contextmanager
-def _progress(file: TextIO) -> Iterator[Progress]:
-    from imagenet_beam.pipeline.download.progress import BarProgress, LineProgress
-
-    if file.isatty():
-        with BarProgress(file) as bar:
-            yield bar
-    else:
-        yield LineProgress(file)
 
 
 def _show(paths: Mapping[str, Path]) -> int:

@@ -162,6 +162,14 @@ def test_a_python_2_pickle_as_the_official_one_is():
     assert image == CifarImage("a.png", 3, data, "test_batch", 0)
 
 
+def endless():
+    """A value of 2**60 parts, which takes only references to write but forever to print."""
+    value = []
+    for _ in range(60):
+        value = [value, value]
+    return value
+
+
 def changed(**changes):
     members = python_members()
     members["cifar-10-batches-py/data_batch_2"] = python_batch("data_batch_2", **changes)
@@ -175,12 +183,14 @@ def changed(**changes):
         ({"cifar-100-python/train": b""}, r"accepted are the python and the binary .*CIFAR-10"),
         (changed(labels=[1, 2, 10]), r"data_batch_2 gives image 2 the label 10; .* 0 to 9"),
         (changed(labels=[1, 2, -1]), r"the label -1"),
-        (changed(labels=[1, 2, True]), r"the label True"),
+        (changed(labels=[1, 2, True]), r"the label of type bool"),
+        (changed(labels=[1, 2, 1 << 99_999]), r"the label of type int"),
+        (changed(labels=[1, 2, endless()]), r"the label of type list"),
         (changed(labels=[1, 2]), r"3 images, 2 labels and 3 file names"),
         (changed(labels=7), r"no list under 'labels'"),
         (changed(filenames=["a", "b", "../c"]), r"'../c', which is not a plain file name"),
         (changed(filenames=["a", "b", ["c"]]), r"list where a name belongs"),
-        (changed(filenames=["a", "b", b"\xff"]), r"not text"),
+        (changed(filenames=["a", "b", b"\xff"]), r"not UTF-8"),
         (changed(data=np.zeros((3, 3071), np.uint8)), r"one row of 3,072 unsigned bytes"),
         (changed(data=b"x"), r"no array of images"),
         (changed(data=np.zeros((3, 3072), np.int8)), r"other than unsigned bytes"),
@@ -281,6 +291,7 @@ def test_the_member_of_an_archive_is_named_when_its_pickle_is_evil():
         (b"(ios\nsystem\n.", "the instruction INST"),
         (b"}(K\x01\x85K\x02u.", "a dict key that is not text"),
         (b"}(U\x01au.", "damaged pickle"),
+        (pickle.dumps(endless(), 4)[:-1] + b"\x8c\x01a\x93.", "the function or class of no name"),
         (b"K\x01}b.", "sets the state of something"),
         (b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00hextR.", "other than latin1"),
     ],

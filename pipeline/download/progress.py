@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -140,6 +141,16 @@ class BarProgress:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+@contextmanager
+def show_progress(file: TextIO) -> Iterator[Progress]:
+    """A bar where `file` is a terminal, otherwise a line every 30 seconds."""
+    if file.isatty():
+        with BarProgress(file) as bar:
+            yield bar
+    else:
+        yield LineProgress(file)
 
 
 def in_units(size_bytes: float) -> str:

@@ -15,7 +15,7 @@ from imagenet_beam.pipeline.download.cache import cache_dir, ensure_downloaded
 from imagenet_beam.pipeline.download.client import TransferOptions, redact
 from imagenet_beam.pipeline.download.imagenet import credentials_from, download_urls, sources_of
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
-from imagenet_beam.pipeline.download.progress import BarProgress, LineProgress, in_units
+from imagenet_beam.pipeline.download.progress import LineProgress, in_units, show_progress
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES
 from imagenet_beam.runners.download_command import add_download_parser, run_download
 from imagenet_beam.transforms.core.errors import InputError
@@ -250,7 +250,7 @@ def test_a_bar_on_a_terminal():
             return True
 
     file = Terminal()
-    with BarProgress(file) as progress:
+    with show_progress(file) as progress:
         progress.start("downloading x", 2000)
         progress.advance(2000)
         progress.say("[a] sentence")

@@ -43,9 +43,8 @@ class Recorder(SilentProgress):
 class Interrupting(SilentProgress):
     """Presses Ctrl-C once the file has got so many bytes."""
 
-    def __init__(self, path, after_bytes):
+    def __init__(self, after_bytes):
         self._left = after_bytes
-        self._path = path
 
     def tick(self):
         if self._left <= 0:
@@ -216,7 +215,7 @@ def test_an_interrupted_run_is_continued(site, options, tmp_path, has_validators
     site.answer()
     site.answer(hang_after=300)
     with pytest.raises(KeyboardInterrupt):
-        download_file(source, tmp_path, options, Interrupting(tmp_path / "f.tar.part", 1000))
+        download_file(source, tmp_path, options, Interrupting(1000))
     assert names_in(tmp_path) == ["f.tar.part", "f.tar.part.json"]
     site.requests.clear()
     assert download_file(source, tmp_path, options).read_bytes() == DATA
@@ -226,13 +225,24 @@ def test_an_interrupted_run_is_continued(site, options, tmp_path, has_validators
     assert names_in(tmp_path) == ["f.tar"]
 
 
+def test_notes_without_their_bytes_are_not_believed(site, options, tmp_path):
+    source = site.put("f.tar", DATA)
+    site.answer()
+    site.answer()
+    site.answer(hang_after=0)
+    with pytest.raises(KeyboardInterrupt):
+        download_file(source, tmp_path, options, Interrupting(1000))
+    (tmp_path / "f.tar.part").unlink()
+    assert download_file(source, tmp_path, options).read_bytes() == DATA
+
+
 def test_a_file_that_changed_between_two_runs_starts_anew(site, options, tmp_path):
     source = site.put("f.tar", OTHER)
     site.answer()
     site.answer()
     site.answer(hang_after=0)
     with pytest.raises(KeyboardInterrupt):
-        download_file(source, tmp_path, options, Interrupting(tmp_path / "f.tar.part", 1000))
+        download_file(source, tmp_path, options, Interrupting(1000))
     source = site.put("f.tar", DATA)
     site.requests.clear()
     assert download_file(source, tmp_path, options).read_bytes() == DATA

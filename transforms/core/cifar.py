@@ -309,7 +309,7 @@ def _text(value: object, where: str) -> str:
     try:
         text = value.decode("utf-8") if isinstance(value, bytes) else value
     except UnicodeDecodeError as error:
-        raise InputError(f"{where} holds a name that is not text: {value!r}") from error
+        raise InputError(f"{where} holds a name that is not UTF-8") from error
     if not isinstance(text, str):
         raise InputError(f"{where} holds {type(value).__name__} where a name belongs")
     return text
@@ -318,16 +318,22 @@ def _text(value: object, where: str) -> str:
 def _filename(value: object, where: str) -> str:
     filename = _text(value, where)
     if not filename or "/" in filename or not filename.isprintable():
-        raise InputError(f"{where} holds {filename!r}, which is not a plain file name")
+        raise InputError(f"{where} holds {filename[:99]!r}, which is not a plain file name")
     return filename
 
 
 def _check_label(label: object, where: str, index: int, variant: CifarVariant) -> None:
     if type(label) is not int or not 0 <= label < variant.num_classes:
         raise InputError(
-            f"{where} gives image {index:,} the label {label!r}; accepted are 0 to "
+            f"{where} gives image {index:,} the label {_shown(label)}; accepted are 0 to "
             f"{variant.num_classes - 1}"
         )
+
+
+def _shown(label: object) -> str:
+    # Of nested values or of endless numbers, the mere writing down can take forever.
+    is_short = type(label) is int and abs(label) < 1 << 64
+    return str(label) if is_short else f"of type {type(label).__name__}"
 
 
 def _check_count(count: int, where: str, official: int, expected: int | None) -> None:

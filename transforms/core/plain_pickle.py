@@ -191,7 +191,9 @@ class _Machine:
         self._push_name(module, attribute)
 
     def _push_name(self, module: object, attribute: object) -> None:
-        text = f"{module}.{attribute}"
+        # Of anything but text, the mere writing down can be made to take forever.
+        is_text = isinstance(module, str) and isinstance(attribute, str)
+        text = f"{module}.{attribute}" if is_text else "of no name"
         if text not in _NAMES:
             raise _UnexpectedPickle(f"names the function or class {text}")
         self._stack.append(_Name(_NAMES[text]))
