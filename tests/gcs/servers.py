@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +76,10 @@ def available() -> str:
 def running(kind: str, root: Path) -> Iterator[Emulator]:
     """Starts an emulator that keeps its objects below a folder, on a free port."""
     for _ in range(5):  # another process may take the port in between
-        port = _free_port()
+        port = free_port()
         process = _start(kind, root, port)
         try:
-            if _answers(process, port):
+            if wait_for_port(port, lambda process=process: process.poll() is None):
                 yield Emulator(kind, f"127.0.0.1:{port}")
                 return
         finally:
@@ -100,9 +100,10 @@ def _start(kind: str, root: Path, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def wait_for_port(port: int, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Whether something listens on a port before long, as long as `alive`."""
     deadline = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
+    while alive() and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return True
@@ -110,7 +111,8 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -194,7 +194,7 @@ def test_threads_share_one_client_and_its_connections(proxy, url):
         parts = list(pool.map(read, range(160)))
     assert parts == [DATA[i * 1_000 : (i + 1) * 1_000] for i in range(160)]
     assert len(proxy.seen("GET", DOWNLOAD)) == 160
-    assert len({request.connection for request in proxy.requests}) <= 16
+    assert len({r.connection for r in proxy.seen("GET", DOWNLOAD)}) <= 16
 
 
 def test_a_storage_that_has_read_still_travels_as_a_small_value(proxy, url):

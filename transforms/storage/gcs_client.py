@@ -8,13 +8,17 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import certifi
 import google.auth
+import urllib3
 from google.auth import environment_vars
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
+from google.auth.transport.urllib3 import AuthorizedHttp
 from google.cloud import storage
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
@@ -80,10 +84,17 @@ class ClientSettings(NamedTuple):
 
 
 class GcsClient(NamedTuple):
-    """The library's client and the authorized HTTP session that it uses."""
+    """The library's client, and what carries requests that it does not make itself.
+
+    Attributes:
+        api: The `google.cloud.storage.Client`.
+        session: The authorized session of `requests` that the client uses.
+        http: An authorized pool of urllib3, for the many ranged reads.
+    """
 
     api: Any
     session: Any
+    http: Any
 
 
 _lock = threading.Lock()
@@ -114,7 +125,19 @@ def _make_client(settings: ClientSettings) -> GcsClient:
         credentials=credentials,
         _http=session,
     )
-    return GcsClient(api, session)
+    return GcsClient(api, session, AuthorizedHttp(credentials, _pool(api.api_endpoint)))
+
+
+def _pool(endpoint: str) -> urllib3.PoolManager:
+    """A pool with the proxy and the certificates that `requests` would use."""
+    settings: dict[str, Any] = {
+        "maxsize": POOL_CONNECTIONS,
+        "retries": False,
+        "headers": {"User-Agent": "imagenet-beam"},
+        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where(),
+    }
+    proxy = get_environ_proxies(endpoint).get(endpoint.partition("://")[0])
+    return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
+import urllib3.exceptions
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import InvalidResponse
@@ -47,6 +48,8 @@ def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
         raise InputError(_refused(path, error, needs)) from error
     except InvalidResponse as error:
         raise InputError(f"{path} cannot be used: {_brief(error)}") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
     except OSError as error:
         if not may_pass(error) and not _is_network(error):
             raise

@@ -1,0 +1,185 @@
+"""Images/s from gs:// by the number of reads in flight, and the cost of listing.
+
+A storage emulator stands behind a relay that delays each request and limits each
+connection, so that the numbers say how well waiting is hidden, not how fast Google
+is. Emulator, relay and job share the machine, which counts against gs://.
+
+    python benchmarks/gcs_reads.py
+    python benchmarks/gcs_reads.py --delay_ms=30 --images=1500 --reads 1 4 16 64
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import os
+import socket
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "gcs"))
+
+import servers
+
+from imagenet_beam.transforms.core.images import ImageOptions
+from imagenet_beam.transforms.core.ordered import OrderedPool
+from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
+from imagenet_beam.transforms.core.resize import Resize
+from imagenet_beam.transforms.core.tar import walk_tar
+from imagenet_beam.transforms.encoders import ImageEncoder
+from imagenet_beam.transforms.files import Storage
+
+KIB, MIB = 1 << 10, 1 << 20
+_PICTURES = 16
+_BLOCKS = (4 * KIB, 64 * KIB, 256 * KIB, 1 * MIB, 4 * MIB, 8 * MIB, 16 * MIB)
+
+
+def relay(port: int, upstream: str, delay_seconds: float, bytes_per_second: float) -> None:
+    """Passes connections on; each request waits, each answer is held to a rate."""
+    host, upstream_port = upstream.split(":")
+    with socket.create_server(("127.0.0.1", port), backlog=128) as listener:
+        while True:
+            client, _ = listener.accept()
+            server = socket.create_connection((host, int(upstream_port)))
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_pass, args=(client, server, delay_seconds, 0.0)).start()
+            threading.Thread(target=_pass, args=(server, client, 0.0, bytes_per_second)).start()
+
+
+def _pass(source: socket.socket, target: socket.socket, delay: float, rate: float) -> None:
+    while data := source.recv(MIB):
+        time.sleep(delay + (len(data) / rate if rate else 0.0))
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+
+def make_archive(path: Path, members: int, seed: int = 0) -> None:
+    """A flat tar of JPEGs of about the size of ImageNet's, 110 KB."""
+    pictures = [_jpeg(np.random.default_rng([seed, i])) for i in range(_PICTURES)]
+    with tarfile.open(path, "w") as archive:
+        for i in range(members):
+            info = tarfile.TarInfo(f"ILSVRC2012_val_{i + 1:08}.JPEG")
+            info.size = len(pictures[i % _PICTURES])
+            archive.addfile(info, io.BytesIO(pictures[i % _PICTURES]))
+    print(f"{members} images, {path.stat().st_size / members / 1000:.0f} KB each")
+
+
+def _jpeg(random: np.random.Generator) -> bytes:
+    coarse = Image.fromarray(random.integers(0, 256, (94, 125, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((500, 375), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=94)
+    return buffer.getvalue()
+
+
+def images_per_second(url: str, images: list[LabeledImage], read_threads: int) -> float:
+    """What the step that writes shards does, without the writing."""
+    encoder = ImageEncoder(ImageOptions(resize=Resize.parse("shorter:256")))
+    cores = os.cpu_count() or 1
+    pool = OrderedPool(
+        encoder.load, encoder.finish, encoder.size_bytes, cores, read_threads, 256 * MIB
+    )
+    there = [image._replace(ref=image.ref._replace(archive=url)) for image in images]
+    list(pool.map(there[:64]))  # connections and caches
+    seconds = timed(lambda: list(pool.map(there)))
+    pool.close()
+    return len(images) / seconds
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def compare_reads(archive: Path, url: str, reads: list[int]) -> None:
+    names = list(walk_tar(Storage().open_ranges(str(archive))))
+    images = [
+        LabeledImage(ImageRef(str(archive), m.offset_bytes, m.size_bytes, m.name), 1, "", "")
+        for m in names
+    ]
+    np.random.default_rng(0).shuffle(images)
+    local = images_per_second(str(archive), images, 0)
+    print(f"local disk: {local:.0f} images/s")
+    for count in reads:
+        found = images_per_second(url, images, count)
+        print(f"gs://, {count:2} reads in flight: {found:4.0f} images/s, {found / local:.0%}")
+    local = (local + images_per_second(str(archive), images, 0)) / 2
+    print(f"local disk, with a second run: {local:.0f} images/s")
+
+
+def compare_blocks(url: str, what: str) -> None:
+    reader = Storage().open_ranges(url)
+    for block_bytes in _BLOCKS:
+        members = 0
+        started = time.perf_counter()
+        for _ in _within_seconds(walk_tar(reader, block_bytes=block_bytes), 10.0):
+            members += 1
+        seconds = (time.perf_counter() - started) / members
+        print(f"{what}, blocks of {block_bytes // KIB:5} KiB: {1000 * seconds:7.2f} ms a member")
+
+
+def _within_seconds(items: Iterator[object], seconds: float) -> Iterator[object]:
+    ends = time.perf_counter() + seconds
+    for item in items:
+        yield item
+        if time.perf_counter() > ends:
+            return
+
+
+def make_outer(path: Path) -> None:
+    """Members too large to be read through: 20 of 16 MiB."""
+    with tarfile.open(path, "w") as archive:
+        for i in range(20):
+            info = tarfile.TarInfo(f"n{i:08}.tar")
+            info.size = 16 * MIB
+            archive.addfile(info, io.BytesIO(bytes(info.size)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--delay_ms", type=float, default=30.0)
+    parser.add_argument("--connection_mb_per_second", type=float, default=100.0)
+    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--reads", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64])
+    parser.add_argument("--skip", choices=["reads", "listing"], default="")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.running(servers.FAKE_GCS, Path(folder, "gcs")) as emulator,
+    ):
+        port = servers.free_port()
+        rate = options.connection_mb_per_second * 1e6
+        process = multiprocessing.get_context("spawn").Process(
+            target=relay,
+            args=(port, emulator.address, options.delay_ms / 1000, rate),
+            daemon=True,
+        )
+        process.start()
+        servers.wait_for_port(port)
+        os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
+        bucket = emulator.make_bucket()
+        flat, outer = Path(folder, "flat.tar"), Path(folder, "outer.tar")
+        make_archive(flat, options.images)
+        make_outer(outer)
+        for path in (flat, outer):
+            emulator.put(bucket, path.name, path.read_bytes())
+        if options.skip != "reads":
+            compare_reads(flat, f"gs://{bucket}/flat.tar", options.reads)
+        if options.skip != "listing":
+            compare_blocks(f"gs://{bucket}/flat.tar", "flat tar")
+            compare_blocks(f"gs://{bucket}/outer.tar", "tar of 16 MiB members")
+        process.kill()
+
+
+if __name__ == "__main__":
+    main()
