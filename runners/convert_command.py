@@ -15,6 +15,7 @@ from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
 from imagenet_beam.runners import registry
+from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.progress import duration
 from imagenet_beam.transforms.core.errors import InputError
@@ -35,14 +36,17 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     """
     started = time.monotonic()
     config = config_from_flags(args)
-    launch = registry.launcher(beam_args)
+    runner = registry.runner(beam_args)
+    options = LaunchOptions(tuple(beam_args), args.detach)
+    runner.check(config, options)
     with _exclusive(config):
         prepared = prepare(config)
         if prepared.complete:
             _say(f"{config.output_dir} is complete already: nothing to do")
         else:
             _announce(prepared)
-            launch(prepared, beam_args)
+            if not runner.launch(prepared, options):
+                return DONE
             check_unchanged(prepared)
     manifest = _read_manifest(prepared)
     _say(summary(manifest, prepared, time.monotonic() - started))

@@ -160,6 +160,12 @@ def _add_images(parser: SentenceParser) -> None:
 def _add_run(parser: SentenceParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
+        "--detach",
+        action="store_true",
+        help="return once the job has been submitted, and say how to follow and to cancel it; "
+        "--detach",
+    )
+    group.add_argument(
         "--shuffle",
         choices=SHUFFLES,
         default="references",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,8 +13,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
 from imagenet_beam.transforms.core.errors import InputError
@@ -23,19 +25,35 @@ from imagenet_beam.transforms.core.tally import tally
 _MODES = ("in_memory", "multi_processing")
 
 
-def launch(prepared: Prepared, beam_args: Sequence[str]) -> None:
+def check(config: ConvertConfig, options: LaunchOptions) -> None:
+    """Refuses what this runner cannot do.
+
+    Raises:
+        InputError: On `--detach`, and on the mode in which this Beam version loses data.
+    """
+    if options.detach:
+        raise InputError(
+            "--detach is not accepted with the direct runner, which works in this process; "
+            "accepted are runners whose job goes on elsewhere, such as --runner=FlinkRunner"
+        )
+    check_options(PipelineOptions(list(options.beam_args)))
+
+
+def launch(prepared: Prepared, options: LaunchOptions) -> bool:
     """Runs the job to its end, with a progress display.
 
     The runner is constructed, not named: `--runner=DirectRunner` first looks for
     another runner's program on the network.
 
+    Returns:
+        True: the job has ended.
+
     Raises:
         InputError: If the inputs turn out to be wrong.
         JobFailed: If the job fails for another reason.
     """
-    options = PipelineOptions(list(beam_args))
-    check_options(options)
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+    beam_options = PipelineOptions(list(options.beam_args))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     pipeline | ConvertImages(prepared)
     tally.reset()
     with _exit_on_signals(), ProgressDisplay(lambda: _snapshot(prepared)):
@@ -43,6 +61,7 @@ def launch(prepared: Prepared, beam_args: Sequence[str]) -> None:
             pipeline.run().wait_until_finish()
         except Exception as error:
             raise _explain(error) from error
+    return True
 
 
 def check_options(options: PipelineOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -31,6 +32,36 @@ def last_line(text: str) -> str:
     """The line that names the exception, from a traceback in text form."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     return lines[-1] if lines else "no message"
+
+
+def root_cause(text: str) -> str:
+    """One line on why a job failed, out of Java traces with Python's inside.
+
+    A traceback of a worker is nearer to the cause than the Java exceptions around
+    it; without one, it is the innermost Java exception.
+    """
+    raised = _raised_in_python(text.splitlines())
+    if raised:
+        return raised
+    causes = re.findall(r"^Caused by: (.+)$", text, re.MULTILINE)
+    return causes[-1].strip() if causes else first_line(text)
+
+
+def _raised_in_python(lines: Sequence[str]) -> str:
+    """The exception's own line, which follows the indented ones of a traceback."""
+    raised = ""
+    inside = False
+    for line in lines:
+        if "Traceback (most recent call last):" in line:
+            inside = True
+        elif inside and line.strip() and not line.startswith((" ", "\t")):
+            raised, inside = line.strip(), False
+    return raised
+
+
+def first_line(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no message")
 
 
 class NoiseFilter(logging.Filter):

@@ -31,6 +31,7 @@ class Snapshot(NamedTuple):
         rejects: Images rejected.
         shards: Shards published.
         state: What the runner says of the job, or "".
+        shards_total: Shards that this run has to publish; 0 while that is not known.
     """
 
     images_listed: int
@@ -40,6 +41,7 @@ class Snapshot(NamedTuple):
     rejects: int
     shards: int
     state: str = ""
+    shards_total: int = 0
 
 
 class Rates(NamedTuple):
@@ -52,13 +54,14 @@ class Rates(NamedTuple):
 class RateMeter:
     """Speeds over a sliding window, so that a slow start does not spoil the ETA."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_seconds: float = _RATE_WINDOW_SECONDS) -> None:
+        self._window_seconds = window_seconds
         self._seen: deque[tuple[float, Snapshot]] = deque()
 
     def update(self, now: float, snapshot: Snapshot) -> Rates:
         """Adds a measurement and gives the present speeds."""
         self._seen.append((now, snapshot))
-        while len(self._seen) > 2 and now - self._seen[1][0] > _RATE_WINDOW_SECONDS:
+        while len(self._seen) > 2 and now - self._seen[1][0] > self._window_seconds:
             self._seen.popleft()
         then, before = self._seen[0]
         seconds = max(now - then, 1e-3)
@@ -71,6 +74,8 @@ class RateMeter:
 def progress_line(snapshot: Snapshot, rates: Rates) -> str:
     """One line: images done, speeds, time left, rejects."""
     state = f"{snapshot.state}: " if snapshot.state else ""
+    if not snapshot.images and snapshot.shards_total:
+        return f"{state}0 of {snapshot.shards_total:,} shards"
     if not snapshot.images:
         return f"{state}{snapshot.images_listed:,} images listed"
     done = f"{snapshot.images:,}"
@@ -81,8 +86,13 @@ def progress_line(snapshot: Snapshot, rates: Rates) -> str:
     return (
         f"{state}{done}, {rates.images_per_second:,.0f} images/s, "
         f"{rates.bytes_per_second / 1e6:.1f} MB/s, {_time_left(snapshot, rates)}, "
-        f"{snapshot.shards:,} shards, {snapshot.rejects:,} rejects"
+        f"{_shards(snapshot)}, {snapshot.rejects:,} rejects"
     )
+
+
+def _shards(snapshot: Snapshot) -> str:
+    of_total = f" of {snapshot.shards_total:,}" if snapshot.shards_total else ""
+    return f"{snapshot.shards:,}{of_total} shards"
 
 
 def _time_left(snapshot: Snapshot, rates: Rates) -> str:
@@ -109,6 +119,7 @@ class ProgressDisplay:
         stream: Where to show it.
         interactive: Whether to draw a bar; by default, whether that is a terminal.
         log_seconds: How often a line is printed where no bar is drawn.
+        rate_window_seconds: Over how long speeds are taken.
     """
 
     def __init__(
@@ -117,12 +128,13 @@ class ProgressDisplay:
         stream: TextIO | None = None,
         interactive: bool | None = None,
         log_seconds: float = LOG_SECONDS,
+        rate_window_seconds: float = _RATE_WINDOW_SECONDS,
     ) -> None:
         self._read = read
         self._stream = stream or sys.stderr
         self._interactive = self._stream.isatty() if interactive is None else interactive
         self._log_seconds = log_seconds
-        self._meter = RateMeter()
+        self._meter = RateMeter(rate_window_seconds)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
 

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
-from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.arguments import SentenceParser
+from imagenet_beam.runners.base import RunnerModule
 from imagenet_beam.transforms.core.errors import InputError
 
-Launch = Callable[[Prepared, Sequence[str]], None]
-
 DIRECT = "DirectRunner"
-LAUNCHERS = {
+RUNNERS = {
     "DirectRunner": "imagenet_beam.runners.direct",
     "FnApiRunner": "imagenet_beam.runners.direct",
+    "FlinkRunner": "imagenet_beam.runners.flink",
+    "PortableRunner": "imagenet_beam.runners.portable",
+    "PrismRunner": "imagenet_beam.runners.portable",
 }
-"""Each module has `launch(prepared, beam_args)`, which returns when the job has ended well."""
+"""Each module is a `RunnerModule`; a further runner is one more module and one more line."""
 
 
-def launcher(beam_args: Sequence[str]) -> Launch:
-    """The function that runs the job where `--runner` says.
+def runner(beam_args: Sequence[str]) -> RunnerModule:
+    """The module that runs the job where `--runner` says.
+
+    Raises:
+        InputError: If there is no such runner.
+    """
+    return cast(RunnerModule, importlib.import_module(RUNNERS[runner_name(beam_args)]))
+
+
+def runner_name(beam_args: Sequence[str]) -> str:
+    """The name of the runner that `--runner` means, whatever its case.
 
     Raises:
         InputError: If there is no such runner.
@@ -28,12 +39,8 @@ def launcher(beam_args: Sequence[str]) -> Launch:
     parser = SentenceParser(add_help=False)
     parser.add_argument("--runner", default=DIRECT)
     name = parser.parse_known_args(list(beam_args))[0].runner
-    known = {key.lower(): key for key in LAUNCHERS}
+    known = {key.lower(): key for key in RUNNERS}
     known |= {key.removesuffix("runner"): value for key, value in known.items()}
     if name.lower() not in known:
-        raise InputError(
-            f"--runner={name} is not known; accepted are {', '.join(sorted(LAUNCHERS))}"
-        )
-    module = importlib.import_module(LAUNCHERS[known[name.lower()]])
-    launch: Launch = module.launch
-    return launch
+        raise InputError(f"--runner={name} is not known; accepted are {', '.join(sorted(RUNNERS))}")
+    return known[name.lower()]

@@ -1,0 +1,132 @@
+"""Following a job that runs elsewhere: progress, Ctrl-C, how it ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
+from imagenet_beam.runners.progress import ProgressDisplay
+from imagenet_beam.runners.receipt_progress import ReceiptProgress
+
+POLL_SECONDS = 2.0
+SILENCE_SECONDS = 300.0
+"""How long a runner may fail to answer before its job is given up for lost."""
+
+RATE_WINDOW_SECONDS = 300.0
+"""Shards appear rarely: speeds are taken over minutes."""
+
+
+class _Stopped(BaseException):
+    """The user asked to stop; not an `Exception`, so that libraries let it pass."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOptions) -> bool:
+    """Submits a job and follows it to its end.
+
+    Args:
+        submit: Submits and returns the job. If it is interrupted by an exception it
+            ends what it has begun.
+        prepared: What the job converts.
+        options: Whether to stay with the job.
+
+    Returns:
+        Whether the job has ended; False with `options.detach`.
+
+    Raises:
+        InputError: If the job failed for a mistake in the inputs.
+        JobFailed: If it failed for another reason, or was cancelled by somebody else.
+        SystemExit: If the user stopped it.
+    """
+    with _signals_raise():
+        try:
+            job = submit()
+        except _Stopped as stopped:
+            _say("stopped before the job was submitted")
+            raise SystemExit(128 + stopped.number) from None
+        try:
+            if options.detach:
+                _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
+                return False
+            _raise_unless_done(job, _wait(job, prepared))
+            return True
+        except _Stopped as stopped:
+            _cancel(job)
+            raise SystemExit(128 + stopped.number) from None
+        finally:
+            job.close()
+
+
+def _wait(job: Job, prepared: Prepared) -> JobStatus:
+    """Asks for the job's state until it has ended."""
+    _say(f"submitted {job.title}; {job.follow_hint}")
+    progress = ReceiptProgress(prepared)
+    answered = time.monotonic()
+    with ProgressDisplay(progress.snapshot, rate_window_seconds=RATE_WINDOW_SECONDS):
+        while True:
+            try:
+                status = job.status()
+                answered = time.monotonic()
+            except OSError as error:
+                status = JobStatus(Phase.RUNNING, "NOT ANSWERING")
+                if time.monotonic() - answered > SILENCE_SECONDS:
+                    raise JobFailed(
+                        f"{job.title} cannot be followed: {error}; it may still be running: "
+                        f"{job.cancel_hint}"
+                    ) from error
+            if status.phase is not Phase.RUNNING:
+                return status
+            progress.state = status.state
+            time.sleep(POLL_SECONDS)
+
+
+def _raise_unless_done(job: Job, status: JobStatus) -> None:
+    if status.phase is Phase.DONE:
+        return
+    if status.phase is Phase.CANCELLED:
+        raise JobFailed(f"{job.title} was cancelled")
+    mistake = find_mistake(status.message)
+    if mistake:
+        raise mistake
+    raise JobFailed(f"{job.title}: {root_cause(status.message)}")
+
+
+def _cancel(job: Job) -> None:
+    """Cancels; a second Ctrl-C ends the program at once, as the display is gone."""
+    _say(f"\ncancelling {job.title}")
+    try:
+        job.cancel()
+    except (OSError, _Stopped) as error:
+        _say(f"{job.title} may still be running: {error}; {job.cancel_hint}")
+        return
+    _say(f"cancelled {job.title}; what is published is whole, the same command goes on from there")
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Turns Ctrl-C and a request to stop into an exception of the main thread."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise _Stopped(number)
+
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in stops]
+    try:
+        yield
+    finally:
+        for number, handler in zip(stops, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,110 @@
+"""The job on any runner that speaks Beam's job service: Prism, or one that was started before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.portability.prism_runner import PrismRunner
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.convert import ConvertImages
+from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.runners import registry
+from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.follow import run_job
+from imagenet_beam.transforms.core.errors import InputError
+
+_ENVIRONMENT = "--environment_type=LOOPBACK"
+
+
+def check(config: ConvertConfig, options: LaunchOptions) -> None:
+    """Refuses a job without a job service.
+
+    Raises:
+        InputError: If `--job_endpoint` is missing, or `--detach` is asked for: the
+            workers of these runners end with this process.
+    """
+    name = registry.runner_name(options.beam_args)
+    portable = PipelineOptions(list(options.beam_args)).view_as(PortableOptions)
+    if name == "PortableRunner" and not portable.job_endpoint:
+        raise InputError(
+            "--job_endpoint is missing; give the address of the runner's job service, such as "
+            "--job_endpoint=localhost:8099"
+        )
+    if options.detach and portable.environment_type in (None, "LOOPBACK"):
+        raise InputError(
+            "--detach is not accepted with workers in this process; give --environment_type=DOCKER "
+            "or another whose workers run elsewhere"
+        )
+
+
+def launch(prepared: Prepared, options: LaunchOptions) -> bool:
+    """Runs the job, with workers in this process unless `--environment_type` says otherwise."""
+    prism = registry.runner_name(options.beam_args) == "PrismRunner"
+    runner = PrismRunner() if prism else PortableRunner()
+
+    def start() -> PortableJob:
+        beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
+        return PortableJob(submit(prepared, runner, beam_options))
+
+    return run_job(start, prepared, options)
+
+
+def submit(
+    prepared: Prepared, runner: PortableRunner, beam_options: PipelineOptions
+) -> PipelineResult:
+    """Builds the pipeline and hands it to the runner."""
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    pipeline | ConvertImages(prepared)
+    return pipeline.run()
+
+
+class PortableJob:
+    """A job followed through Beam's job service alone.
+
+    Args:
+        result: What the runner gave back.
+        on_close: Ends what was started for the job.
+    """
+
+    title = "the job"
+    follow_hint = "Ctrl-C cancels it"
+    cancel_hint = "stop it where the runner shows its jobs"
+
+    def __init__(self, result: PipelineResult, on_close: Callable[[], None] | None = None) -> None:
+        self._result = result
+        self._on_close = on_close
+        self._error = ""
+        self._ended = threading.Event()
+        threading.Thread(target=self._wait, name="job", daemon=True).start()
+
+    def _wait(self) -> None:
+        """Waits in a thread: only this call reads the runner's messages, and the error."""
+        try:
+            self._result.wait_until_finish()
+        except Exception as error:  # whatever a runner raises says how its job failed
+            self._error = str(error) or type(error).__name__
+        self._ended.set()
+
+    def status(self) -> JobStatus:
+        """The state, and when the job has failed, its last error message."""
+        if not self._ended.is_set():
+            return JobStatus(Phase.RUNNING, "RUNNING")
+        if self._error:
+            return JobStatus(Phase.FAILED, "FAILED", self._error)
+        cancelled = self._result.state == PipelineState.CANCELLED
+        return JobStatus(Phase.CANCELLED if cancelled else Phase.DONE, str(self._result.state))
+
+    def cancel(self) -> None:
+        """Asks the job service."""
+        self._result.cancel()
+
+    def close(self) -> None:
+        """Ends what was started for the job."""
+        if self._on_close:
+            self._on_close()
