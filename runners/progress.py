@@ -17,6 +17,7 @@ from rich.text import Text
 
 LOG_SECONDS = 30.0
 _BAR_SECONDS = 0.25
+_SAMPLE_SECONDS = 1.0
 _RATE_WINDOW_SECONDS = 15.0
 
 
@@ -153,10 +154,13 @@ class ProgressDisplay:
             self._print_lines()
 
     def _print_lines(self) -> None:
-        while not self._end.wait(self._log_seconds):
-            snapshot = self._read()
-            line = progress_line(snapshot, self._meter.update(time.monotonic(), snapshot))
-            print(line, file=self._stream, flush=True)
+        due = time.monotonic() + self._log_seconds
+        while not self._end.wait(min(_SAMPLE_SECONDS, self._log_seconds)):
+            snapshot, now = self._read(), time.monotonic()
+            rates = self._meter.update(now, snapshot)
+            if now >= due:
+                print(progress_line(snapshot, rates), file=self._stream, flush=True)
+                due = now + self._log_seconds
 
     def _draw_bar(self) -> None:
         console = Console(file=self._stream)
