@@ -44,7 +44,7 @@ class Request:
     path: str
     range: str
     if_range: str
-    authorization: str
+    accept_encoding: str
 
 
 class Site:
@@ -93,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         site = self.server.site
         with site.lock:
-            names = ("Range", "If-Range", "Authorization")
+            names = ("Range", "If-Range", "Accept-Encoding")
             site.requests.append(Request(self.path, *(self.headers.get(n, "") for n in names)))
             fault = (site.faults.popleft() if site.faults else None) or Fault()
         if fault.before:

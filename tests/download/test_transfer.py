@@ -133,6 +133,16 @@ def test_retry_after_is_obeyed_up_to_the_longest_wait(site, options, tmp_path):
     assert 0.3 <= time.monotonic() - began < 30
 
 
+def test_a_server_that_denies_every_range_is_asked_once_for_the_whole(site, options, tmp_path):
+    source = site.put("f.tar", DATA)
+    site.answer(status=416)
+    site.answer(status=416)
+    with pytest.raises(DownloadError, match="answers 416"):
+        download_file(source, tmp_path, options)
+    site.answer(status=416)
+    assert download_file(source, tmp_path, options).read_bytes() == DATA
+
+
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_an_answer_that_will_not_change_is_not_asked_for_again(site, options, tmp_path, status):
     source = site.put("f.tar", DATA)
@@ -335,6 +345,7 @@ def test_files_stay_packed_although_the_server_calls_gzip_an_encoding(site, opti
     for _ in range(5):
         site.answer(headers={"Content-Encoding": "x-gzip"})
     assert download_file(source, tmp_path, options).read_bytes() == DATA
+    assert {request.accept_encoding for request in site.requests} == {"identity"}
 
 
 def test_login_from_netrc_and_nothing_of_it_in_messages(site, options, tmp_path):
@@ -370,7 +381,9 @@ def test_a_server_that_sends_nothing_is_left(site, options, tmp_path):
     site.answer()
     site.answer(hang_after=10)
     options = replace(options, read_timeout_seconds=0.3)
+    began = time.monotonic()
     assert download_file(source, tmp_path, options).read_bytes() == DATA
+    assert time.monotonic() - began < 20  # the server would hang for 30 seconds
     assert site.ranges[2] in ("bytes=0-999", "bytes=10-999")
 
 
