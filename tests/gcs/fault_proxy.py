@@ -43,6 +43,7 @@ class Fault:
     action: str
     method: str = ""
     path: str = ""
+    byte_range: str = ""
     skip: int = 0
     times: int = 1
     code: int = 503
@@ -53,9 +54,10 @@ class Fault:
     bytes_per_second: int = 0
     fin: bool = False
 
-    def takes(self, method: str, path: str) -> bool:
+    def takes(self, method: str, path: str, byte_range: str) -> bool:
         """Whether the fault falls on this request; counts it if it matches."""
-        if self.times <= 0 or self.method not in ("", method) or not re.search(self.path, path):
+        fits = self.method in ("", method) and re.search(self.path, path)
+        if self.times <= 0 or not fits or not re.search(self.byte_range, byte_range):
             return False
         if self.skip > 0:
             self.skip -= 1
@@ -111,9 +113,10 @@ class FaultProxy(ThreadingHTTPServer):
         with self._lock:
             self._faults.append(Fault(action, **settings))
 
-    def pick(self, method: str, path: str) -> Fault | None:
+    def pick(self, *request: str) -> Fault | None:
+        """The fault that falls on a request of this method, path and range."""
         with self._lock:
-            return next((fault for fault in self._faults if fault.takes(method, path)), None)
+            return next((fault for fault in self._faults if fault.takes(*request)), None)
 
     def seen(self, method: str = "", path: str = "") -> list[Recorded]:
         """The recorded requests that match."""
@@ -149,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         parts = urlsplit(self.path)
-        fault = self.server.pick(self.command, self.path)
+        fault = self.server.pick(self.command, self.path, self.headers.get("range", ""))
         record = Recorded(
             self.command,
             self.path,
