@@ -1,6 +1,8 @@
 """Walking tar archives: every kind of header, every kind of damage, no picture read."""
 
+import gc
 import io
+import itertools
 import subprocess
 import tarfile
 import zipfile
@@ -269,6 +271,12 @@ def test_a_size_beyond_the_archive_is_a_truncation():
     )
 
 
+def test_a_sparse_header_does_not_lead_back_with_its_stored_size():
+    sparse = bytearray(header("s", -1024, tarfile.GNUTYPE_SPARSE))
+    sparse[483:495] = tarfile.itn(10, 12, tarfile.GNU_FORMAT)  # the size without holes
+    assert "damaged header at byte 512" in refusal(header("a") + signed(sparse) + END)
+
+
 @pytest.mark.parametrize("key", ["GNU.sparse.size", "GNU.sparse.realsize", "GNU.sparse.map"])
 @pytest.mark.parametrize("value", ["x", "1,x", "9" * 5000])
 def test_hostile_pax_numbers(key, value):
@@ -365,6 +373,14 @@ def test_the_listing_equals_that_of_the_standard_library(members, format_, offse
         name.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029") for name, _, _ in expected
     ]
     assert found == [(name, *rest) for name, (_, *rest) in zip(names, expected, strict=True)]
+
+
+def test_members_are_not_remembered():
+    count = 3000
+    members = walk_tar(Memory(b"".join(header(f"{n}.JPEG") for n in range(count)) + END))
+    assert sum(1 for _ in itertools.islice(members, count - 1)) == count - 1
+    assert sum(isinstance(thing, tarfile.TarInfo) for thing in gc.get_objects()) < 10
+    assert [member.name for member in members] == [f"{count - 1}.JPEG"]
 
 
 def test_pictures_are_not_read():

@@ -14,6 +14,9 @@ import google_crc32c
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+MAX_DATA_BYTES = (1 << 31) - 1
+"""What a protocol buffer can hold; a longer record is damage that its checksum hides."""
+
 _MASK_DELTA = 0xA282EAD8  # tensorflow/core/lib/hash/crc32c.h
 
 
@@ -61,6 +64,8 @@ def _read_one(file: BinaryIO, header: bytes, what: str) -> bytes:
     length, crc = struct.unpack("<QI", header)
     if masked_crc32c(header[:8]) != crc:
         raise ValueError(f"{what} has a damaged length")
+    if length > MAX_DATA_BYTES:
+        raise ValueError(f"{what} has {length:,} bytes, and no Example has more than 2 GiB")
     data = file.read(length)
     footer = file.read(FOOTER_BYTES)
     if len(data) < length or len(footer) < FOOTER_BYTES:
