@@ -15,6 +15,7 @@ RUNNERS = {
     "DirectRunner": "imagenet_beam.runners.direct",
     "FnApiRunner": "imagenet_beam.runners.direct",
     "FlinkRunner": "imagenet_beam.runners.flink",
+    "DataflowRunner": "imagenet_beam.runners.dataflow",
     "PortableRunner": "imagenet_beam.runners.portable",
     "PrismRunner": "imagenet_beam.runners.portable",
 }
