@@ -74,18 +74,55 @@ class BoundingBoxCoder(NamedTupleCoder):
     fields = (_FLOAT,) * 4
 
 
-class ImageRefCoder(NamedTupleCoder):
-    """About 100 bytes; the archive's path is most of it."""
+class ImageRefCoder(Coder):
+    """JSON: as short as the fields, and many times faster to read than nested coders.
 
-    element_type = ImageRef
-    fields = (_STR, _INT, _INT, _STR, _STR, _STR)
+    Every image passes here several times; with `NamedTupleCoder` that took most of
+    the time of listing a large archive.
+    """
+
+    def encode(self, value: ImageRef) -> bytes:
+        """The fields as a list."""
+        return _to_json(value)
+
+    def decode(self, encoded: bytes) -> ImageRef:
+        """The same reference."""
+        return ImageRef(*_from_json(encoded))
+
+    def is_deterministic(self) -> bool:
+        """True: equal references have equal encodings."""
+        return True
 
 
-class LabeledImageCoder(NamedTupleCoder):
-    """An image reference, its class and its boxes."""
+class LabeledImageCoder(Coder):
+    """JSON, as for `ImageRefCoder`; floats survive exactly."""
 
-    element_type = LabeledImage
-    fields = (ImageRefCoder(), _INT, _STR, _STR, _many(BoundingBoxCoder()))
+    def encode(self, value: LabeledImage) -> bytes:
+        """The fields as nested lists."""
+        return _to_json(value)
+
+    def decode(self, encoded: bytes) -> LabeledImage:
+        """The same image."""
+        ref, label, wnid, text, boxes = _from_json(encoded)
+        return LabeledImage(
+            ImageRef(*ref), label, wnid, text, tuple(BoundingBox(*box) for box in boxes)
+        )
+
+    def is_deterministic(self) -> bool:
+        """True: equal images have equal encodings."""
+        return True
+
+
+def _to_json(value: object) -> bytes:
+    return _json_encoder.encode(value).encode()
+
+
+def _from_json(encoded: bytes) -> Any:
+    return _json_decoder.decode(encoded.decode())
+
+
+_json_encoder = json.JSONEncoder(separators=(",", ":"))
+_json_decoder = json.JSONDecoder()
 
 
 class RejectCoder(NamedTupleCoder):
