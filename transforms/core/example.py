@@ -72,7 +72,7 @@ def _set_feature(feature: Any, value: FeatureValue) -> None:
     elif isinstance(value, str):
         feature.bytes_list.value.append(value.encode())
     elif isinstance(value, int):
-        feature.int64_list.value.append(value)
+        feature.int64_list.value.append(int(value))  # True is 1
     elif isinstance(value, float):
         feature.float_list.value.append(value)
     elif isinstance(value, (tuple, list)):
@@ -83,10 +83,10 @@ def _set_feature(feature: Any, value: FeatureValue) -> None:
 
 def _set_list(feature: Any, value: Sequence[Any]) -> None:
     first = value[0] if value else None
-    if isinstance(value, Ints) or isinstance(first, int):
-        chosen = feature.int64_list
-    elif isinstance(value, Floats) or isinstance(first, float):
+    if isinstance(value, Floats) or isinstance(first, float):
         chosen = feature.float_list
+    elif isinstance(value, Ints) or isinstance(first, int):
+        chosen = feature.int64_list
     else:
         chosen = feature.bytes_list
         value = [item.encode() if isinstance(item, str) else item for item in value]

@@ -67,7 +67,7 @@ def plan_shards(packed_keys: bytes, num_shards: int) -> ShardPlan:
     starts = [len(keys) * shard // num_shards for shard in range(num_shards)]
     first_keys = tuple(_key(keys, start) for start in starts[1:])
     equal = keys[1:] == keys[:-1]
-    duplicates = tuple(dict.fromkeys(_pad(key) for key in keys[1:][equal][:10]))
+    duplicates = tuple(_pad(key) for key in np.unique(keys[1:][equal])[:10])
     return ShardPlan(num_shards, first_keys, _counts(keys, first_keys), duplicates)
 
 

@@ -1,0 +1,58 @@
+"""Which keys a record has."""
+
+import pytest
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.example import parse_example, serialize_example
+from imagenet_beam.transforms.core.images import EncodedImage
+from imagenet_beam.transforms.core.records import BoundingBox, ImageRef, LabeledImage
+from imagenet_beam.transforms.core.schemas import SCHEMAS, check_schema, inception_features
+
+REF = ImageRef("a.tar", 512, 9, "n01440764_1.JPEG", "n01440764")
+ENCODED = EncodedImage(b"\xff\xd8", 375, 500, 3, "RGB", "JPEG", ())
+BOXES = (BoundingBox(0.25, 0.5, 0.75, 1.0), BoundingBox(0.0, 0.125, 0.5, 0.625))
+
+
+def parsed(image: LabeledImage) -> dict[str, list]:
+    return parse_example(serialize_example(inception_features(image, ENCODED)))
+
+
+def test_the_inception_schema_with_boxes():
+    image = LabeledImage(REF, 1, "n01440764", "tench, Tinca tinca", BOXES)
+    assert parsed(image) == {
+        "image/height": [375],
+        "image/width": [500],
+        "image/channels": [3],
+        "image/colorspace": [b"RGB"],
+        "image/format": [b"JPEG"],
+        "image/filename": [b"n01440764_1.JPEG"],
+        "image/encoded": [b"\xff\xd8"],
+        "image/class/label": [1],
+        "image/class/synset": [b"n01440764"],
+        "image/class/text": [b"tench, Tinca tinca"],
+        "image/object/bbox/xmin": [0.25, 0.0],
+        "image/object/bbox/ymin": [0.5, 0.125],
+        "image/object/bbox/xmax": [0.75, 0.5],
+        "image/object/bbox/ymax": [1.0, 0.625],
+        "image/object/bbox/label": [1, 1],
+        "image/object/class/label": [1, 1],
+    }
+
+
+def test_an_image_without_boxes_has_empty_lists_of_the_right_kinds():
+    features = inception_features(LabeledImage(REF, -1, "", ""), ENCODED)
+    boxes = {name: value for name, value in features.items() if "/object/" in name}
+    assert len(boxes) == 6
+    empty_floats, empty_ints = b"\x12\x00", b"\x1a\x00"
+    for name, value in boxes.items():
+        data = serialize_example({name: value})
+        assert data.endswith(empty_ints if name.endswith("label") else empty_floats), name
+    assert features["image/class/label"] == -1
+    assert features["image/class/synset"] == features["image/class/text"] == ""
+
+
+def test_schemas_are_known_by_name():
+    assert list(SCHEMAS) == ["inception"]
+    assert check_schema("inception") == "inception"
+    with pytest.raises(InputError, match=r"^--schema=tfds is not known; accepted are inception$"):
+        check_schema("tfds")
