@@ -74,6 +74,8 @@ class NoiseFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown."""
+        if record.module == "portable_runner":  # its errors are told when the job has ended
+            return False
         if record.exc_info and isinstance(record.exc_info[1], InputError):
             return False
         message = record.getMessage()

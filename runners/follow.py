@@ -54,6 +54,8 @@ def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOption
         except _Stopped as stopped:
             _say("stopped before the job was submitted")
             raise SystemExit(128 + stopped.number) from None
+        except OSError as error:
+            raise JobFailed(f"it could not be submitted: {error}") from error
         try:
             if options.detach:
                 _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import apache_beam as beam
+import grpc  # type: ignore[import-untyped]
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
@@ -16,10 +17,13 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.failures import JobFailed
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
 
 _ENVIRONMENT = "--environment_type=LOOPBACK"
+_END_SECONDS = 5.0
+"""How long the job service may take to tell of an end that is known already."""
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
@@ -58,10 +62,32 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
 def submit(
     prepared: Prepared, runner: PortableRunner, beam_options: PipelineOptions
 ) -> PipelineResult:
-    """Builds the pipeline and hands it to the runner."""
+    """Builds the pipeline and hands it to the runner.
+
+    Raises:
+        JobFailed: If the job service refuses it.
+    """
+    quiet_threads()
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     pipeline | ConvertImages(prepared)
-    return pipeline.run()
+    try:
+        return pipeline.run()
+    except grpc.FutureTimeoutError as error:
+        raise JobFailed("the job service does not answer") from error
+    except grpc.RpcError as error:
+        reason = error.details() if isinstance(error, grpc.Call) else error
+        raise JobFailed(f"the job service refuses the job: {reason}") from error
+
+
+def quiet_threads() -> None:
+    """Silences what Beam's own threads say when the other end hangs up, as it does at the end."""
+    shown = threading.excepthook
+
+    def show(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, grpc.RpcError):
+            shown(args)
+
+    threading.excepthook = show
 
 
 class PortableJob:
@@ -106,5 +132,6 @@ class PortableJob:
 
     def close(self) -> None:
         """Ends what was started for the job."""
+        self._ended.wait(_END_SECONDS)
         if self._on_close:
             self._on_close()

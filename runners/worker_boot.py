@@ -1,0 +1,118 @@
+"""Starts a Beam worker the way a runner asks for it: what `boot` does in Beam's image.
+
+Runners start a worker program with addresses as flags (`--environment_type=PROCESS`,
+and Beam's worker pool with `--container_executable`). It asks for the job's options,
+fetches the staged files, and becomes the worker. Packages are not installed: the
+environment that this program runs in has the project already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+_FLAGS = (
+    "id",
+    "logging_endpoint",
+    "artifact_endpoint",
+    "provision_endpoint",
+    "control_endpoint",
+    "semi_persist_dir",
+)
+_RECORDED_ONLY = "submission_environment"
+"""Staged for the record, not for the worker."""
+
+
+def main() -> None:
+    """Replaces this process by the worker."""
+    parser = argparse.ArgumentParser()
+    for flag in _FLAGS:
+        parser.add_argument(f"--{flag}", default="")
+    flags = parser.parse_known_args()[0]
+    # A worker pool pipes the output of its workers and never reads it: after 64 KB of
+    # print() a worker would wait for ever.
+    os.dup2(2, 1)
+    info = _provision_info(flags)
+    folder = flags.semi_persist_dir or tempfile.mkdtemp(prefix="beam-worker-")
+    _fetch_artifacts(info, flags, Path(folder) / "staged")
+    os.environ.update(_environment(info, flags, folder))
+    worker = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
+    os.execv(worker[0], worker)  # noqa: S606 - a program of this environment
+
+
+def _provision_info(flags: argparse.Namespace) -> Any:
+    """Asks the runner what the job is: options, addresses, staged files."""
+    import grpc  # type: ignore[import-untyped]
+    from apache_beam.portability.api import beam_provision_api_pb2 as provision
+    from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_grpc
+
+    with grpc.insecure_channel(flags.provision_endpoint) as channel:
+        service = provision_grpc.ProvisionServiceStub(channel)
+        answer = service.GetProvisionInfo(
+            provision.GetProvisionInfoRequest(), metadata=[("worker_id", flags.id)]
+        )
+    return answer.info
+
+
+def _fetch_artifacts(info: Any, flags: argparse.Namespace, folder: Path) -> None:
+    import grpc
+    from apache_beam.portability.api import beam_artifact_api_pb2 as artifacts
+    from apache_beam.portability.api import beam_artifact_api_pb2_grpc as artifacts_grpc
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [(file, _staged_name(file)) for file in info.dependencies]
+    wanted = [(file, name) for file, name in wanted if not name.startswith(_RECORDED_ONLY)]
+    if not wanted:
+        return
+    endpoint = info.artifact_endpoint.url or flags.artifact_endpoint
+    with grpc.insecure_channel(endpoint) as channel:
+        service = artifacts_grpc.ArtifactRetrievalServiceStub(channel)
+        for file, name in wanted:
+            request = artifacts.GetArtifactRequest(artifact=file)
+            with (folder / name).open("wb") as target:
+                for part in service.GetArtifact(request, metadata=[("worker_id", flags.id)]):
+                    target.write(part.data)
+
+
+def _staged_name(file: Any) -> str:
+    """The name that a file was staged under, without folders."""
+    from apache_beam.portability.api import beam_runner_api_pb2 as runner_api
+
+    role = runner_api.ArtifactStagingToRolePayload.FromString(file.role_payload)
+    return os.path.basename(role.staged_name) or "unnamed"
+
+
+def _environment(info: Any, flags: argparse.Namespace, folder: str) -> dict[str, str]:
+    """What the worker's main program reads."""
+    from google.protobuf import json_format
+
+    found = {
+        "WORKER_ID": flags.id,
+        "SEMI_PERSISTENT_DIRECTORY": folder,
+        "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
+        "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
+        "LOGGING_API_SERVICE_DESCRIPTOR": _address(
+            info.logging_endpoint.url or flags.logging_endpoint
+        ),
+        "CONTROL_API_SERVICE_DESCRIPTOR": _address(
+            info.control_endpoint.url or flags.control_endpoint
+        ),
+    }
+    if info.status_endpoint.url:
+        found["STATUS_API_SERVICE_DESCRIPTOR"] = _address(info.status_endpoint.url)
+    return found
+
+
+def _address(url: str) -> str:
+    from apache_beam.portability.api import endpoints_pb2
+    from google.protobuf import text_format
+
+    return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=url)))
+
+
+if __name__ == "__main__":
+    main()
