@@ -23,11 +23,15 @@ class SplitConfig:
     Attributes:
         name: `train`, `validation`, `test`: what the shards' names start with.
         flag: The flag that named the archives, for messages.
-        archives: Paths of its archives.
+        archives: Paths of its archives or of a folder; wildcards are allowed.
         num_shards: How many shards it becomes.
         label_from: How an image's class is told; see `JoinLabels`.
         official_images: How many images the official archive has; 0 if unknown.
         official_bytes: How long the official archive is; 0 if unknown.
+        kind: What the archives are, a key of `sources.table.KINDS`; "" tells each by
+            its content.
+        part: Which split it is where an archive holds several; by default its name.
+        streamed: Whether an archive cannot be read in place; found by `prepare`.
     """
 
     name: str
@@ -37,8 +41,12 @@ class SplitConfig:
     label_from: str = "place"
     official_images: int = 0
     official_bytes: int = 0
+    kind: str = ""
+    part: str = ""
+    streamed: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "part", self.part or self.name)
         if not 1 <= self.num_shards <= MAX_SHARDS:
             raise InputError(
                 f"--{self.name}_shards={self.num_shards} is out of range; accepted is a whole "

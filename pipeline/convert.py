@@ -19,16 +19,18 @@ from imagenet_beam.pipeline.manifest import (
     manifest_json,
     rejects_jsonl,
 )
-from imagenet_beam.pipeline.prepare import Prepared, prepare
+from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
 from imagenet_beam.transforms.core.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.core.records import LabeledImage
+from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
+from imagenet_beam.transforms.core.shards import ShardPlan
 from imagenet_beam.transforms.encoders import ImageEncoder
 from imagenet_beam.transforms.files import join
-from imagenet_beam.transforms.join_labels import JoinLabels, LoadLabels
+from imagenet_beam.transforms.image_steps import CarriedImageEncoder
+from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
 from imagenet_beam.transforms.labels import Labels
-from imagenet_beam.transforms.list_images import ListImages
-from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord
+from imagenet_beam.transforms.list_images import ListImages, StreamImages
+from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteToTFRecord
 
 _RECEIPT_THREADS = 16
 
@@ -55,16 +57,20 @@ class ConvertImages(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[str]:
         """One chain for each split, then the manifest."""
         config = self._prepared.config
-        labels = begin | "LoadLabels" >> LoadLabels(config.labels, config.storage)
-        listed = [
-            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(config, split, labels)
+        refs = [
+            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(config, split)
             for split in config.splits
         ]
-        listings = [listing for _, listing in listed]
+        labels = _load_labels(begin, config, refs)
+        labeled = [
+            images | f"Label{split.name.capitalize()}" >> _LabelSplit(config, split, labels)
+            for split, images in zip(config.splits, refs, strict=True)
+        ]
+        listings = [listing for _, listing in labeled]
         sides = []
-        for split, (images, listing) in zip(config.splits, listed, strict=True):
+        for split, (images, listing) in zip(config.splits, labeled, strict=True):
             receipts = images | f"Write{split.name.capitalize()}" >> _WriteSplit(
-                self._prepared, split, listings
+                self._prepared, split, labels, listings
             )
             sides += [AsSingleton(listing), AsList(receipts)]
         return (
@@ -77,8 +83,44 @@ class ConvertImages(beam.PTransform):
         )
 
 
+def _load_labels(
+    begin: beam.pvalue.PBegin, config: ConvertConfig, refs: Sequence[beam.PCollection[ImageRef]]
+) -> beam.PCollection[Labels]:
+    """What the label files say; without a list of classes, the classes that were listed."""
+    labels = begin | "LoadLabels" >> LoadLabels(config.labels, config.storage)
+    if not config.labels.are_classes_found:
+        return labels
+    with_classes = [
+        images
+        for split, images in zip(config.splits, refs, strict=True)
+        if split.label_from != "none"
+    ]
+    return (
+        tuple(with_classes)
+        | "ListedImages" >> beam.Flatten(pipeline=begin.pipeline)
+        | "FindClasses" >> FindClasses(labels, config.labels)
+    )
+
+
 class _ListSplit(beam.PTransform):
-    """Lists, labels and checks one split."""
+    """Lists one split."""
+
+    def __init__(self, config: ConvertConfig, split: SplitConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._split = split
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[ImageRef]:
+        config, split = self._config, self._split
+        return (
+            begin
+            | "Archives" >> beam.Create(split.archives)
+            | "ListImages" >> ListImages(config.storage, split.kind, split.part)
+        )
+
+
+class _LabelSplit(beam.PTransform):
+    """Labels and checks one split."""
 
     def __init__(
         self, config: ConvertConfig, split: SplitConfig, labels: beam.PCollection[Labels]
@@ -89,20 +131,17 @@ class _ListSplit(beam.PTransform):
         self._labels = labels
 
     def expand(
-        self, begin: beam.pvalue.PBegin
+        self, refs: beam.PCollection[ImageRef]
     ) -> tuple[beam.PCollection[LabeledImage], beam.PCollection[Listing]]:
         config, split = self._config, self._split
-        images = (
-            begin
-            | "Archives" >> beam.Create(split.archives)
-            | "ListImages" >> ListImages(config.storage)
-            | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
-        )
+        images = refs | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
         listing = (
             images
             | "Summarize" >> SummarizeImages(split.name)
             | "CheckListing"
-            >> beam.Map(check_listing, AsSingleton(self._labels), split, config.expect)
+            >> beam.Map(
+                check_listing, AsSingleton(self._labels), split, config.labels, config.expect
+            )
         )
         return images, listing
 
@@ -114,26 +153,59 @@ class _WriteSplit(beam.PTransform):
         self,
         prepared: Prepared,
         split: SplitConfig,
+        labels: beam.PCollection[Labels],
         listings: Sequence[beam.PCollection[Listing]],
     ) -> None:
         super().__init__()
         self._prepared = prepared
         self._split = split
-        self._listings = listings
+        self._labels = labels
+        self._listings = tuple(listings)
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
+        if self._split.streamed:
+            return self._write_streamed(images)
         return (
-            images | "AwaitChecks" >> WaitOn(*self._listings) | "WriteToTFRecord" >> self._writer()
+            images
+            | "AwaitChecks" >> WaitOn(*self._listings)
+            | "WriteToTFRecord" >> self._writer(self._encoder())
         )
 
-    def _writer(self) -> WriteToTFRecord:
+    def _write_streamed(
+        self, images: beam.PCollection[LabeledImage]
+    ) -> beam.PCollection[ShardReceipt]:
+        """Reads the sources once more, with the images' bytes: see docs/decisions/0020."""
+        config, split = self._prepared.config, self._split
+        encoder = self._encoder()
+        plan = images | "PlanShards" >> PlanShards(
+            split.num_shards, encoder, config.shuffle_seed, config.prefix(split)
+        )
+        return (
+            images.pipeline
+            | "Archives" >> beam.Create(split.archives)
+            | "StreamImages"
+            >> StreamImages(config.storage, split.kind, split.part, after=self._listings)
+            | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
+            | "WriteToTFRecord" >> self._writer(CarriedImageEncoder(encoder), plan)
+        )
+
+    def _encoder(self) -> ImageEncoder:
+        config = self._prepared.config
+        return ImageEncoder(config.image, config.schema, config.storage)
+
+    def _writer(
+        self,
+        encoder: ImageEncoder | CarriedImageEncoder,
+        plan: beam.PCollection[ShardPlan] | None = None,
+    ) -> WriteToTFRecord:
         config, split = self._prepared.config, self._split
         return WriteToTFRecord(
             join(config.output_dir, config.prefix(split)),
             num_shards=split.num_shards,
-            encode=ImageEncoder(config.image, config.schema, config.storage),
+            encode=encoder,
             seed=config.shuffle_seed,
-            shuffle=config.shuffle,
+            shuffle="images" if plan is not None else config.shuffle,
+            shard_plan=plan,
             storage=config.storage,
             receipts_dir=layout.receipts_dir(config.output_dir),
             plan=self._prepared.plan.fingerprint,
@@ -145,6 +217,7 @@ class _WriteSplit(beam.PTransform):
 
 def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) -> str:
     """Writes everything that stands beside the shards, the manifest last."""
+    check_unchanged(prepared)
     config = prepared.config
     results = [
         SplitResult(split, listing, [*receipts, *_stored_receipts(prepared, split)])
@@ -157,6 +230,7 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
     storage.publish_bytes(join(folder, layout.REJECTS), rejects_jsonl(config, results))
     for name in prepared.stale:
         storage.remove(join(folder, name))
+    storage.remove(join(folder, layout.STALE))
     path = join(folder, layout.MANIFEST)
     storage.publish_bytes(path, manifest_json(manifest))
     return path

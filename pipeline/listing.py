@@ -12,11 +12,15 @@ from apache_beam import coders
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.names import is_wnid
 from imagenet_beam.transforms.core.records import LabeledImage
-from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.labels import Labels, LabelSource
 
 DOGS_CLASSES = 120
 """Classes of `ILSVRC2012_img_train_t3.tar`, the archive of task 3, all dogs."""
+
+_SHOWN = 3
+"""How many disagreements are shown."""
 
 
 class Listing(NamedTuple):
@@ -27,12 +31,17 @@ class Listing(NamedTuple):
         images: How many images were listed.
         size_bytes: Their sizes in the archives, added up.
         class_counts: Images of each class, sorted by wnid.
+        disagreements: The first images whose folder or name tells another class than
+            the labels: file name, class in the archive, class of the labels.
+        disagreeing: How many such images there are.
     """
 
     split: str
     images: int
     size_bytes: int
     class_counts: tuple[tuple[str, int], ...]
+    disagreements: tuple[tuple[str, str, str], ...] = ()
+    disagreeing: int = 0
 
 
 class ListingCoder(coders.Coder):
@@ -44,8 +53,15 @@ class ListingCoder(coders.Coder):
 
     def decode(self, encoded: bytes) -> Listing:
         """The same listing."""
-        split, images, size_bytes, counts = json.loads(encoded)
-        return Listing(split, images, size_bytes, tuple((wnid, n) for wnid, n in counts))
+        split, images, size_bytes, counts, disagreements, disagreeing = json.loads(encoded)
+        return Listing(
+            split,
+            images,
+            size_bytes,
+            tuple((wnid, n) for wnid, n in counts),
+            tuple((name, there, here) for name, there, here in disagreements),
+            disagreeing,
+        )
 
     def is_deterministic(self) -> bool:
         """True: equal listings have equal encodings."""
@@ -69,7 +85,11 @@ class SummarizeImages(beam.PTransform):
         ).with_output_types(Listing)
 
 
-_Sum = tuple[int, "dict[str, int]"]
+class _Sum(NamedTuple):
+    size_bytes: int
+    counts: dict[str, int]
+    disagreements: list[tuple[str, str, str]]
+    disagreeing: int
 
 
 class _SummarizeFn(beam.CombineFn):
@@ -79,27 +99,44 @@ class _SummarizeFn(beam.CombineFn):
         self._split = split
 
     def create_accumulator(self) -> _Sum:
-        return 0, Counter()
+        return _Sum(0, {}, [], 0)
 
     def add_input(self, total: _Sum, image: LabeledImage) -> _Sum:
-        size_bytes, counts = total
+        counts, ref = total.counts, image.ref
         counts[image.wnid] = counts.get(image.wnid, 0) + 1
-        return size_bytes + image.ref.size_bytes, counts
+        disagreements, disagreeing = total.disagreements, total.disagreeing
+        if ref.wnid and image.wnid and ref.wnid != image.wnid:
+            found = [*disagreements, (ref.filename, ref.wnid, image.wnid)]
+            disagreements, disagreeing = sorted(found)[:_SHOWN], disagreeing + 1
+        return _Sum(total.size_bytes + ref.size_bytes, counts, disagreements, disagreeing)
 
     def merge_accumulators(self, totals: Iterable[_Sum]) -> _Sum:
-        size_bytes = 0
+        parts = [_Sum(*part) for part in totals]
         counts: Counter[str] = Counter()
-        for part_bytes, part_counts in totals:
-            size_bytes += part_bytes
-            counts.update(part_counts)
-        return size_bytes, counts
+        for part in parts:
+            counts.update(part.counts)
+        found = [row for part in parts for row in part.disagreements]
+        return _Sum(
+            sum(part.size_bytes for part in parts),
+            counts,
+            sorted(found)[:_SHOWN],
+            sum(part.disagreeing for part in parts),
+        )
 
     def extract_output(self, total: _Sum) -> Listing:
-        size_bytes, counts = total
-        return Listing(self._split, sum(counts.values()), size_bytes, tuple(sorted(counts.items())))
+        return Listing(
+            self._split,
+            sum(total.counts.values()),
+            total.size_bytes,
+            tuple(sorted(total.counts.items())),
+            tuple(total.disagreements),
+            total.disagreeing,
+        )
 
 
-def check_listing(listing: Listing, labels: Labels, split: SplitConfig, expect: str) -> Listing:
+def check_listing(
+    listing: Listing, labels: Labels, split: SplitConfig, source: LabelSource, expect: str
+) -> Listing:
     """Gives the listing back if the split can be written.
 
     Raises:
@@ -115,6 +152,9 @@ def check_listing(listing: Listing, labels: Labels, split: SplitConfig, expect: 
             f"of {archives}: some shards would be empty; give --{split.name}_shards="
             f"{listing.images} or fewer"
         )
+    _check_agreement(listing, archives)
+    if split.label_from == "place":
+        check_class_names([wnid for wnid, _ in listing.class_counts], source, archives)
     if expect != "any":
         _check_consistent(listing, labels, split, archives)
     if expect == "official":
@@ -132,7 +172,7 @@ def check_official(images: int, split: SplitConfig, archives: str) -> None:
 
 
 def _check_consistent(listing: Listing, labels: Labels, split: SplitConfig, archives: str) -> None:
-    if split.label_from == "number" and len(labels.truth) != listing.images:
+    if split.label_from == "number" and len(labels.truth) not in (0, listing.images):
         raise InputError(
             f"{archives} holds {listing.images:,} images, but the ground truth has "
             f"{len(labels.truth):,} lines; give the devkit that belongs to the archive, or "
@@ -141,6 +181,31 @@ def _check_consistent(listing: Listing, labels: Labels, split: SplitConfig, arch
     if split.label_from == "place":
         found = [wnid for wnid, _ in listing.class_counts]
         check_classes(found, labels, archives)
+
+
+def _check_agreement(listing: Listing, archives: str) -> None:
+    """Refuses images that lie in the folder of another class than their label's."""
+    if not listing.disagreeing:
+        return
+    shown = "; ".join(
+        f"{name}: {there} in the archive, {here} by the labels"
+        for name, there, here in listing.disagreements
+    )
+    more = "; …" if listing.disagreeing > len(listing.disagreements) else ""
+    raise InputError(
+        f"{archives} and the validation labels disagree on {listing.disagreeing:,} of "
+        f"{listing.images:,} images ({shown}{more}); give only the one that is right"
+    )
+
+
+def check_class_names(found: Sequence[str], source: LabelSource, archives: str) -> None:
+    """Refuses classes that are called other than by wnids, unless that was asked for."""
+    strange = [] if source.any_names else sorted(name for name in found if not is_wnid(name))
+    if strange:
+        raise InputError(
+            f"{archives} has {_some(strange)} whose names are no wnids such as n01440764; give "
+            "--allow_any_class_names if these are the classes"
+        )
 
 
 def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:

@@ -58,7 +58,9 @@ def make_plan(
         "splits": {
             config.prefix(split): {
                 "archives": list(split.archives),
+                "kind": split.kind,
                 "label_from": split.label_from,
+                "part": split.part,
                 "shards": split.num_shards,
             }
             for split in config.splits

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.listing import check_classes
-from imagenet_beam.transforms.core.archives import (
-    TarSpan,
-    base_name,
-    is_image_name,
-    is_tar_name,
-    split_archive,
-)
+from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import validation_number
-from imagenet_beam.transforms.core.tar import walk_tar
+from imagenet_beam.transforms.core.names import is_test_name
+from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.files import Storage, is_local, unpinned
 from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.list_images import list_images, split_source
+from imagenet_beam.transforms.sources.base import Span
 
 
 def check_archives(config: ConvertConfig, labels: Labels) -> None:
-    """Looks at the first members of each archive, and at all class tars of local ones.
+    """Looks at the first images of each source, and at all class tars of local ones.
 
     Raises:
-        InputError: If an archive is of the wrong kind, or its classes are not
-            those of the labels.
+        InputError: If a source is of the wrong kind, or its classes are not those
+            of the labels.
     """
     for split in config.splits:
         for archive in split.archives:
@@ -34,56 +31,68 @@ def check_archives(config: ConvertConfig, labels: Labels) -> None:
             except InputError as error:
                 raise InputError(f"--{split.flag}: {error}") from error
         if split.label_from == "place" and config.expect != "any":
-            _check_class_tars(split, labels, config.storage)
+            _check_class_tars(split, labels, config)
 
 
 def _check_kind(archive: str, split: SplitConfig, storage: Storage) -> None:
-    """Tells train, validation and test apart by the first member that says something."""
-    name = _first_name(archive, storage)
-    path = unpinned(archive)
-    if is_tar_name(name) and split.label_from != "place":
+    """Tells train, validation and test apart by the first image; then looks for its own."""
+    spans = list(itertools.islice(split_source(archive, storage, split.kind), 1))
+    if spans and spans[0].wnid and split.label_from != "place":
         raise InputError(
-            f"{path} holds class tars ({base_name(name)}): it is a training archive; "
-            "give it to --train_archive"
+            f"{unpinned(archive)} holds class tars ({spans[0].wnid}.tar): it is a training "
+            "archive; give it to --train_archive"
         )
-    if split.label_from == "number" and validation_number(base_name(name)) is None:
+    first = next(_refs(archive, split, storage, ""), None)
+    if first is None:
         raise InputError(
-            f"{path} holds {base_name(name)}, which is no validation image; names are like "
-            "ILSVRC2012_val_00000001.JPEG"
+            f"{unpinned(archive)} holds no images and no class tars; give the archive as it was "
+            "downloaded"
         )
-    if split.label_from == "place" and validation_number(base_name(name)) is not None:
-        raise InputError(
-            f"{path} holds {base_name(name)}: it is a validation archive; give it to "
-            "--validation_archive"
-        )
+    mistake = _mistake(first, split)
+    if mistake:
+        own = next(_refs(archive, split, storage, split.part), None)
+        mistake = _mistake(own, split) if own else mistake
+    if mistake:
+        raise InputError(f"{unpinned(archive)} holds {mistake}")
 
 
-def _first_name(archive: str, storage: Storage) -> str:
-    reader = storage.open_ranges(archive)
-    for member in walk_tar(reader):
-        if is_tar_name(member.name) or is_image_name(member.name):
-            return member.name
-    raise InputError(
-        f"{unpinned(archive)} holds no images and no class tars; give the archive as it was "
-        "downloaded"
-    )
+def _refs(archive: str, split: SplitConfig, storage: Storage, part: str) -> Iterator[ImageRef]:
+    for span in split_source(archive, storage, split.kind):
+        yield from list_images(span, storage, part)
 
 
-def _check_class_tars(split: SplitConfig, labels: Labels, storage: Storage) -> None:
-    if not all(map(is_local, split.archives)):
-        return  # a request for each class tar: left to the job
+def _mistake(ref: ImageRef, split: SplitConfig) -> str:
+    """What is wrong with a first image, or ""."""
+    name = ref.filename
+    if split.label_from != "none" and is_test_name(name):
+        return f"{name}: it is a test archive, without labels; give it to --test_archive"
+    if split.label_from == "number" and validation_number(name) is None:
+        return f"{name}, which is no validation image; names are like ILSVRC2012_val_00000001.JPEG"
+    if split.label_from == "place" and validation_number(name) is not None:
+        return f"{name}: it is a validation archive; give it to --validation_archive"
+    if split.label_from == "none" and not is_test_name(name) and ref.wnid:
+        return f"{name}, an image of the class {ref.wnid}; test images have no class"
+    return ""
+
+
+def _check_class_tars(split: SplitConfig, labels: Labels, config: ConvertConfig) -> None:
+    if not all(map(is_local, split.archives)) or split.streamed:
+        return  # a request for each class tar, or a whole pass: left to the job
     try:
-        spans = list(_class_tars(split, storage))
+        spans = list(_class_tars(split, config.storage))
     except InputError as error:
         raise InputError(f"--{split.flag}: {error}") from error
-    if spans:
-        check_classes(
-            [span.wnid for span in spans], labels, f"--{split.flag}={','.join(split.archives)}"
-        )
+    if not spans:
+        return
+    flag = f"--{split.flag}={','.join(split.archives)}"
+    found = [span.wnid for span in spans]
+    check_class_names(found, config.labels, flag)
+    if labels.classes.classes:
+        check_classes(found, labels, flag)
 
 
-def _class_tars(split: SplitConfig, storage: Storage) -> Iterator[TarSpan]:
+def _class_tars(split: SplitConfig, storage: Storage) -> Iterator[Span]:
     for archive in split.archives:
-        for span in split_archive(storage.open_ranges(archive), archive):
+        for span in split_source(archive, storage, split.kind):
             if span.wnid:
                 yield span

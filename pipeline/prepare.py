@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
+import contextlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
 from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, FileStat, Storage, join
+from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, join
 
 _RECEIPT_THREADS = 16
 _SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
@@ -55,16 +56,19 @@ def prepare(config: ConvertConfig) -> Prepared:
         InputError: If something is missing or wrong, or if the folder belongs to
             another plan and `overwrite` is not set.
     """
-    archives = _stat_archives(config)
     labels = config.labels.load(config.storage)
-    checksums = {path: _sha256(config.storage, path) for path in config.labels.paths()}
-    pinned = _pin(config, archives)
+    pinned, archives = resolve_inputs(config)
     check_archives(pinned, labels)
-    plan = make_plan(config, archives, checksums)
+    plan = make_plan(config, archives, config.labels.checksums(config.storage))
     config.storage.check_writable(config.output_dir)
     sizes = config.storage.list_sizes(config.output_dir)
-    stale = _check_output(config, plan, sizes)
+    _check_output(config, plan, sizes)
+    stale = _stale_shards(config, sizes)
     _remove_leftovers(config, sizes)
+    if config.overwrite and stale:
+        config.storage.publish_bytes(
+            join(config.output_dir, layout.STALE), json.dumps(stale).encode()
+        )
     config.storage.publish_bytes(layout.plan_path(config.output_dir), plan.to_json())
     receipts = {
         split.name: _done_shards(config, split, plan.fingerprint, sizes) for split in config.splits
@@ -84,7 +88,7 @@ def check_unchanged(prepared: Prepared) -> None:
             be a mixture.
     """
     planned = prepared.plan.content["archives"]
-    for path, stat in _stat_archives(prepared.config).items():
+    for path, stat in stat_inputs(prepared.config).items():
         entry = planned.get(path)
         if entry and (stat.size_bytes, stat.version) != (entry["size_bytes"], entry["version"]):
             raise InputError(
@@ -92,79 +96,73 @@ def check_unchanged(prepared: Prepared) -> None:
             )
 
 
-def _stat_archives(config: ConvertConfig) -> dict[str, FileStat]:
-    stats = {}
-    for split in config.splits:
-        for archive in split.archives:
-            try:
-                stat = config.storage.stat(archive)
-            except InputError as error:
-                raise InputError(f"--{split.flag}: {error}") from error
-            stats[stat.path] = stat
-    return stats
-
-
-def _pin(config: ConvertConfig, archives: Mapping[str, FileStat]) -> ConvertConfig:
-    def pin(split: SplitConfig) -> SplitConfig:
-        paths = tuple(archives[path].pinned for path in split.archives)
-        return dataclasses.replace(split, archives=paths)
-
-    return dataclasses.replace(config, splits=tuple(map(pin, config.splits)))
-
-
-def _sha256(storage: Storage, path: str) -> str:
-    return hashlib.sha256(storage.read_bytes(path)).hexdigest()
-
-
-def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """Compares with the plan in the folder; gives the shards that a new plan leaves behind."""
+def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> None:
+    """Compares with the plan in the folder, unless it is to be overwritten."""
+    if config.overwrite:
+        return
     path = layout.plan_path(config.output_dir)
-    mine = {name for split in config.splits for name in config.shard_names(split)}
     if join(layout.STATE_DIR, "plan.json") not in sizes:
         _check_no_foreign_shards(config, sizes)
-        return ()
-    published = [name for name in _published(sizes) if name in sizes]
-    if not config.overwrite:
-        old = read_plan(config.storage.read_bytes(path), path)
-        different = differences(old, plan)
-        if different and published:
-            more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
-            raise InputError(
-                f"--output_dir={config.output_dir} holds another conversion: "
-                f"{'; '.join(different[:3])}{more}; give another folder, or --overwrite to begin "
-                "anew"
-            )
-        return ()
-    return tuple(sorted(name for name in published if name not in mine))
+        return
+    old = read_plan(config.storage.read_bytes(path), path)
+    different = differences(old, plan)
+    if different and _shards(_prefixes(config) | _planned_prefixes(old), sizes):
+        more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
+        raise InputError(
+            f"--output_dir={config.output_dir} holds another conversion: "
+            f"{'; '.join(different[:3])}{more}; give another folder, or --overwrite to begin anew"
+        )
 
 
-def _published(sizes: Mapping[str, int]) -> list[str]:
-    """The shards that have receipts, of whatever plan."""
-    receipt, suffix = layout.receipt_name("").split(".json")[0], ".json"
-    return [
-        name[len(receipt) : -len(suffix)]
-        for name in sizes
-        if name.startswith(receipt) and name.endswith(suffix)
-    ]
+def _stale_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """The shards that this plan leaves behind.
+
+    A run that overwrites finds them by their names; one that goes on where such a run
+    was interrupted is told by it.
+    """
+    if config.overwrite:
+        prefixes = _prefixes(config)
+        with contextlib.suppress(InputError):  # no plan, or a damaged one
+            path = layout.plan_path(config.output_dir)
+            prefixes |= _planned_prefixes(read_plan(config.storage.read_bytes(path), path))
+        found = _shards(prefixes, sizes)
+    elif layout.STALE in sizes:
+        found = json.loads(config.storage.read_bytes(join(config.output_dir, layout.STALE)))
+    else:
+        return ()
+    mine = {name for split in config.splits for name in config.shard_names(split)}
+    return tuple(name for name in found if name in sizes and name not in mine)
+
+
+def _prefixes(config: ConvertConfig) -> set[str]:
+    return {config.prefix(split) for split in config.splits}
+
+
+def _planned_prefixes(plan: Plan) -> set[str]:
+    return set(plan.content.get("splits", ()))
+
+
+def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
+    """The files whose names are those of shards, of whatever number."""
+    matches = map(_SHARD_NAME.fullmatch, sorted(sizes))
+    return [match.string for match in matches if match and match["prefix"] in prefixes]
 
 
 def _check_no_foreign_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
-    prefixes = {config.prefix(split) for split in config.splits}
-    for name in sorted(sizes):
-        match = _SHARD_NAME.fullmatch(name)
-        if match and match["prefix"] in prefixes and not config.overwrite:
-            raise InputError(
-                f"--output_dir={config.output_dir} holds {name}, which no run of this program "
-                "left unfinished there; give another folder, or --overwrite to replace it"
-            )
+    for name in _shards(_prefixes(config), sizes):
+        raise InputError(
+            f"--output_dir={config.output_dir} holds {name}, which no run of this program "
+            "left unfinished there; give another folder, or --overwrite to replace it"
+        )
 
 
 def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
     """Removes what a killed run was writing; on --overwrite, what would be taken for done."""
     state = join(layout.STATE_DIR, "")
     for name in sizes:
-        own_state = config.overwrite and (name.startswith(state) or name == layout.MANIFEST)
-        if name.endswith(TEMPORARY_SUFFIX) or own_state:
+        is_state = name.startswith(state) and name != layout.LOCK  # this run holds the lock
+        is_overwritten = config.overwrite and (is_state or name == layout.MANIFEST)
+        if name.endswith(TEMPORARY_SUFFIX) or is_overwritten:
             config.storage.remove(join(config.output_dir, name))
 
 
@@ -194,7 +192,9 @@ def _done_shards(
 
 
 def _has_manifest(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> bool:
-    if layout.MANIFEST not in sizes or config.overwrite:
+    """Whether the manifest of this plan, and all that is written with it, is there."""
+    written = (layout.LABELS, layout.CLASSES, layout.REJECTS, layout.MANIFEST)
+    if config.overwrite or not all(name in sizes for name in written):
         return False
     manifest = config.storage.read_bytes(join(config.output_dir, layout.MANIFEST))
     return f'"plan": "{plan.fingerprint}"'.encode() in manifest

@@ -13,7 +13,7 @@ from typing import Any
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
+from imagenet_beam.pipeline.prepare import Prepared, prepare
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
@@ -47,7 +47,6 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             _announce(prepared)
             if not runner.launch(prepared, options):
                 return DONE
-            check_unchanged(prepared)
     manifest = _read_manifest(prepared)
     _say(summary(manifest, prepared, time.monotonic() - started))
     return _exit_status(manifest, prepared)
@@ -76,6 +75,21 @@ def _announce(prepared: Prepared) -> None:
         )
     else:
         _say(f"writing {shards:,} shards to {prepared.config.output_dir}")
+    for line in streaming_notes(prepared.config):
+        _say(line)
+
+
+def streaming_notes(config: ConvertConfig) -> Iterator[str]:
+    """Says of each split that is read as a stream what that needs."""
+    for split in config.splits:
+        if split.streamed:
+            shown = split.archives[0] + (", …" if len(split.archives) > 1 else "")
+            yield (
+                f"{shown} is compressed and cannot be read in place: the {split.name} images go "
+                "through the shuffle (--shuffle=images) and it is decompressed twice; the direct "
+                "runner holds the records that are left to write in memory, so decompress it "
+                "first if they do not fit"
+            )
 
 
 def _read_manifest(prepared: Prepared) -> dict[str, Any]:

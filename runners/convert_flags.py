@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from imagenet_beam.pipeline.config import EXPECTATIONS, ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
+from imagenet_beam.runners.input_flags import (
+    add_input_flags,
+    add_label_flags,
+    labels_from_flags,
+    splits_from_flags,
+)
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.schemas import SCHEMAS
 from imagenet_beam.transforms.core.shards import SHUFFLES
 from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import LabelSource
 
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.
@@ -40,41 +45,12 @@ def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         description=_DESCRIPTION,
         usage="imagenet-beam convert --train_archive=... --output_dir=... [flags]",
     )
-    _add_inputs(parser)
+    add_input_flags(parser)
+    add_label_flags(parser)
     _add_outputs(parser)
     _add_images(parser)
     _add_run(parser)
     return parser
-
-
-def _add_inputs(parser: SentenceParser) -> None:
-    group = parser.add_argument_group("inputs (local paths or URLs)")
-    group.add_argument(
-        "--train_archive",
-        metavar="PATH",
-        default="",
-        help="the tar of class tars; --train_archive=ILSVRC2012_img_train.tar",
-    )
-    group.add_argument(
-        "--validation_archive",
-        metavar="PATH",
-        default="",
-        help="the tar of validation images; --validation_archive=ILSVRC2012_img_val.tar",
-    )
-    group.add_argument(
-        "--devkit",
-        metavar="PATH",
-        default="",
-        help="classes and validation labels; --devkit=ILSVRC2012_devkit_t12.tar.gz",
-    )
-    group.add_argument(
-        "--expect",
-        choices=EXPECTATIONS,
-        default="consistent",
-        help="what is checked before anything is written: that classes and labels agree "
-        "(consistent, the default), also the official counts (official), or nothing (any); "
-        "--expect=official",
-    )
 
 
 def _add_outputs(parser: SentenceParser) -> None:
@@ -100,17 +76,17 @@ def _add_outputs(parser: SentenceParser) -> None:
         help="files of the validation split, 128 by default; --validation_shards=32",
     )
     group.add_argument(
+        "--test_shards",
+        metavar="N",
+        type=whole_number,
+        default=imagenet2012.TEST_SHARDS,
+        help="files of the test split, 128 by default; --test_shards=32",
+    )
+    group.add_argument(
         "--schema",
         choices=tuple(SCHEMAS),
         default="inception",
         help="the keys of the records; --schema=inception",
-    )
-    group.add_argument(
-        "--label_base",
-        metavar="N",
-        type=whole_number,
-        default=1,
-        help="the first label: 1 (default, 0 is the background) or 0; --label_base=0",
     )
     group.add_argument(
         "--shuffle_seed",
@@ -204,10 +180,8 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
     """
     return ConvertConfig(
         output_dir=args.output_dir,
-        splits=imagenet2012.splits(
-            args.train_archive, args.validation_archive, args.train_shards, args.validation_shards
-        ),
-        labels=LabelSource(devkit=args.devkit, base=args.label_base),
+        splits=splits_from_flags(args),
+        labels=labels_from_flags(args),
         image=ImageOptions(
             resize=Resize.parse(args.resize),
             jpeg_quality=args.jpeg_quality,

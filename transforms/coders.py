@@ -181,17 +181,18 @@ class LabelsCoder(Coder):
     """JSON: labels travel once, as a side input."""
 
     def encode(self, value: Labels) -> bytes:
-        """Classes in label order, and the truth sorted by number."""
+        """Classes in label order, the truth sorted by number, what is known by wnid."""
         table = value.classes
+        known = [value.known[wnid] for wnid in sorted(value.known)]
         return json.dumps(
-            [table.base, table.order, table.classes, sorted(value.truth.items())]
+            [table.base, table.order, table.classes, sorted(value.truth.items()), known]
         ).encode()
 
     def decode(self, encoded: bytes) -> Labels:
         """The same labels."""
-        base, order, classes, truth = json.loads(encoded)
+        base, order, classes, truth, known = json.loads(encoded)
         table = ClassTable(tuple(ClassInfo(*info) for info in classes), base, order)
-        return Labels(table, dict(truth))
+        return Labels(table, dict(truth), {info[0]: ClassInfo(*info) for info in known})
 
     def is_deterministic(self) -> bool:
         """True: equal labels have equal encodings."""

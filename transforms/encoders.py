@@ -25,6 +25,7 @@ from imagenet_beam.transforms.core.pixels import interleave, parse_encoding
 from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
 from imagenet_beam.transforms.core.schemas import SCHEMAS, check_schema
 from imagenet_beam.transforms.files import Storage, unpinned
+from imagenet_beam.transforms.sources.fetch import fetch, is_image_file, unpack
 
 Value = TypeVar("Value", contravariant=True)
 
@@ -136,8 +137,7 @@ class ImageEncoder:
 
     def load(self, value: LabeledImage) -> bytes:
         """Reads the image's byte range."""
-        ref = value.ref
-        return self.storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes)
+        return fetch(value.ref, self.storage)
 
     def finish(self, value: LabeledImage, data: bytes) -> Record | Reject:
         """Makes the record, or the reject that says why there is none."""
@@ -154,8 +154,8 @@ def decode_and_resize(image: LabeledImage, data: bytes, options: ImageOptions) -
     Raises:
         ImageRejected: If there is no image in the bytes.
     """
-    if not image.ref.encoding:
-        return encode_image(data, options)
+    if is_image_file(image.ref):
+        return encode_image(unpack(image.ref, data), options)
     pixels, width, height, channels = interleave(data, parse_encoding(image.ref.encoding))
     return encode_pixels(pixels, width, height, channels, options)
 

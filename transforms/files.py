@@ -61,7 +61,12 @@ class Storage:
     gcs_retry_seconds: float = 300.0
 
     def stat(self, path: str) -> FileStat:
-        """Identifies the current version of one file; see `Backend.stat`."""
+        """Identifies the current version of one file; see `Backend.stat`.
+
+        What this process holds open under that path is opened anew at its next use:
+        by now another file may bear the name.
+        """
+        _open_readers.forget(self, path)
         return self._backend(path).stat(_plain(path))
 
     def open_ranges(self, path: str) -> RangeReader:
@@ -79,6 +84,28 @@ class Storage:
     def list_sizes(self, directory: str) -> dict[str, int]:
         """Maps each file below a directory, by relative path, to its size in bytes."""
         return self._backend(directory).list_sizes(_plain(directory))
+
+    def folders(self, directory: str) -> Iterator[str]:
+        """Yields the folders of a tree by relative path, its top as "".
+
+        Where storage has no folders there is one, "", which stands for the whole tree.
+        """
+        if is_local(directory):
+            from imagenet_beam.transforms.storage.trees import local_folders
+
+            yield from local_folders(_plain(directory))
+        else:
+            yield ""
+
+    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
+        """Yields relative path, size and version of the files of one of `folders`."""
+        if is_local(directory):
+            from imagenet_beam.transforms.storage.trees import local_files
+
+            yield from local_files(_plain(directory), folder)
+        else:
+            for path, size_bytes in self.list_sizes(directory).items():
+                yield path, size_bytes, ""
 
     def create(self, path: str) -> AtomicFile:
         """Starts a file that `publish` makes visible whole."""
@@ -193,6 +220,16 @@ class _OpenReaders:
                 self._drop_oldest()
             self._readers.move_to_end((storage, path))
             return reader
+
+    def forget(self, storage: Storage, path: str) -> None:
+        """Opens a path anew at its next use."""
+        with self._lock:
+            self._readers.pop((storage, path), None)
+
+    def forget(self, storage: Storage, path: str) -> None:
+        """Opens a path anew at its next use."""
+        with self._lock:
+            self._readers.pop((storage, path), None)
 
     def _drop_oldest(self) -> None:
         # Not closed here: another thread may be reading. The last reference closes it.

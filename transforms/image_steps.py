@@ -7,6 +7,7 @@ images out of the shuffle; these are for jobs that look at the images on the way
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -18,8 +19,14 @@ from imagenet_beam.transforms.core.errors import ImageRejected
 from imagenet_beam.transforms.core.images import EncodedImage, ImageOptions
 from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
 from imagenet_beam.transforms.core.schemas import check_schema
-from imagenet_beam.transforms.encoders import decode_and_resize, reject, to_record
+from imagenet_beam.transforms.encoders import (
+    ImageEncoder,
+    decode_and_resize,
+    reject,
+    to_record,
+)
 from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.sources.fetch import fetch
 
 
 class ImageBytes(NamedTuple):
@@ -67,6 +74,37 @@ class DecodedImageCoder(NamedTupleCoder):
 
 for _coder in (ImageBytesCoder, EncodedImageCoder, DecodedImageCoder):
     coders.registry.register_coder(_coder.element_type, _coder)
+
+
+@dataclass(frozen=True)
+class CarriedImageEncoder:
+    """For images that come with their bytes, where `ImageEncoder` would read them.
+
+    Attributes:
+        encoder: Does the rest.
+    """
+
+    encoder: ImageEncoder
+
+    def check(self) -> None:
+        """Compares this worker's image libraries with the launcher's."""
+        self.encoder.check()
+
+    def name(self, value: ImageBytes) -> str:
+        """The image's file name."""
+        return self.encoder.name(value.image)
+
+    def size_bytes(self, value: ImageBytes) -> int:
+        """The bytes are there already."""
+        return len(value.data)
+
+    def load(self, value: ImageBytes) -> bytes:
+        """The bytes that came along."""
+        return value.data
+
+    def finish(self, value: ImageBytes, data: bytes) -> Record | Reject:
+        """Makes the record, or the reject that says why there is none."""
+        return self.encoder.finish(value.image, data)
 
 
 class ReadImages(beam.PTransform):
@@ -131,8 +169,7 @@ class ToExample(beam.PTransform):
 
 
 def _read(image: LabeledImage, storage: Storage) -> ImageBytes:
-    ref = image.ref
-    return ImageBytes(image, storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes))
+    return ImageBytes(image, fetch(image.ref, storage))
 
 
 def _named_record(decoded: DecodedImage, schema: str) -> tuple[str, Record]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
@@ -9,8 +11,16 @@ import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of t
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import validation_number
 from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import LABEL_FROM, Labels, LabelSource, require_truth
+from imagenet_beam.transforms.files import Storage, unpinned
+from imagenet_beam.transforms.image_steps import ImageBytes
+from imagenet_beam.transforms.labels import (
+    LABEL_FROM,
+    Labels,
+    LabelSource,
+    require_truth,
+    with_classes,
+)
+from imagenet_beam.transforms.list_images import StreamedImage
 
 NO_LABEL = -1
 """The label of images without a class, as TFDS writes it."""
@@ -35,8 +45,57 @@ class LoadLabels(beam.PTransform):
         )
 
 
+class FindClasses(beam.PTransform):
+    """Numbers the classes that are found: PCollection[ImageRef] → PCollection[Labels].
+
+    For archives whose classes no file lists, such as ImageNet-21k's.
+
+    Args:
+        labels: The result of `LoadLabels`.
+        source: Says base and order.
+    """
+
+    def __init__(self, labels: beam.PCollection[Labels], source: LabelSource) -> None:
+        super().__init__()
+        self._labels = labels
+        self._source = source
+
+    def expand(self, refs: beam.PCollection[ImageRef]) -> beam.PCollection[Labels]:
+        """Gathers the distinct classes in one place; there are thousands at most."""
+        source = self._source
+        return (
+            refs
+            | "GatherClasses" >> beam.CombineGlobally(_ClassesFn())
+            | "NumberClasses"
+            >> beam.Map(
+                lambda wnids, labels: with_classes(labels, wnids, source),
+                AsSingleton(self._labels),
+            ).with_output_types(Labels)
+        )
+
+
+class _ClassesFn(beam.CombineFn):
+    """The distinct classes, sorted."""
+
+    def create_accumulator(self) -> set[str]:
+        return set()
+
+    def add_input(self, found: set[str], ref: ImageRef) -> set[str]:
+        found.add(ref.wnid)
+        return found
+
+    def merge_accumulators(self, parts: Iterable[set[str]]) -> set[str]:
+        return set().union(*parts)
+
+    def extract_output(self, found: set[str]) -> list[str]:
+        return sorted(found)
+
+
 class JoinLabels(beam.PTransform):
     """Tells each image its class: PCollection[ImageRef] → PCollection[LabeledImage].
+
+    Images that travel with their bytes are labelled in the same way:
+    PCollection[StreamedImage] → PCollection[ImageBytes].
 
     Args:
         labels: The result of `LoadLabels`, used as a side input.
@@ -54,9 +113,17 @@ class JoinLabels(beam.PTransform):
 
     def expand(self, refs: beam.PCollection[ImageRef]) -> beam.PCollection[LabeledImage]:
         """Joins with the labels as a side input."""
+        if refs.element_type is StreamedImage:
+            return refs | "LabelImage" >> beam.Map(
+                _label_streamed, AsSingleton(self._labels), self._label_from
+            ).with_output_types(ImageBytes)
         return refs | "LabelImage" >> beam.Map(
             label_image, AsSingleton(self._labels), self._label_from
         ).with_output_types(LabeledImage)
+
+
+def _label_streamed(image: StreamedImage, labels: Labels, label_from: str) -> ImageBytes:
+    return ImageBytes(label_image(image.ref, labels, label_from), image.data)
 
 
 def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
@@ -67,7 +134,7 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     """
     if label_from == "none":
         return LabeledImage(ref, NO_LABEL, "", "")
-    if label_from == "number":
+    if label_from == "number" and (labels.truth or not ref.wnid):
         wnid = require_truth(labels, ref.filename, validation_number(ref.filename))
     else:
         wnid = ref.wnid
@@ -79,10 +146,10 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
 def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:
     if not wnid:
         return (
-            f"{ref.filename} in {ref.archive} lies in no class tar or class folder, so its class "
-            "is not known; is this the validation archive?"
+            f"{ref.filename} in {unpinned(ref.archive)} lies in no class tar or class folder, so "
+            "its class is not known; is this the validation archive?"
         )
     return (
-        f"the class {wnid} of {ref.filename} in {ref.archive} is none of the {known:,} classes of "
-        "the labels; give the devkit that belongs to these images"
+        f"the class {wnid} of {ref.filename} in {unpinned(ref.archive)} is none of the {known:,} "
+        "classes of the labels; give the devkit that belongs to these images"
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
-from imagenet_beam.transforms.core.devkit import read_devkit, truth_by_number
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
 
@@ -19,12 +20,15 @@ class Labels(NamedTuple):
     """What is known about classes.
 
     Attributes:
-        classes: The classes and their numbers.
+        classes: The classes and their numbers; empty where they are still to be found
+            in the archives.
         truth: The wnid of each validation image by the number in its file name.
+        known: Without classes: what is known of the ones that may be found, by wnid.
     """
 
     classes: ClassTable
     truth: Mapping[int, str]
+    known: Mapping[str, ClassInfo] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,35 @@ class LabelSource:
     """Where labels come from; small enough to travel to the workers.
 
     Attributes:
-        devkit: Path of the devkit archive; "" without one.
+        devkit: Path of the devkit archive or of its extracted folder; "" without one.
         base: The label of the first class: 0, or 1 with 0 for the background.
         order: How classes are numbered; see `ClassTable.build`.
         listed: Classes that are known already, in place of files.
+        labels_file: Path of a list of the classes, one wnid a line, or of the
+            `classes.csv` of an earlier run; "" without one.
+        validation_labels: Paths of files with the classes of validation images.
+        class_names: Paths of files with the words of classes.
+        any_names: Whether classes may be called other than by wnids.
     """
 
     devkit: str = ""
     base: int = 1
     order: str = "wnid"
     listed: tuple[ClassInfo, ...] = ()
+    labels_file: str = ""
+    validation_labels: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    any_names: bool = False
+
+    @property
+    def are_classes_found(self) -> bool:
+        """Whether the classes are those that the archives turn out to have."""
+        return not (self.devkit or self.labels_file or self.listed)
 
     def paths(self) -> tuple[str, ...]:
-        """The files that `load` reads."""
-        return (self.devkit,) if self.devkit else ()
+        """The files that `load` reads, and the devkit, which may be a folder."""
+        first = (path for path in (self.devkit, self.labels_file) if path)
+        return (*first, *self.validation_labels, *self.class_names)
 
     def load(self, storage: Storage) -> Labels:
         """Reads the label files.
@@ -53,11 +72,30 @@ class LabelSource:
         Raises:
             InputError: If a file is missing, damaged, or contradicts another.
         """
-        if not self.devkit:
-            return Labels(ClassTable.build(self.listed, self.base, self.order), {})
-        devkit = read_devkit(storage.read_bytes(self.devkit), self.devkit)
-        classes = ClassTable.build(devkit.classes, self.base, self.order)
-        return Labels(classes, truth_by_number(devkit))
+        from imagenet_beam.transforms.label_sources import load_labels
+
+        return load_labels(self, storage)
+
+    def checksums(self, storage: Storage) -> dict[str, str]:
+        """SHA-256 of each file that `load` reads, by path."""
+        from imagenet_beam.transforms.label_sources import devkit_files
+
+        own = (path for path in self.paths() if path != self.devkit)
+        paths = (*devkit_files(self.devkit, storage), *own)
+        return {path: hashlib.sha256(storage.read_bytes(path)).hexdigest() for path in paths}
+
+
+def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> Labels:
+    """Numbers the classes that were found, where no file fixes them.
+
+    Args:
+        labels: What the files say.
+        wnids: The classes of the images; those of the validation labels are added.
+        source: Says base and order.
+    """
+    found = sorted({*wnids, *labels.truth.values()} - {""})
+    infos = [labels.known.get(wnid, ClassInfo(wnid)) for wnid in found]
+    return Labels(ClassTable.build(infos, source.base, source.order), labels.truth)
 
 
 def require_truth(labels: Labels, filename: str, number: int | None) -> str:
@@ -70,6 +108,12 @@ def require_truth(labels: Labels, filename: str, number: int | None) -> str:
         raise InputError(
             f"{filename} does not look like a validation image: names are like "
             "ILSVRC2012_val_00000001.JPEG; is this the training archive?"
+        )
+    if not labels.truth:
+        raise InputError(
+            f"the class of {filename} is not known: it lies in no class folder; give --devkit, or "
+            "--validation_labels (imagenet_2012_validation_synset_labels.txt, val.txt or "
+            "LOC_val_solution.csv)"
         )
     if number not in labels.truth:
         raise InputError(

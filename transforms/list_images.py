@@ -1,25 +1,36 @@
-"""From archives to references to the images in them."""
+"""From sources to the images in them: references as a rule, with bytes where need be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam import coders
 from apache_beam.metrics import Metrics
+from apache_beam.transforms.util import WaitOn
 
-from imagenet_beam.transforms.coders import NamedTupleCoder
-from imagenet_beam.transforms.core.archives import TarSpan, list_span, split_archive
+from imagenet_beam.transforms.coders import ImageRefCoder, NamedTupleCoder
 from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.core.tally import tally
 from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.sources.base import Span
+from imagenet_beam.transforms.sources.table import KINDS, recognise
 
 
-class TarSpanCoder(NamedTupleCoder):
-    """A tar archive inside a file."""
+class StreamedImage(NamedTuple):
+    """An image of a source that cannot be read in place."""
 
-    element_type = TarSpan
+    ref: ImageRef
+    data: bytes
+
+
+class SpanCoder(NamedTupleCoder):
+    """A part of a source."""
+
+    element_type = Span
     fields = (
+        coders.StrUtf8Coder(),
         coders.StrUtf8Coder(),
         coders.VarIntCoder(),
         coders.VarIntCoder(),
@@ -28,47 +39,115 @@ class TarSpanCoder(NamedTupleCoder):
     )
 
 
-coders.registry.register_coder(TarSpan, TarSpanCoder)
+class StreamedImageCoder(NamedTupleCoder):
+    """A reference and the bytes."""
+
+    element_type = StreamedImage
+    fields = (ImageRefCoder(), coders.BytesCoder())
+
+
+coders.registry.register_coder(Span, SpanCoder)
+coders.registry.register_coder(StreamedImage, StreamedImageCoder)
 
 
 class ListImages(beam.PTransform):
-    """Lists the images of archives: PCollection[str] of paths → PCollection[ImageRef].
+    """Lists the images of sources: PCollection[str] of paths → PCollection[ImageRef].
 
-    Headers are read, images are not. Class tars are spread over the workers.
+    Headers are read, images are not. Class tars and folders are spread over the workers.
 
     Args:
-        storage: How to reach the archives.
+        storage: How to reach the sources.
+        kind: What all of them are, a key of `imagenet_beam.transforms.sources.table.KINDS`;
+            "" tells each by its content.
+        split: Where a source holds several splits, which one to list; "" lists all.
     """
 
-    def __init__(self, storage: Storage | None = None) -> None:
+    def __init__(self, storage: Storage | None = None, kind: str = "", split: str = "") -> None:
         super().__init__()
         self._storage = storage or Storage()
+        self._kind = kind
+        self._split = split
 
     def expand(self, archives: beam.PCollection[str]) -> beam.PCollection[ImageRef]:
-        """Splits archives into class tars, spreads these, lists each."""
+        """Splits sources into parts, spreads these, lists each."""
         return (
             archives
-            | "SplitArchives" >> beam.FlatMap(_split, self._storage).with_output_types(TarSpan)
+            | "SplitArchives"
+            >> beam.FlatMap(split_source, self._storage, self._kind).with_output_types(Span)
             | "Reshuffle" >> beam.Reshuffle()
-            | "ReadHeaders" >> beam.ParDo(_ListSpanFn(self._storage))
+            | "ReadHeaders" >> beam.ParDo(_ListSpanFn(self._storage, self._split))
         )
 
 
-def _split(archive: str, storage: Storage) -> Iterator[TarSpan]:
-    yield from split_archive(storage.open_ranges(archive), archive)
+class StreamImages(beam.PTransform):
+    """Reads sources from front to back: PCollection[str] → PCollection[StreamedImage].
+
+    For sources that cannot be read in place. One worker reads a source, or a part
+    of it, with one image in memory at a time.
+
+    Args:
+        storage: How to reach the sources.
+        kind: As for `ListImages`.
+        split: As for `ListImages`.
+        after: Nothing is read before these have been computed.
+    """
+
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        kind: str = "",
+        split: str = "",
+        after: tuple[beam.PCollection, ...] = (),
+    ) -> None:
+        super().__init__()
+        self._storage = storage or Storage()
+        self._kind = kind
+        self._split = split
+        self._after = after
+
+    def expand(self, archives: beam.PCollection[str]) -> beam.PCollection[StreamedImage]:
+        """Splits sources into parts, spreads these, reads each."""
+        spans = (
+            archives
+            | "SplitArchives"
+            >> beam.FlatMap(split_source, self._storage, self._kind).with_output_types(Span)
+            | "Reshuffle" >> beam.Reshuffle()
+        )
+        if self._after:
+            spans = spans | "AwaitChecks" >> WaitOn(*self._after)
+        return spans | "ReadThrough" >> beam.FlatMap(
+            _stream, self._storage, self._split
+        ).with_output_types(StreamedImage)
+
+
+def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Span]:
+    """Divides a source into parts for the workers; see `SourceKind.split`."""
+    source = KINDS[kind] if kind else recognise(storage, archive)
+    return source.split(storage, archive)
+
+
+def list_images(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
+    """Lists the images of one part of a source; see `SourceKind.list`."""
+    return KINDS[span.kind].list(storage, span, split)
+
+
+def _stream(span: Span, storage: Storage, split: str) -> Iterator[StreamedImage]:
+    for ref, data in KINDS[span.kind].stream(storage, span, split):
+        yield StreamedImage(ref, data)
 
 
 class _ListSpanFn(beam.DoFn):
-    """Lists the images of one tar."""
+    """Lists the images of one part."""
 
     _images = Metrics.counter("ListImages", "out-images")
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, split: str) -> None:
         self._storage = storage
+        self._split = split
 
-    def process(self, span: TarSpan) -> Iterator[ImageRef]:
+    def process(self, span: Span) -> Iterator[ImageRef]:
         count = 0
-        for ref in list_span(self._storage.open_ranges(span.archive), span):
+        for ref in list_images(span, self._storage, self._split):
             count += 1
             tally.images_listed += 1
             yield ref

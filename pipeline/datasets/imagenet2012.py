@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.transforms.core.errors import InputError
 
-TRAIN_SHARDS = 1024
-VALIDATION_SHARDS = 128
 
-# The official archives; sizes as TFDS and torchvision know them.
-TRAIN_IMAGES, TRAIN_BYTES = 1_281_167, 147_897_477_120
-VALIDATION_IMAGES, VALIDATION_BYTES = 50_000, 6_744_924_160
+class OfficialSplit(NamedTuple):
+    """What is known of an official archive; sizes as TFDS and torchvision know them.
+
+    Attributes:
+        label_from: How an image's class is told.
+        images: How many images it has.
+        size_bytes: How long it is; 0 if that is not known for sure.
+        shards: How many shards it becomes by default.
+    """
+
+    label_from: str
+    images: int
+    size_bytes: int
+    shards: int
+
+
+SPLITS = {
+    "train": OfficialSplit("place", 1_281_167, 147_897_477_120, 1024),
+    "validation": OfficialSplit("number", 50_000, 6_744_924_160, 128),
+    "test": OfficialSplit("none", 100_000, 0, 128),
+}
+
+TRAIN_SHARDS = SPLITS["train"].shards
+VALIDATION_SHARDS = SPLITS["validation"].shards
+TEST_SHARDS = SPLITS["test"].shards
+
+
+def split(
+    name: str, archives: Sequence[str], num_shards: int = 0, is_folder: bool = False
+) -> SplitConfig:
+    """One split.
+
+    Args:
+        name: `train`, `validation` or `test`.
+        archives: Its archives in any form, or its folder.
+        num_shards: How many shards it becomes; 0 takes the usual number.
+        is_folder: Whether `archives` is an extracted folder.
+
+    Raises:
+        InputError: If the number of shards is out of range.
+    """
+    official = SPLITS[name]
+    return SplitConfig(
+        name=name,
+        flag=f"{name}_{'directory' if is_folder else 'archive'}",
+        archives=tuple(archives),
+        num_shards=num_shards or official.shards,
+        label_from=official.label_from,
+        official_images=official.images,
+        official_bytes=official.size_bytes,
+        kind="folder" if is_folder else "",
+    )
 
 
 def splits(
@@ -18,43 +68,30 @@ def splits(
     validation_archive: str = "",
     train_shards: int = TRAIN_SHARDS,
     validation_shards: int = VALIDATION_SHARDS,
+    test_archive: str = "",
+    test_shards: int = TEST_SHARDS,
 ) -> tuple[SplitConfig, ...]:
     """The splits of the archives that are given.
 
     Args:
-        train_archive: `ILSVRC2012_img_train.tar`, a tar of class tars.
-        validation_archive: `ILSVRC2012_img_val.tar`, a flat tar.
+        train_archive: `ILSVRC2012_img_train.tar`, a tar of class tars, or another form.
+        validation_archive: `ILSVRC2012_img_val.tar`, a flat tar, or another form.
         train_shards: How many shards the training split becomes.
         validation_shards: The same of the validation split.
+        test_archive: `ILSVRC2012_img_test_v10102019.tar`.
+        test_shards: How many shards the test split becomes.
 
     Raises:
         InputError: If no archive is given or a number of shards is out of range.
     """
-    found = []
-    if train_archive:
-        found.append(
-            SplitConfig(
-                name="train",
-                flag="train_archive",
-                archives=(train_archive,),
-                num_shards=train_shards,
-                label_from="place",
-                official_images=TRAIN_IMAGES,
-                official_bytes=TRAIN_BYTES,
-            )
-        )
-    if validation_archive:
-        found.append(
-            SplitConfig(
-                name="validation",
-                flag="validation_archive",
-                archives=(validation_archive,),
-                num_shards=validation_shards,
-                label_from="number",
-                official_images=VALIDATION_IMAGES,
-                official_bytes=VALIDATION_BYTES,
-            )
-        )
+    given = {
+        "train": (train_archive, train_shards),
+        "validation": (validation_archive, validation_shards),
+        "test": (test_archive, test_shards),
+    }
+    found = tuple(
+        split(name, (archive,), shards) for name, (archive, shards) in given.items() if archive
+    )
     if not found:
         raise InputError("nothing to convert; give --train_archive, --validation_archive or both")
-    return tuple(found)
+    return found

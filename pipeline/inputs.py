@@ -1,0 +1,99 @@
+"""The sources of each split: found, told apart, identified."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import glob
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.files import FileStat, Storage, is_local, join
+from imagenet_beam.transforms.sources.folder import stat_tree
+from imagenet_beam.transforms.sources.table import KINDS, recognise
+
+_WILDCARDS = "*?["
+
+
+class Inputs(NamedTuple):
+    """What a conversion reads images from.
+
+    Attributes:
+        config: The conversion, with sources found, told apart and pinned.
+        archives: The state of each source by its path as given.
+    """
+
+    config: ConvertConfig
+    archives: dict[str, FileStat]
+
+
+def resolve_inputs(config: ConvertConfig) -> Inputs:
+    """Finds the sources of all splits.
+
+    Raises:
+        InputError: If one is missing; the message begins with its flag.
+    """
+    archives: dict[str, FileStat] = {}
+    splits = []
+    for split in config.splits:
+        try:
+            splits.append(_resolve(split, config.storage, archives))
+        except InputError as error:
+            raise InputError(f"--{split.flag}: {error}") from error
+    return Inputs(dataclasses.replace(config, splits=tuple(splits)), archives)
+
+
+def stat_inputs(config: ConvertConfig) -> dict[str, FileStat]:
+    """The present state of the sources of a resolved conversion, by path."""
+    return {
+        path: _stat(path, split.kind, config.storage)
+        for split in config.splits
+        for path in split.archives
+    }
+
+
+def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]) -> SplitConfig:
+    paths = [found for path in split.archives for found in expand(path, storage)]
+    stats = [archives.get(path) or _stat(path, split.kind, storage) for path in paths]
+    archives.update(zip(paths, stats, strict=True))
+    pinned = tuple(stat.pinned for stat in stats)
+    kinds = [KINDS[split.kind] if split.kind else recognise(storage, path) for path in pinned]
+    return dataclasses.replace(
+        split, archives=pinned, streamed=any(kind.streamed for kind in kinds)
+    )
+
+
+def _stat(path: str, kind: str, storage: Storage) -> FileStat:
+    return stat_tree(storage, path) if kind == "folder" else storage.stat(path)
+
+
+def expand(pattern: str, storage: Storage) -> list[str]:
+    """The paths that a pattern stands for, sorted; a path without wildcards is itself.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if not any(character in pattern for character in _WILDCARDS) or _exists(pattern, storage.stat):
+        return [pattern]
+    found = sorted(glob.glob(pattern) if is_local(pattern) else _remote(pattern, storage))
+    if not found:
+        raise InputError(f"no file is called like {pattern}")
+    return found
+
+
+def _exists(path: str, stat: Callable[[str], FileStat]) -> bool:
+    try:
+        stat(path)
+    except InputError:
+        return False
+    return True
+
+
+def _remote(pattern: str, storage: Storage) -> Iterator[str]:
+    folder = pattern[: min(pattern.find(c) for c in _WILDCARDS if c in pattern)].rpartition("/")[0]
+    for name in storage.list_sizes(folder):
+        path = join(folder, name)
+        if path.count("/") == pattern.count("/") and fnmatch.fnmatchcase(path, pattern):
+            yield path

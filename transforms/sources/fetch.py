@@ -1,0 +1,34 @@
+"""The bytes of an image that can be read in place."""
+
+from __future__ import annotations
+
+from imagenet_beam.transforms.core.records import ImageRef
+from imagenet_beam.transforms.core.zip_archives import (
+    parse_zip_encoding,
+    read_zip_member,
+    unzip_member,
+)
+from imagenet_beam.transforms.files import Storage
+
+
+def fetch(ref: ImageRef, storage: Storage) -> bytes:
+    """Reads an image as it is stored: one ranged read."""
+    encoding = parse_zip_encoding(ref.encoding)
+    if encoding is None:
+        return storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes)
+    return read_zip_member(storage.open_ranges(ref.archive), ref.offset_bytes, encoding)
+
+
+def unpack(ref: ImageRef, stored: bytes) -> bytes:
+    """Gives back an image's own bytes from what `fetch` read.
+
+    Raises:
+        ImageRejected: If they are damaged.
+    """
+    encoding = parse_zip_encoding(ref.encoding)
+    return stored if encoding is None else unzip_member(stored, ref.size_bytes, encoding)
+
+
+def is_image_file(ref: ImageRef) -> bool:
+    """Whether the bytes are an image file, stored plainly or in a zip; else raw pixels."""
+    return not ref.encoding or parse_zip_encoding(ref.encoding) is not None

@@ -1,0 +1,66 @@
+"""Extracted trees: class folders, or a flat folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.names import is_image_name, is_wanted, make_ref
+from imagenet_beam.transforms.core.records import ImageRef
+from imagenet_beam.transforms.files import FileStat, Storage, join
+from imagenet_beam.transforms.sources.base import Images, Span
+from imagenet_beam.transforms.sources.fetch import fetch
+
+
+class FolderSource:
+    """Each image is a file: its path is the reference's archive, its offset 0."""
+
+    name = "folder"
+    title = "a folder"
+    streamed = False
+
+    def recognises(self, head: bytes) -> bool:
+        """Never: a folder has no bytes; flags tell it."""
+        return False
+
+    def split(self, storage: Storage, archive: str) -> Iterator[Span]:
+        """A part for each folder of the tree."""
+        for folder in storage.folders(archive):
+            yield Span(self.name, archive, 0, 0, folder)
+
+    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+        """Lists one folder; files are not opened."""
+        for path, size_bytes, _ in storage.files(span.archive, span.name):
+            if is_wanted(path, split):
+                ref = make_ref(join(span.archive, path), path, 0, size_bytes)
+                yield ref
+
+    def stream(self, storage: Storage, span: Span, split: str) -> Images:
+        """In the order of the names."""
+        for ref in self.list(storage, span, split):
+            yield ref, fetch(ref, storage)
+
+
+def stat_tree(storage: Storage, directory: str) -> FileStat:
+    """Identifies the state of a tree: path, size and time of each image in it.
+
+    Memory is bounded by the largest folder.
+
+    Raises:
+        InputError: If there is no such folder, or no image in it.
+    """
+    digest, size_bytes, images = hashlib.sha256(), 0, 0
+    for folder in storage.folders(directory):
+        for path, file_bytes, version in storage.files(directory, folder):
+            if is_image_name(path):
+                digest.update(
+                    f"{path}\0{file_bytes}\0{version}\n".encode("utf-8", "surrogateescape")
+                )
+                size_bytes += file_bytes
+                images += 1
+    if not images:
+        raise InputError(
+            f"{directory} holds no images (.jpeg, .jpg or .png, in it or in folders below it)"
+        )
+    return FileStat(directory, size_bytes, f"{images} images, {digest.hexdigest()[:32]}", directory)

@@ -1,0 +1,37 @@
+"""Plain tar archives: flat, with folders, or of class tars. Read in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagenet_beam.transforms.core.archives import TarSpan, list_span, split_archive
+from imagenet_beam.transforms.core.records import ImageRef
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.sources.base import Images, Span
+from imagenet_beam.transforms.sources.fetch import fetch
+
+
+class TarSource:
+    """What every file is taken for that is nothing else; its errors say what it is."""
+
+    name = "tar"
+    title = "a tar archive"
+    streamed = False
+
+    def recognises(self, head: bytes) -> bool:
+        """Always: walking it tells, in a sentence, if it is none."""
+        return True
+
+    def split(self, storage: Storage, archive: str) -> Iterator[Span]:
+        """A part for each class tar, or the whole of a flat one."""
+        for part in split_archive(storage.open_ranges(archive), archive):
+            yield Span(self.name, *part)
+
+    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+        """Reads headers only."""
+        return list_span(storage.open_ranges(span.archive), TarSpan(*span[1:]), split)
+
+    def stream(self, storage: Storage, span: Span, split: str) -> Images:
+        """In the order of the archive."""
+        for ref in self.list(storage, span, split):
+            yield ref, fetch(ref, storage)
