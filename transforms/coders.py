@@ -81,6 +81,8 @@ class ImageRefCoder(Coder):
     the time of listing a large archive.
     """
 
+    element_type = ImageRef
+
     def encode(self, value: ImageRef) -> bytes:
         """The fields as a list."""
         return _to_json(value)
@@ -93,9 +95,15 @@ class ImageRefCoder(Coder):
         """True: equal references have equal encodings."""
         return True
 
+    def to_type_hint(self) -> type[ImageRef]:
+        """The element type."""
+        return ImageRef
+
 
 class LabeledImageCoder(Coder):
     """JSON, as for `ImageRefCoder`; floats survive exactly."""
+
+    element_type = LabeledImage
 
     def encode(self, value: LabeledImage) -> bytes:
         """The fields as nested lists."""
@@ -111,6 +119,10 @@ class LabeledImageCoder(Coder):
     def is_deterministic(self) -> bool:
         """True: equal images have equal encodings."""
         return True
+
+    def to_type_hint(self) -> type[LabeledImage]:
+        """The element type."""
+        return LabeledImage
 
 
 def _to_json(value: object) -> bytes:
