@@ -13,6 +13,13 @@ LABELS = "labels.txt"
 CLASSES = "classes.csv"
 
 
+LOCK = f"{STATE_DIR}/lock"
+"""Held by a run on a local folder; see `Storage.exclusive`."""
+
+STALE = f"{STATE_DIR}/stale.json"
+"""Names of shards of an earlier plan, to be removed once there are new ones."""
+
+
 def plan_path(output_dir: str) -> str:
     """What the folder's shards are made from and how."""
     return join(output_dir, STATE_DIR, "plan.json")
