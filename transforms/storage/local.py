@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,9 @@ class LocalRangeReader:
     """Ranged reads of one local file by `pread`, which threads can share."""
 
     def __init__(self, path: str) -> None:
-        self._fd = -1
         with _as_input_error(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._close = weakref.finalize(self, os.close, self._fd)
         self.name = path
         self.size_bytes = os.fstat(self._fd).st_size
 
@@ -61,12 +62,7 @@ class LocalRangeReader:
 
     def close(self) -> None:
         """Closes the file descriptor; a second call does nothing."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        self.close()
+        self._close()
 
 
 class LocalAtomicFile:

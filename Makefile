@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine with Python and make:
+#   make demo    a small synthetic ImageNet, converted, and how to look at it
+#   make test    everything that is checked
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+WORKERS ?= auto
+
+.PHONY: help install demo test check format unit typing clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+$(BIN)/imagenet-beam: pyproject.toml setup.py
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "imagenet-beam needs Python 3.10 to 3.12, this is %d.%d; try make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+install: $(BIN)/imagenet-beam  ## make a virtual environment with the command in it
+
+demo: install  ## generate a small synthetic ImageNet, convert it, show what came out
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py $(DEMO)
+
+$(BIN)/.test-tools: $(BIN)/imagenet-beam
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+test: check unit  ## format, lint, types and all tests
+
+check: $(BIN)/.test-tools typing  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+typing: $(BIN)/.test-tools
+	mkdir -p .typing && ln -sfn .. .typing/imagenet_beam
+	MYPYPATH=.typing $(BIN)/mypy -p imagenet_beam.transforms -p imagenet_beam.pipeline -p imagenet_beam.runners
+
+unit: $(BIN)/.test-tools  ## all tests, in parallel and in random order
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
+
+format: $(BIN)/.test-tools  ## mend format and imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the virtual environment and what the demo wrote
+	rm -rf $(VENV) $(DEMO) .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
