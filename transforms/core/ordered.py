@@ -7,10 +7,9 @@ threads use all cores of one machine without a copy of Python and Beam in each.
 from __future__ import annotations
 
 import collections
-import itertools
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 Loaded = TypeVar("Loaded")
@@ -60,15 +59,15 @@ class OrderedPool(Generic[Value, Loaded, Result]):
     def map(self, values: Iterable[Value]) -> Iterator[Result]:
         """Yields one result for each value, in the order of the values.
 
-        The first exception ends the iteration; work not yet begun is dropped.
+        The first exception ends the iteration; work not yet begun is dropped, and
+        so are results of the same task.
         """
         submit = self._submit_read if self._read else self._submit_chunk
         chunk_values = 1 if self._read else CHUNK_VALUES
         pending: collections.deque[tuple[Future[list[Result]], int, int]] = collections.deque()
         under_way_bytes = under_way_values = 0
         try:
-            for chunk in _chunks(values, chunk_values):
-                size_bytes = sum(map(self._size_of, chunk))
+            for chunk, size_bytes in self._chunks(values, chunk_values):
                 while pending and (
                     under_way_bytes + size_bytes > self._max_bytes
                     or under_way_values + len(chunk) > self._max_values
@@ -100,7 +99,8 @@ class OrderedPool(Generic[Value, Loaded, Result]):
     def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
         assert self._read is not None  # noqa: S101 - chosen in map()
         result: Future[list[Result]] = Future()
-        self._read.submit(self._load_then_finish, chunk[0], result)
+        task = self._read.submit(self._load_then_finish, chunk[0], result)
+        task.add_done_callback(lambda task: _pass_on_cancel(task, result))
         return result
 
     def _load_then_finish(self, value: Value, result: Future[list[Result]]) -> None:
@@ -109,7 +109,8 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             return
         try:
             loaded = self._load(value)
-            self._compute.submit(self._finish_into, value, loaded, result)
+            task = self._compute.submit(self._finish_into, value, loaded, result)
+            task.add_done_callback(lambda task: _pass_on_cancel(task, result))
         except BaseException as error:
             result.set_exception(error)
 
@@ -119,8 +120,25 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         except BaseException as error:
             result.set_exception(error)
 
+    def _chunks(
+        self, values: Iterable[Value], max_values: int
+    ) -> Iterator[tuple[list[Value], int]]:
+        """Values that one task handles, and their bytes: large ones go alone."""
+        chunk: list[Value] = []
+        chunk_bytes = 0
+        for value in values:
+            size_bytes = self._size_of(value)
+            full = len(chunk) == max_values or chunk_bytes + size_bytes > self._max_bytes
+            if chunk and full:
+                yield chunk, chunk_bytes
+                chunk, chunk_bytes = [], 0
+            chunk.append(value)
+            chunk_bytes += size_bytes
+        if chunk:
+            yield chunk, chunk_bytes
 
-def _chunks(values: Iterable[Value], length: int) -> Iterator[list[Value]]:
-    iterator = iter(values)
-    while chunk := list(itertools.islice(iterator, length)):
-        yield chunk
+
+def _pass_on_cancel(task: Future[None], result: Future[Any]) -> None:
+    """Nobody may wait for ever for what a closed pool has dropped."""
+    if task.cancelled() and not result.cancel():
+        result.set_exception(CancelledError())

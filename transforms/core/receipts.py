@@ -94,11 +94,21 @@ def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
         fields["notes"] = tuple(sorted(fields["notes"].items()))
         fields["rejects"] = tuple(Reject(**reject) for reject in fields["rejects"])
         fields["crc32c"] = int(fields["crc32c"], 16)
-        return ShardReceipt(**fields)
+        return _checked(ShardReceipt(**fields))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not a receipt of this program ({error}); remove it and run again"
         ) from error
+
+
+def _checked(receipt: ShardReceipt) -> ShardReceipt:
+    """JSON tells nothing of types, and a receipt decides what is not written again."""
+    counts = (receipt.images, receipt.records, receipt.size_bytes)
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("its counts are no numbers")
+    if receipt.images != receipt.records + len(receipt.rejects):
+        raise ValueError("its records and rejects are not its images")
+    return receipt
 
 
 def sum_counts(counts: Iterable[Iterable[tuple[str, int]]]) -> Mapping[str, int]:
