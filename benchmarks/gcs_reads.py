@@ -5,7 +5,7 @@ connection, so that the numbers say how well waiting is hidden, not how fast Goo
 is. Emulator, relay and job share the machine, which counts against gs://.
 
     python benchmarks/gcs_reads.py
-    python benchmarks/gcs_reads.py --delay_ms=30 --images=1500 --reads 1 4 16 64
+    python benchmarks/gcs_reads.py --delay_ms=30 --rounds=9 --reads 1 4 16 64
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import io
 import multiprocessing
 import os
 import socket
+import statistics
 import sys
 import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -81,7 +83,14 @@ def _jpeg(random: np.random.Generator) -> bytes:
     return buffer.getvalue()
 
 
-def images_per_second(url: str, images: list[LabeledImage], read_threads: int) -> float:
+class Run(NamedTuple):
+    """One measurement: what a watch shows, and what the job itself computed."""
+
+    images_per_second: float
+    cpu_ms_per_image: float
+
+
+def convert(url: str, images: list[LabeledImage], read_threads: int) -> Run:
     """What the step that writes shards does, without the writing."""
     encoder = ImageEncoder(ImageOptions(resize=Resize.parse("shorter:256")))
     cores = os.cpu_count() or 1
@@ -90,31 +99,42 @@ def images_per_second(url: str, images: list[LabeledImage], read_threads: int) -
     )
     there = [image._replace(ref=image.ref._replace(archive=url)) for image in images]
     list(pool.map(there[:64]))  # connections and caches
-    seconds = timed(lambda: list(pool.map(there)))
+    started, started_cpu = time.perf_counter(), time.process_time()
+    list(pool.map(there))
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     pool.close()
-    return len(images) / seconds
+    return Run(len(images) / seconds, 1000 * cpu_seconds / len(images))
 
 
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def compare_reads(archive: Path, url: str, reads: list[int]) -> None:
-    names = list(walk_tar(Storage().open_ranges(str(archive))))
+def compare_reads(archive: Path, url: str, reads: list[int], rounds: int) -> None:
+    """Runs local and remote in turn, so that other load on the machine falls on both."""
+    members = list(walk_tar(Storage().open_ranges(str(archive))))
     images = [
         LabeledImage(ImageRef(str(archive), m.offset_bytes, m.size_bytes, m.name), 1, "", "")
-        for m in names
+        for m in members
     ]
     np.random.default_rng(0).shuffle(images)
-    local = images_per_second(str(archive), images, 0)
-    print(f"local disk: {local:.0f} images/s")
-    for count in reads:
-        found = images_per_second(url, images, count)
-        print(f"gs://, {count:2} reads in flight: {found:4.0f} images/s, {found / local:.0%}")
-    local = (local + images_per_second(str(archive), images, 0)) / 2
-    print(f"local disk, with a second run: {local:.0f} images/s")
+    found: dict[int, list[Run]] = {0: [], **{count: [] for count in reads}}
+    for _ in range(rounds):
+        for count, runs in found.items():
+            runs.append(convert(url if count else str(archive), images, count))
+    local = found.pop(0)
+    print(f"local disk:                {_summary(local)}")
+    for count, runs in found.items():
+        share = statistics.median(
+            run.images_per_second / base.images_per_second
+            for run, base in zip(runs, local, strict=True)
+        )
+        print(f"gs://, {count:2} reads in flight: {_summary(runs)}; {share:.0%} of the local disk")
+
+
+def _summary(runs: list[Run]) -> str:
+    rates = [run.images_per_second for run in runs]
+    cpu_ms = statistics.median(run.cpu_ms_per_image for run in runs)
+    return (
+        f"{statistics.median(rates):4.0f} images/s ({min(rates):.0f} to {max(rates):.0f}), "
+        f"{cpu_ms:.2f} ms of processor an image"
+    )
 
 
 def compare_blocks(url: str, what: str) -> None:
@@ -149,7 +169,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--delay_ms", type=float, default=30.0)
     parser.add_argument("--connection_mb_per_second", type=float, default=100.0)
-    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--reads", type=int, nargs="+", default=[1, 4, 8, 16, 32, 64])
     parser.add_argument("--skip", choices=["reads", "listing"], default="")
     options = parser.parse_args()
@@ -174,7 +195,7 @@ def main() -> None:
         for path in (flat, outer):
             emulator.put(bucket, path.name, path.read_bytes())
         if options.skip != "reads":
-            compare_reads(flat, f"gs://{bucket}/flat.tar", options.reads)
+            compare_reads(flat, f"gs://{bucket}/flat.tar", options.reads, options.rounds)
         if options.skip != "listing":
             compare_blocks(f"gs://{bucket}/flat.tar", "flat tar")
             compare_blocks(f"gs://{bucket}/outer.tar", "tar of 16 MiB members")

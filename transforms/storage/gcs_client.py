@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import certifi
 import google.auth
 import urllib3
 from google.auth import environment_vars
@@ -18,7 +17,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.auth.transport.urllib3 import AuthorizedHttp
 from google.cloud import storage
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
@@ -134,7 +133,7 @@ def _pool(endpoint: str) -> urllib3.PoolManager:
         "maxsize": POOL_CONNECTIONS,
         "retries": False,
         "headers": {"User-Agent": "imagenet-beam"},
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where(),
+        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH,
     }
     proxy = get_environ_proxies(endpoint).get(endpoint.partition("://")[0])
     return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
