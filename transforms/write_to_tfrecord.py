@@ -11,23 +11,18 @@ from apache_beam import coders
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
-from imagenet_beam.transforms.coders import OutcomeCoder
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.ordered import OrderedPool
 from imagenet_beam.transforms.core.receipts import ShardReceipt
-from imagenet_beam.transforms.core.records import Record, Reject
 from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
 from imagenet_beam.transforms.core.tally import tally
+from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.shard_writer import ShardTarget
 
 V = TypeVar("V")
 
-_BUFFERED_BYTES = 16 << 20
 _COMPRESSION = {
     CompressionTypes.UNCOMPRESSED: "none",
     CompressionTypes.GZIP: "gzip",
@@ -146,8 +141,8 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         )
         encoder = self._encoder
         if self._shuffle == "images":
-            assigned = assigned | "EncodeImages" >> beam.ParDo(_EncodeFn(encoder, *self._threads))
-            encoder = _EncodedEncoder()
+            assigned = assigned | "EncodeImages" >> EncodeImages(encoder, *self._threads)
+            encoder = EncodedEncoder()
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
@@ -255,86 +250,7 @@ class _AssignShardFn(beam.DoFn):
             yield shard, (key, value)
 
 
-class _PooledFn(beam.DoFn):
-    """A DoFn with threads that live as long as it does."""
-
-    def __init__(self, encoder: RecordEncoder[Any], threads: int, read_threads: int) -> None:
-        self._encoder = encoder
-        self._threads = threads
-        self._read_threads = read_threads
-        self._pool: OrderedPool[Any, bytes, Record | Reject] | None = None
-
-    def setup(self) -> None:
-        self._encoder.check()
-        self._pool = OrderedPool(
-            self._encoder.load,
-            self._encoder.finish,
-            self._encoder.size_bytes,
-            self._threads,
-            self._read_threads,
-        )
-
-    def teardown(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-
-Assigned = tuple[int, tuple[bytes, Any]]
-AssignedBytes = tuple[int, tuple[bytes, bytes]]
-
-
-class _EncodeFn(_PooledFn):
-    """Encodes values before they are grouped, a bufferful at a time."""
-
-    _coder = OutcomeCoder()
-
-    def start_bundle(self) -> None:
-        self._buffer: list[Assigned] = []
-        self._buffered_bytes = 0
-
-    def process(self, element: Assigned) -> Iterator[AssignedBytes]:
-        self._buffer.append(element)
-        self._buffered_bytes += self._encoder.size_bytes(element[1][1])
-        if self._buffered_bytes >= _BUFFERED_BYTES or len(self._buffer) >= 256:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        window = GlobalWindow()
-        for encoded in self._flush():
-            yield WindowedValue(encoded, window.max_timestamp(), [window])
-
-    def _flush(self) -> Iterator[AssignedBytes]:
-        assert self._pool is not None  # noqa: S101 - setup() ran
-        buffer = self._buffer
-        self.start_bundle()
-        outcomes = self._pool.map(value for _, (_, value) in buffer)
-        for (shard, (key, _)), outcome in zip(buffer, outcomes, strict=True):
-            yield shard, (key, self._coder.encode(outcome))
-
-
-class _EncodedEncoder:
-    """Takes back what `_EncodeFn` encoded."""
-
-    _coder = OutcomeCoder()
-
-    def check(self) -> None:
-        pass
-
-    def name(self, value: bytes) -> str:
-        return ""
-
-    def size_bytes(self, value: bytes) -> int:
-        return len(value)
-
-    def load(self, value: bytes) -> bytes:
-        return value
-
-    def finish(self, value: bytes, data: bytes) -> Record | Reject:
-        return self._coder.decode(data)
-
-
-class _WriteShardFn(_PooledFn):
+class _WriteShardFn(PooledFn):
     """Writes each group as one shard."""
 
     _images = Metrics.counter("WriteToTFRecord", "in-images")
