@@ -34,6 +34,7 @@ def settings_from_environment() -> ClusterSettings:
         task_managers=_number("FLINK_TASK_MANAGERS", ClusterSettings.task_managers),
         slots=_number("FLINK_SLOTS", ClusterSettings.slots),
         task_manager_memory=os.environ.get("FLINK_MEMORY", ClusterSettings.task_manager_memory),
+        beam_jar=job_server_jar(),
     )
 
 

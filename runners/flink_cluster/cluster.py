@@ -142,7 +142,7 @@ class Cluster:
             f"-Dlog.file={self._folder / 'log' / name}.log",
             f"-Dlog4j.configurationFile=file:{self._conf / 'log4j.properties'}",
             "-cp",
-            _class_path(),
+            self._class_path(),
             _MAIN_CLASSES[name.partition("-")[0]],
             "--configDir",
             str(self._conf),
@@ -160,12 +160,19 @@ class Cluster:
             )
         (self._folder / f"{name}.pid").write_text(str(started.pid))
 
+    def _class_path(self) -> str:
+        """Flink's jars, and behind them Beam's."""
+        jars = sorted(str(jar) for jar in (flink_libraries() / "lib").glob("*.jar"))
+        beam_jar = self.settings.beam_jar
+        return ":".join([*jars, str(beam_jar)] if beam_jar else jars)
+
     def _memory(self, command: str) -> tuple[list[str], list[str]]:
         """JVM flags and settings from Flink's own tool, the one that its start scripts use."""
         tool = flink_libraries() / "bin" / "bash-java-utils.jar"
         main = "org.apache.flink.runtime.util.bash.BashJavaUtils"
+        conf = str(self._conf)
         result = subprocess.run(  # noqa: S603 - the java that was found
-            [java(), "-cp", f"{tool}:{_class_path()}", main, command, "--configDir", self._conf],
+            [java(), "-cp", f"{tool}:{self._class_path()}", main, command, "--configDir", conf],
             capture_output=True,
             text=True,
             check=False,
@@ -177,10 +184,6 @@ class Cluster:
         if not lines:
             raise InputError(f"Flink refuses its configuration: {result.stderr.strip()[-500:]}")
         return lines[0].split(), lines[1].split() if len(lines) > 1 else []
-
-
-def _class_path() -> str:
-    return ":".join(sorted(str(jar) for jar in (flink_libraries() / "lib").glob("*.jar")))
 
 
 def _signal_group(process: int, number: int) -> None:

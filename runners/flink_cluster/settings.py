@@ -29,8 +29,13 @@ class ClusterSettings:
         rpc_port: Where the JobManager answers its TaskManagers.
         task_managers: How many TaskManagers are started.
         slots: Slots of each TaskManager.
-        task_manager_memory: What one TaskManager may take, in all.
+        task_manager_memory: What one TaskManager may take, in all; what is not named
+            otherwise below becomes its heap.
         restart_attempts: How often a job is started again; 0 never does.
+        beam_jar: A job server jar that is put on the cluster's own class path. Each
+            job then finds the workers of the one before, and its stages each other's
+            (`--environment_cache_millis`); without it, workers are started anew for
+            each stage.
     """
 
     folder: Path
@@ -40,6 +45,7 @@ class ClusterSettings:
     slots: int = 2
     task_manager_memory: str = "1536m"
     restart_attempts: int = 10
+    beam_jar: Path | None = None
 
     @property
     def master(self) -> str:
@@ -69,7 +75,10 @@ web.upload.dir: {temporary}
 # hang without a word.
 taskmanager.memory.process.size: {settings.task_manager_memory}
 taskmanager.memory.task.off-heap.size: 256m
-taskmanager.memory.managed.size: 256m
+taskmanager.memory.managed.size: 64m
+taskmanager.memory.jvm-metaspace.size: 192m
+taskmanager.memory.jvm-overhead.min: 64m
+taskmanager.memory.jvm-overhead.max: 64m
 taskmanager.memory.network.min: 128m
 taskmanager.memory.network.max: 128m
 taskmanager.network.sort-shuffle.min-buffers: 64
@@ -83,6 +92,7 @@ heartbeat.timeout: 10000
 # A lost TaskManager costs the work of its stage, not the job. The attempts times the delay
 # must last longer than the heartbeat's timeout.
 {_restart_strategy(settings)}
+{_class_loading(settings)}
 # A job with fewer tasks than slots uses all TaskManagers.
 cluster.evenly-spread-out-slots: true
 """
@@ -96,6 +106,11 @@ restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: {settings.restart_attempts}
 restart-strategy.fixed-delay.delay: 2 s
 """
+
+
+def _class_loading(settings: ClusterSettings) -> str:
+    """Jobs bring Beam's classes along; the cluster's own are shared by all jobs."""
+    return "classloader.resolve-order: parent-first\n" if settings.beam_jar else ""
 
 
 LOGGING = """\
