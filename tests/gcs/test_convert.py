@@ -205,18 +205,15 @@ def _published_shards(output):
     return [name for name in names if name.startswith(".imagenet-beam/receipts/")]
 
 
-MISTAKES = {
-    "no object": ("gs://{bucket}/none", "gs://{bucket}/none/ILSVRC2012_img_train.tar does not"),
-    "no bucket": ("gs://none-{bucket}", "gs://none-{bucket}/ILSVRC2012_img_train.tar does not"),
-}
-
-
-@pytest.mark.parametrize(("place", "message"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_told_before_the_job_starts(proxy, bucket, output, capfd, place, message):
+@pytest.mark.parametrize("place", ["gs://{}/none", "gs://none-{}"], ids=["object", "bucket"])
+def test_a_missing_input_is_told_before_the_job_starts(proxy, bucket, output, capfd, place):
+    place = place.format(bucket)
     started = time.monotonic()
-    assert main(flags(place.format(bucket=bucket), output)) == 2
-    assert time.monotonic() - started < 5
-    assert message.format(bucket=bucket) in capfd.readouterr().err
+    assert main(flags(place, output)) == 2
+    assert time.monotonic() - started < 10
+    message = capfd.readouterr().err
+    assert f"{place}/ILSVRC2012_" in message
+    assert "does not exist" in message or f"there is no bucket {place}" in message
     assert not proxy.seen("POST")
 
 
@@ -226,6 +223,6 @@ def test_an_output_without_a_bucket_is_told_before_the_job_starts(proxy, inputs,
 
 
 def test_a_flipped_byte_in_a_tar_header_is_found(proxy, inputs, output, capfd):
-    proxy.inject("corrupt", path=VALIDATION, byte_range="^bytes=0-", after_bytes=60)
+    proxy.inject("corrupt", path=VALIDATION, byte_range="^bytes=0-", after_bytes=60, times=99)
     assert main(flags(inputs, output)) == 2
     assert f"{inputs}/{VALIDATION}" in capfd.readouterr().err
