@@ -216,6 +216,36 @@ def test_an_iteration_may_be_given_up(read_threads):
 
 
 @READ_THREADS
+def test_giving_up_drops_what_has_not_begun(read_threads):
+    loaded = []
+    pool = pool_of(
+        lambda value: loaded.append(value) or time.sleep(0.01),
+        compute_threads=1,
+        read_threads=min(read_threads, 1),
+    )
+    results = pool.map(range(1000))
+    next(results)
+    results.close()
+    time.sleep(0.3)
+    assert len(loaded) <= 3 * CHUNK_VALUES
+    pool.close()
+
+
+@READ_THREADS
+def test_room_that_results_leave_is_used_again(read_threads):
+    together = threading.Barrier(2, timeout=5)
+    pool = pool_of(
+        lambda value: together.wait(),
+        lambda value, _: value,
+        compute_threads=2,
+        read_threads=min(read_threads, 2),
+        max_bytes=2 * CHUNK_VALUES,
+    )
+    assert within(30, lambda: list(pool.map(range(80)))) == list(range(80))
+    pool.close()
+
+
+@READ_THREADS
 def test_waiting_for_a_closed_pool_is_an_error_and_no_hang(read_threads):
     begin = threading.Event()
     pool = pool_of(lambda value: begin.wait(10), compute_threads=1, read_threads=read_threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import threading
 import uuid
@@ -64,9 +63,10 @@ class BeamAtomicFile:
 
     def __init__(self, path: str, scratch_dir: str) -> None:
         self._path = path
-        self._spool = tempfile.NamedTemporaryFile(  # noqa: SIM115
-            dir=scratch_dir or None, suffix=TEMPORARY_SUFFIX
-        )
+        with _as_input_error(scratch_dir or tempfile.gettempdir()):
+            self._spool = tempfile.NamedTemporaryFile(  # noqa: SIM115
+                dir=scratch_dir or None, suffix=TEMPORARY_SUFFIX
+            )
         self.size_bytes = 0
         self.crc32c = 0
 
@@ -78,15 +78,24 @@ class BeamAtomicFile:
         self.crc32c = google_crc32c.extend(self.crc32c, data)
 
     def publish(self) -> None:
-        """Copies the spool beside its place and renames it."""
-        folder, name = FileSystems.split(self._path)
-        temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+        """Copies the spool beside its place and renames it.
+
+        Not every file system renames over a file, so an earlier one is removed
+        first: for a moment there is none, but never half a one.
+        """
         with _as_input_error(self._path):
+            folder, name = FileSystems.split(self._path)
+            temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
             self._make_folder(folder)
-            self._copy_to(temporary)
-            if FileSystems.exists(self._path):
-                FileSystems.delete([self._path])
-            FileSystems.rename([temporary], [self._path])
+            try:
+                self._copy_to(temporary)
+                if FileSystems.exists(self._path):
+                    FileSystems.delete([self._path])
+                FileSystems.rename([temporary], [self._path])
+            except BaseException:
+                with contextlib.suppress(BeamIOError, OSError):
+                    FileSystems.delete([temporary])
+                raise
         self.discard()
 
     def _make_folder(self, folder: str) -> None:
@@ -117,6 +126,8 @@ class BeamBackend:
             found = FileSystems.match([path])[0].metadata_list
         if not found:
             raise InputError(f"{path} does not exist")
+        if len(found) > 1:
+            raise InputError(f"{path} names {len(found):,} files; give one path for each file")
         version = str(found[0].last_updated_in_seconds or 0)
         return FileStat(path, found[0].size_in_bytes, version, path)
 
@@ -153,7 +164,10 @@ class BeamBackend:
 
     def check_writable(self, directory: str) -> None:
         """Writes and removes a small file."""
-        probe = FileSystems.join(directory, f".probe.{os.getpid()}{TEMPORARY_SUFFIX}")
+        probe = f"{directory.rstrip('/')}/.probe.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
         file = self.create(probe)
-        file.publish()
+        try:
+            file.publish()
+        finally:
+            file.discard()
         self.remove(probe)

@@ -118,11 +118,23 @@ def locked(directory: str) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError(
                 f"{directory} is in use by another run; wait for it, or give another --output_dir"
             ) from error
+        except OSError as error:
+            raise InputError(
+                f"{directory} is on a file system without locks ({error.strerror}), so that two "
+                "runs could write to it at once; give another --output_dir"
+            ) from error
         yield
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one; `os.walk` would say so."""
+    if not isinstance(error, FileNotFoundError):
+        with _as_input_error(str(error.filename)):
+            raise error
 
 
 class LocalBackend:
@@ -134,6 +146,8 @@ class LocalBackend:
             found = os.stat(path)
             if stat.S_ISDIR(found.st_mode):
                 raise InputError(f"{path} is a directory, not a file")
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError(f"{path} is no regular file: it must be one to be read in place")
             with open(path, "rb"):
                 pass
         return FileStat(path, found.st_size, str(found.st_mtime_ns), path)
@@ -150,10 +164,11 @@ class LocalBackend:
     def list_sizes(self, directory: str) -> dict[str, int]:
         """Walks a folder; links to folders are not followed."""
         sizes: dict[str, int] = {}
-        for folder, _, names in os.walk(directory):
+        for folder, _, names in os.walk(directory, onerror=_raise_unless_missing):
             for name in names:
                 path = os.path.join(folder, name)
-                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                # It may be gone since it was listed.
+                with contextlib.suppress(FileNotFoundError):
                     sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
         return sizes
 
