@@ -66,7 +66,14 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
 
 
 def _stat(path: str, kind: str, storage: Storage) -> FileStat:
-    return stat_tree(storage, path) if kind == "folder" else storage.stat(path)
+    if kind == "folder":
+        return stat_tree(storage, path)
+    if storage.is_folder(path):
+        raise InputError(
+            f"{path} is a folder, not an archive; give --train_directory, "
+            "--validation_directory or --test_directory"
+        )
+    return storage.stat(path)
 
 
 def expand(pattern: str, storage: Storage) -> list[str]:

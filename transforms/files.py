@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -84,6 +85,10 @@ class Storage:
     def list_sizes(self, directory: str) -> dict[str, int]:
         """Maps each file below a directory, by relative path, to its size in bytes."""
         return self._backend(directory).list_sizes(_plain(directory))
+
+    def is_folder(self, path: str) -> bool:
+        """Whether this is a folder of this machine; remote storage has none."""
+        return is_local(path) and os.path.isdir(_plain(path))
 
     def folders(self, directory: str) -> Iterator[str]:
         """Yields the folders of a tree by relative path, its top as "".
@@ -220,11 +225,6 @@ class _OpenReaders:
                 self._drop_oldest()
             self._readers.move_to_end((storage, path))
             return reader
-
-    def forget(self, storage: Storage, path: str) -> None:
-        """Opens a path anew at its next use."""
-        with self._lock:
-            self._readers.pop((storage, path), None)
 
     def forget(self, storage: Storage, path: str) -> None:
         """Opens a path anew at its next use."""

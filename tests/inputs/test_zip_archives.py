@@ -1,0 +1,115 @@
+"""Zip archives walked without `zipfile`, compared with what `zipfile` writes."""
+
+import io
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagenet_beam.transforms.core.errors import ImageRejected, InputError
+from imagenet_beam.transforms.core.zip_archives import (
+    parse_zip_encoding,
+    read_zip_member,
+    unzip_member,
+    walk_zip,
+)
+
+
+def zipped(files, method=zipfile.ZIP_DEFLATED, zip64=False, comment=b""):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.comment = comment
+        archive.mkdir("folder")
+        for name, data in files.items():
+            with archive.open(name, "w", force_zip64=zip64) as member:
+                member.write(data)
+    return buffer.getvalue()
+
+
+def read_all(source):
+    found = {}
+    for member in walk_zip(source):
+        encoding = parse_zip_encoding(member.encoding)
+        stored = read_zip_member(source, member.offset_bytes, encoding)
+        found[member.name] = unzip_member(stored, member.size_bytes, encoding)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    files=st.dictionaries(
+        st.text("abcé/.", min_size=1, max_size=80).filter(lambda name: not name.endswith("/")),
+        st.binary(max_size=300),
+        max_size=6,
+    ),
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+    zip64=st.booleans(),
+    comment=st.binary(max_size=50).filter(lambda text: b"PK" not in text),
+)
+def test_everything_that_zipfile_writes_is_read(reader, files, method, zip64, comment):
+    assert read_all(reader(zipped(files, method, zip64, comment), "z")) == files
+
+
+def test_a_list_of_members_beyond_65535_is_read_to_its_end(reader):
+    files = {f"{number}.jpg": b"" for number in range(70_000)}
+    names = [member.name for member in walk_zip(reader(zipped(files), "z"))]
+    assert names == list(files)
+
+
+def test_a_long_local_header_is_read_in_a_second_step(reader):
+    """Local headers may have extra fields that the list at the end does not mention."""
+    data = zipped({"x": b"content"}, zipfile.ZIP_STORED)
+    at = data.index(b"PK\x03\x04", 10)
+    name_end = at + 31
+    longer = data[: at + 28] + (500).to_bytes(2, "little") + data[at + 30 : name_end]
+    longer += bytes(500) + data[name_end:]
+    member = list(walk_zip(reader(data, "z")))[-1]
+    encoding = parse_zip_encoding(member.encoding)
+    assert read_zip_member(reader(longer, "z"), member.offset_bytes, encoding) == b"content"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_flipped_bit_rejects_the_member(method, reader):
+    data = bytearray(zipped({"x": bytes(range(256))}, method))
+    data[data.index(b"PK\x03\x04", 10) + 60] ^= 1
+    with pytest.raises(ImageRejected) as rejected:
+        read_all(reader(bytes(data), "z"))
+    assert rejected.value.reason == "damaged_zip_member"
+
+
+def test_a_bomb_is_not_inflated(reader):
+    member = list(walk_zip(reader(zipped({"x.jpg": bytes(50 << 20)}), "z")))[-1]
+    encoding = parse_zip_encoding(member.encoding)
+    stored = read_zip_member(
+        reader(zipped({"x.jpg": bytes(50 << 20)}), "z"), member.offset_bytes, encoding
+    )
+    with pytest.raises(ImageRejected, match="1,001 bytes"):
+        unzip_member(stored, 1000, encoding)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda data: data[:-30], "truncated zip archive"),
+        (lambda data: data.replace(b"PK\x01\x02", b"PK\x01\x03"), "damaged or truncated zip"),
+        (lambda data: data[:-10] + b"\xff\xff\xff\x7f" + data[-6:], "damaged or truncated zip"),
+    ],
+    ids=["no end", "no list", "list beyond the end"],
+)
+def test_damaged_lists_are_refused(change, sentence, reader):
+    with pytest.raises(InputError, match=sentence):
+        list(walk_zip(reader(change(zipped({"x": b"content"})), "z")))
+
+
+def test_other_compression_is_refused(reader):
+    data = zipped({"x.jpg": b"content"}, zipfile.ZIP_BZIP2)
+    with pytest.raises(InputError, match=r"compression method 12; accepted are 0 .* and 8"):
+        list(walk_zip(reader(data, "z")))
+
+
+def test_encrypted_members_are_refused(reader):
+    data = bytearray(zipped({"x.jpg": b"content"}))
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(InputError, match=r"z is encrypted \(x.jpg\); give one without a password"):
+        list(walk_zip(reader(bytes(data), "z")))
