@@ -28,6 +28,7 @@ from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
 
 EMBEDDED = ("[local]", "[auto]")
+_KEEP_WORKERS_MS = 20_000
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
@@ -183,6 +184,8 @@ def _target(config: ConvertConfig, options: LaunchOptions, place: _Place) -> Tar
     job_name = f"{name}-{_mark(config)}"
     flags = (
         f"--sdk_worker_parallelism={place.workers}",
+        # Keeps workers from stage to stage, where Beam is on the cluster's own class path.
+        f"--environment_cache_millis={_KEEP_WORKERS_MS}",
         *options.beam_args,
         f"--environment_type={place.environment}",
         f"--parallelism={place.parallelism}",

@@ -111,17 +111,24 @@ class FlinkJob:
         )
 
     def status(self) -> JobStatus:
-        """Flink's state; of a failed job, the trace that it failed with."""
+        """Flink's state; of a failed job, the trace that it failed with.
+
+        A user's mistake ends the job here: Flink would start it again as often as its
+        restart strategy allows, to fail for the same reason each time.
+        """
         try:
             state = self._rest.job_state(self._id)
             phase = _PHASES.get(state, Phase.RUNNING)
-            message = self._rest.job_error(self._id) if phase is Phase.FAILED else ""
+            error = self._rest.job_error(self._id)
+            if phase is Phase.RUNNING and find_mistake(error):
+                self._rest.cancel(self._id)
+                phase = Phase.FAILED
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
-            message = "the JobManager does not know the job any more; it was restarted"
-            return JobStatus(Phase.FAILED, "LOST", message)
-        return JobStatus(phase, state, message)
+            lost = "the JobManager does not know the job any more; it was restarted"
+            return JobStatus(Phase.FAILED, "LOST", lost)
+        return JobStatus(phase, state, error if phase is Phase.FAILED else "")
 
     def cancel(self) -> None:
         """Cancels by REST, as Beam's own way does not end a job on a cluster."""
