@@ -12,7 +12,7 @@ from imagenet_beam.transforms.core.ordered import OrderedPool
 from imagenet_beam.transforms.core.receipts import ReceiptBuilder, ShardReceipt, receipt_to_json
 from imagenet_beam.transforms.core.records import Record, Reject
 from imagenet_beam.transforms.core.tally import tally
-from imagenet_beam.transforms.core.tfrecord import frame
+from imagenet_beam.transforms.core.tfrecord import frame_parts, framed_size_bytes
 from imagenet_beam.transforms.files import AtomicFile, Storage, join
 
 V = TypeVar("V")
@@ -98,9 +98,8 @@ def _framed(outcomes: Iterable[Record | Reject], builder: ReceiptBuilder) -> Ite
         if isinstance(outcome, Reject):
             tally.rejects += 1
             continue
-        framed = frame(outcome.data)
-        tally.written_bytes += len(framed)
-        yield framed
+        tally.written_bytes += framed_size_bytes(len(outcome.data))
+        yield from frame_parts(outcome.data)
 
 
 def _blocks(pieces: Iterable[bytes], compression: str) -> Iterator[bytes]:

@@ -28,15 +28,14 @@ def masked_crc32c(data: bytes) -> int:
 
 def frame(data: bytes) -> bytes:
     """One record as it stands in the file."""
+    return b"".join(frame_parts(data))
+
+
+def frame_parts(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Header, data and footer of a record, without a copy of the data."""
     length = struct.pack("<Q", len(data))
-    return b"".join(
-        (
-            length,
-            struct.pack("<I", masked_crc32c(length)),
-            data,
-            struct.pack("<I", masked_crc32c(data)),
-        )
-    )
+    header = length + struct.pack("<I", masked_crc32c(length))
+    return header, data, struct.pack("<I", masked_crc32c(data))
 
 
 def framed_size_bytes(data_size_bytes: int) -> int:

@@ -76,7 +76,7 @@ class LocalAtomicFile:
         self.crc32c = 0
         with _as_input_error(path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("xb", buffering=1 << 20)
+            self._file = self._temporary.open("xb")
 
     def write(self, data: bytes) -> None:
         """Appends to the temporary file; on a full disk, raises and leaves nothing."""
