@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from imagenet_beam.transforms.core.errors import InputError
+
+_WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -28,12 +31,11 @@ class SentenceParser(argparse.ArgumentParser):
 
 def whole_number(text: str) -> int:
     """The type of flags that take a whole number."""
-    try:
-        return int(text.replace("_", "").replace(",", ""))
-    except ValueError as error:
+    if not _WHOLE_NUMBER.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not accepted; give a whole number, such as 128"
-        ) from error
+        )
+    return int(text.replace(",", ""))
 
 
 def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:

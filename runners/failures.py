@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from imagenet_beam.transforms.core.errors import InputError
 
 _MISTAKE = re.compile(
-    r"(?:^|[\s.'\"])InputError: (?P<sentence>[^\n]+?)(?: \[while running '[^']*'\])*\"?$",
+    r"(?:^|[\s.'\"])InputError: (?P<sentence>[^\n]+?)(?: \[while running '[^\n]*'\])?\"?$",
     re.MULTILINE,
 )
 

@@ -81,7 +81,8 @@ def progress_line(snapshot: Snapshot, rates: Rates) -> str:
         return f"{state}{snapshot.images_listed:,} images listed"
     done = f"{snapshot.images:,}"
     if snapshot.total:
-        done += f" of {snapshot.total:,} images ({snapshot.images / snapshot.total:.0%})"
+        total = max(snapshot.total, snapshot.images)  # it may be an estimate
+        done += f" of {total:,} images ({100 * snapshot.images // total}%)"
     else:
         done += " images"
     return (
@@ -99,7 +100,8 @@ def _shards(snapshot: Snapshot) -> str:
 def _time_left(snapshot: Snapshot, rates: Rates) -> str:
     if not snapshot.total or rates.images_per_second <= 0:
         return "time left unknown"
-    return duration((snapshot.total - snapshot.images) / rates.images_per_second) + " left"
+    left = max(0, snapshot.total - snapshot.images)
+    return duration(left / rates.images_per_second) + " left"
 
 
 def duration(seconds: float) -> str:
