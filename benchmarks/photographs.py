@@ -13,9 +13,10 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
+
 from imagenet_beam.transforms.core.archives import list_span, split_archive
 from imagenet_beam.transforms.files import Storage
-from PIL import Image
 
 JPEG_QUALITY = 90
 

@@ -25,10 +25,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from imagenet_beam.transforms.core.archives import list_span, split_archive
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.files import Storage
-from PIL import Image
 
 RESIZE = Resize.parse("shorter:256")
 Range = tuple[str, int, int]
