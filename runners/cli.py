@@ -12,6 +12,8 @@ from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_
 from imagenet_beam.transforms.core.errors import InputError
 
 JOB_FAILED, WRONG_INPUT = 1, 2
+STOPPED = 128 + 2
+"""As shells say it of a program that Ctrl-C (signal 2) ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,12 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"imagenet-beam: {error}", file=sys.stderr)
         return WRONG_INPUT
+    except KeyboardInterrupt:  # before the job: a runner has its own way to stop
+        print("\nimagenet-beam: stopped before the job began", file=sys.stderr)
+        return STOPPED
     except JobFailed as error:
         print(f"imagenet-beam: the job failed: {error}", file=sys.stderr)
         return JOB_FAILED
 
 
-def _run(arguments: list[str]) -> int:
+def build_parser() -> tuple[SentenceParser, SentenceParser]:
+    """The parser of all commands, and that of `convert`, which takes Beam's flags too."""
     parser = SentenceParser(
         prog="imagenet-beam",
         description="Turns image archives into sharded TFRecords.",
@@ -35,6 +41,11 @@ def _run(arguments: list[str]) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
     add_synthesize_parser(commands)
+    return parser, convert
+
+
+def _run(arguments: list[str]) -> int:
+    parser, convert = build_parser()
     args, rest = parser.parse_known_args(arguments)
     if not args.command:
         parser.print_help()
