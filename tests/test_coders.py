@@ -1,14 +1,19 @@
 """Coders: what goes in comes out, in one form, and nothing is pickled on the way."""
 
 import pickle
+import re
 
 import apache_beam as beam
 import pytest
 from apache_beam.coders import registry
 from apache_beam.internal import pickler
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagenet_beam.pipeline.convert import ConvertImages
+from imagenet_beam.runners.arguments import SentenceParser
+from imagenet_beam.runners.convert_flags import add_convert_parser, config_from_flags
 from imagenet_beam.transforms import coders, image_steps, list_images
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.core.receipts import ShardReceipt
@@ -107,3 +112,37 @@ def test_labels_have_one_form_whatever_the_order_they_were_found_in():
     other = Labels(table, {1: "n1", 2: "n1"}, dict(reversed(infos.items())))
     coder = coders.LabelsCoder()
     assert coder.encode(one) == coder.encode(other)
+
+
+INSIDE_BEAM = re.compile(
+    r"/(Map\(decode\)|KeyWithVoid|CombinePerKey|UnKey|InjectDefault|ReshufflePerKey|WaitOn\d+)(/|$)"
+)
+"""Create's own elements, the void key of a global Combine, panes, WaitOn's dummies."""
+
+
+@pytest.mark.parametrize("shuffle", ["references", "images"])
+def test_no_element_of_the_job_is_pickled(shuffle, clean, tmp_path):
+    commands = SentenceParser().add_subparsers()
+    flags = [*clean.flags, f"--output_dir={tmp_path}", f"--shuffle={shuffle}", "--train_shards=2"]
+    config = config_from_flags(add_convert_parser(commands).parse_args(flags))
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    _ = pipeline | ConvertImages(config)
+    parts = pipeline.to_runner_api().components
+
+    def payloads(coder_id):
+        coder = parts.coders[coder_id]
+        yield coder.spec.payload
+        for part in coder.component_coder_ids:
+            yield from payloads(part)
+
+    fallbacks = {
+        name
+        for transform in parts.transforms.values()
+        for name in [transform.unique_name]
+        for output in transform.outputs.values()
+        for payload in payloads(parts.pcollections[output].coder_id)
+        if re.search(rb"FastPrimitivesCoder|PickleCoder|DillCoder|CloudpickleCoder", payload)
+        and not transform.subtransforms
+    }
+    assert {name for name in fallbacks if not INSIDE_BEAM.search(name)} == set()
+    assert any(INSIDE_BEAM.search(name) for name in fallbacks), "the search finds something"

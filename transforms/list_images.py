@@ -75,7 +75,8 @@ class ListImages(beam.PTransform):
             | "SplitArchives"
             >> beam.FlatMap(split_source, self._storage, self._kind).with_output_types(Span)
             | "Reshuffle" >> beam.Reshuffle()
-            | "ReadHeaders" >> beam.ParDo(_ListSpanFn(self._storage, self._split))
+            | "ReadHeaders"
+            >> beam.ParDo(_ListSpanFn(self._storage, self._split)).with_output_types(ImageRef)
         )
 
 

@@ -146,7 +146,10 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(_WriteShardFn(self._target, encoder, *self._threads))
+            | "WriteShards"
+            >> beam.ParDo(_WriteShardFn(self._target, encoder, *self._threads)).with_output_types(
+                ShardReceipt
+            )
         )
 
 
