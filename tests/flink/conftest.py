@@ -1,0 +1,143 @@
+"""A real cluster for the tests that need one, and limits that no test can outlive."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from imagenet_beam.pipeline import layout
+from imagenet_beam.runners.flink_cluster import install
+from imagenet_beam.runners.flink_cluster.cluster import Cluster
+from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
+from imagenet_beam.runners.flink_rest import FlinkRest
+
+HARD_LIMIT_SECONDS = 240
+
+
+@pytest.fixture(autouse=True)
+def _hard_limit():
+    """A job that hangs must fail its test, not hang the suite."""
+
+    def give_up(*_):
+        raise TimeoutError(f"the test took over {HARD_LIMIT_SECONDS} s")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_SECONDS)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running_cluster(folder: Path, **settings):
+    """A cluster on ports of its own; skips where it cannot be had."""
+    if install.missing():
+        pytest.skip(
+            f"no {', '.join(install.missing())}: run "
+            "python -m imagenet_beam.runners.flink_cluster install"
+        )
+    cluster = Cluster(
+        ClusterSettings(folder, rest_port=free_port(), rpc_port=free_port(), **settings)
+    )
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flink")
+    with running_cluster(folder, beam_jar=install.job_server_jar()) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """Two TaskManagers with two slots each, no job before the test and none after."""
+    names = shared_cluster.processes()
+    for number in (1, 2):
+        if f"taskmanager-{number}" not in names:
+            shared_cluster.start_task_manager(number)
+    shared_cluster.wait_for_task_managers(2)
+    yield shared_cluster
+    cancel_all(shared_cluster)
+
+
+def cancel_all(cluster: Cluster) -> None:
+    """Ends what a failed test has left, by REST."""
+    rest = FlinkRest(cluster.settings.master)
+    for _ in range(60):
+        running = [job for job in rest.jobs() if not job.ended]
+        for job in running:
+            rest.cancel(job.job_id)
+        if not running:
+            return
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def on(cluster):
+    """The flags for the cluster, with workers that its TaskManagers start."""
+    return flink_flags(cluster)
+
+
+def flink_flags(cluster: Cluster, parallelism: int = 2) -> list[str]:
+    return [
+        "--runner=FlinkRunner",
+        f"--flink_master={cluster.settings.master}",
+        f"--parallelism={parallelism}",
+        "--environment_type=PROCESS",
+        f'--environment_config={{"command": "{cluster.worker_command}"}}',
+    ]
+
+
+def wait_until(condition, what: str, seconds: float = 100) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not in {seconds} s"
+        time.sleep(0.05)
+
+
+def receipts(out: Path) -> int:
+    """How many shards are published."""
+    return len(list(Path(layout.receipts_dir(str(out))).glob("*.json")))
+
+
+def children(process: int) -> dict[int, str]:
+    """The processes that a process has started, and theirs, with their command lines."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rows = [line.split(None, 3) for line in listed]
+    found: dict[int, str] = {}
+    parents = {process}
+    while parents:
+        below = {
+            int(pid): args
+            for pid, parent, state, args in (row for row in rows if len(row) == 4)
+            if int(parent) in parents and not state.startswith("Z")
+        }
+        found |= below
+        parents = set(below)
+    return found
+
+
+def workers(process: int) -> list[int]:
+    """The Python workers that a TaskManager has started."""
+    return [pid for pid, args in children(process).items() if "sdk_worker_main" in args]

@@ -1,0 +1,203 @@
+"""Conversions on a real cluster: what they write, how they end, what they survive."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from conftest import children, flink_flags, receipts, wait_until, workers
+
+from imagenet_beam.runners.flink_rest import FlinkRest
+
+pytestmark = pytest.mark.slow
+
+SHARDS = ("--train_shards=24", "--validation_shards=2")
+
+
+@pytest.fixture(scope="module")
+def pictures(write_archives, tmp_path_factory):
+    """Enough work that something can go wrong in the middle of it."""
+    return write_archives(
+        tmp_path_factory.mktemp("pictures"),
+        classes=6,
+        train_per_class=100,
+        validation_per_class=4,
+        image_width=640,
+        image_height=480,
+        hard_images=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(pictures, convert, tree, tmp_path_factory):
+    """What the direct runner writes."""
+    out = tmp_path_factory.mktemp("direct") / "out"
+    assert convert(*pictures.flags, f"--output_dir={out}", *SHARDS).status == 0
+    return tree(out)
+
+
+@pytest.fixture
+def job(pictures, on, start, tmp_path):
+    """`job(*more flags)`: the command in a process, and its output folder."""
+    out = tmp_path / "out"
+
+    def run(*more, kill_on_exit=True):
+        flags = (*pictures.flags, f"--output_dir={out}", *SHARDS, *on, *more)
+        return start("convert", *flags), out
+
+    return run
+
+
+def only_job(cluster):
+    """The job that runs now."""
+    running = [job for job in FlinkRest(cluster.settings.master).jobs() if not job.ended]
+    assert len(running) == 1
+    return running[0].job_id
+
+
+def writing_subtasks(cluster, job_id):
+    """The subtasks that wrote the training shards."""
+    rest = FlinkRest(cluster.settings.master)
+    vertices = rest._get(f"/jobs/{job_id}")["vertices"]
+    vertex = next(v for v in vertices if "WriteTrain/WriteToTFRecord/WriteShards" in v["name"])
+    return rest._get(f"/jobs/{job_id}/vertices/{vertex['id']}")["subtasks"]
+
+
+def test_two_task_managers_write_at_once_what_the_direct_runner_writes(
+    job, cluster, tree, expected
+):
+    running, out = job()
+    running.wait_for(lambda: receipts(out) >= 1)
+    job_id = only_job(cluster)
+    finished = running.finish()
+    assert finished.status == 0, finished.message
+    assert tree(out) == expected
+    subtasks = writing_subtasks(cluster, job_id)
+    assert len({subtask["taskmanager-id"] for subtask in subtasks}) == 2
+    assert all(subtask["metrics"]["write-records"] > 2 for subtask in subtasks)
+    assert max(s["start-time"] for s in subtasks) < min(s["end-time"] for s in subtasks)
+
+
+def test_a_killed_task_manager_costs_nothing_but_time(job, cluster, tree, expected):
+    running, out = job()
+    running.wait_for(lambda: receipts(out) >= 3)
+    processes = cluster.processes()
+    victim = next(name for name in processes if name != "jobmanager" and workers(processes[name]))
+    os.kill(processes[victim], signal.SIGKILL)
+    orphans = workers(processes[victim])
+    finished = running.finish()
+    assert finished.status == 0, finished.message
+    assert tree(out) == expected
+    wait_until(lambda: not any(map(_is_alive, orphans)), "workers outlive their TaskManager", 30)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
+    running, out = job()
+    running.wait_for(lambda: receipts(out) >= 3)
+    processes = cluster.processes()
+    managers = [pid for name, pid in processes.items() if name != "jobmanager"]
+    os.kill([worker for pid in managers for worker in workers(pid)][-1], signal.SIGKILL)
+    finished = running.finish()
+    assert finished.status == 0, finished.message
+    assert tree(out) == expected
+
+
+def test_the_job_of_a_killed_launcher_is_not_joined_by_a_second(job, cluster, tree, expected):
+    running, out = job()
+    running.wait_for(lambda: receipts(out) >= 2)
+    servers = children(running.process.pid)
+    running.send(signal.SIGKILL)
+    assert running.finish().status == -signal.SIGKILL
+    job_id = only_job(cluster)
+    again = job()[0].finish()
+    assert again.status == 2
+    assert f"is being written by Flink job {job_id} already" in again.message
+    rest = FlinkRest(cluster.settings.master)
+    wait_until(lambda: rest.job_state(job_id) == "FINISHED", "the job goes on alone")
+    assert tree(out) == expected
+    assert servers and not any(map(_is_alive, servers)), "the job server was left behind"
+    assert "nothing to do" in job()[0].finish().message
+
+
+def test_ctrl_c_cancels_and_the_same_command_goes_on(job, cluster, tree, expected):
+    running, out = job()
+    running.wait_for(lambda: receipts(out) >= 3)
+    job_id = only_job(cluster)
+    servers = children(running.process.pid)
+    running.send(signal.SIGINT)
+    stopped = running.finish()
+    assert stopped.status == 128 + signal.SIGINT
+    assert f"cancelled Flink job {job_id}" in stopped.message
+    rest = FlinkRest(cluster.settings.master)
+    assert rest.job_state(job_id) == "CANCELED"
+    assert servers and not any(map(_is_alive, servers)), "the job server was left behind"
+    done = {path.name: path.stat().st_mtime_ns for path in out.glob("train-*")}
+    assert 0 < len(done) < 24
+
+    detached = job("--detach")[0].finish()
+    assert detached.status == 0, detached.message
+    assert "going on: " in detached.message
+    second = only_job(cluster)
+    assert f"curl -X PATCH '{rest.url}/jobs/{second}?mode=cancel'" in detached.message
+    wait_until(lambda: rest.job_state(second) == "FINISHED", "the detached job")
+    assert tree(out) == expected
+    assert all((out / name).stat().st_mtime_ns == time_ns for name, time_ns in done.items())
+
+
+def test_rejects_and_workers_in_the_launcher(hard, convert, cluster, start, tree, tmp_path):
+    flags = (*hard.flags, "--train_shards=5", "--validation_shards=3")
+    direct = convert(*flags, f"--output_dir={tmp_path / 'direct'}")
+    assert direct.status == 3
+    master = f"--flink_master={cluster.settings.master}"
+    finished = start(
+        "convert", *flags, f"--output_dir={tmp_path / 'flink'}", "--runner=FlinkRunner", master
+    ).finish()
+    assert finished.status == 3, finished.message
+    assert (
+        finished.message.splitlines()[-1].replace("/flink/", "/direct/")
+        == (direct.message.splitlines()[-1])
+    )
+    assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
+
+
+def test_an_embedded_cluster(clean, convert, start, tree, tmp_path):
+    from imagenet_beam.runners.flink_cluster import install
+
+    if install.missing():
+        pytest.skip(f"no {', '.join(install.missing())}")
+    flags = (*clean.flags, "--train_shards=4", "--validation_shards=2")
+    assert convert(*flags, f"--output_dir={tmp_path / 'direct'}").status == 0
+    running = start("convert", *flags, f"--output_dir={tmp_path / 'flink'}", "--runner=FlinkRunner")
+    finished = running.finish()
+    assert finished.status == 0, finished.message
+    assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
+
+
+def test_a_mistake_found_by_a_worker_is_one_sentence(clean, cluster, start, tmp_path):
+    began = time.monotonic()
+    finished = start(
+        "convert",
+        *clean.flags,
+        f"--output_dir={tmp_path / 'out'}",
+        "--train_shards=500",
+        "--validation_shards=2",
+        *flink_flags(cluster),
+    ).finish()
+    assert finished.status == 2, finished.message
+    last = finished.message.splitlines()[-1]
+    assert last.startswith("imagenet-beam: 24 images are too few for 500 shards")
+    assert "Caused by" not in finished.message and "Traceback" not in finished.message
+    assert time.monotonic() - began < 100, "it was tried again and again"

@@ -1,0 +1,127 @@
+"""Images that exceed a TaskManager's memory several times, whichever way they are shuffled."""
+
+import io
+import sys
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from conftest import flink_flags, running_cluster, workers
+
+from imagenet_beam.runners.flink_cluster import install
+
+pytestmark = pytest.mark.slow
+
+MIB = 1 << 20
+TASK_MANAGER_MIB = 1024
+IMAGE_BYTES = 3 * 65_536
+TIMES = 2.5
+"""How often the images exceed the TaskManager's memory, of which less than 200 MiB is heap."""
+
+
+def padded_jpeg() -> bytes:
+    """A small picture in a large file: comments cost memory and transport, not time."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), (200, 30, 60)).save(buffer, "JPEG")
+    data = buffer.getvalue()
+    comment = b"\xff\xfe\xff\xff" + bytes(65_533)
+    return data[:2] + comment * (IMAGE_BYTES // 65_536) + data[2:]
+
+
+@pytest.fixture(scope="module")
+def large_archive(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "ILSVRC2012_img_train.tar"
+    data = padded_jpeg()
+    images = int(TIMES * TASK_MANAGER_MIB * MIB / len(data) / 8)
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as outer:
+        for wnid in (f"n0144076{digit}" for digit in range(8)):
+            inner = io.BytesIO()
+            with tarfile.open(fileobj=inner, mode="w", format=tarfile.GNU_FORMAT) as class_tar:
+                for number in range(images):
+                    member = tarfile.TarInfo(f"{wnid}_{number}.JPEG")
+                    member.size = len(data)
+                    class_tar.addfile(member, io.BytesIO(data))
+            member = tarfile.TarInfo(f"{wnid}.tar")
+            member.size = inner.tell()
+            inner.seek(0)
+            outer.addfile(member, inner)
+    assert path.stat().st_size > TIMES * TASK_MANAGER_MIB * MIB
+    return path
+
+
+@pytest.fixture(scope="module")
+def small_cluster(tmp_path_factory):
+    with running_cluster(
+        tmp_path_factory.mktemp("small"),
+        task_managers=1,
+        task_manager_memory=f"{TASK_MANAGER_MIB}m",
+        beam_jar=install.job_server_jar(),
+        restart_attempts=0,  # a TaskManager that runs out of memory fails the test
+    ) as cluster:
+        yield cluster
+
+
+class PeakMemory(threading.Thread):
+    """The most that a process, and the largest of its workers, held."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self._process = process
+        self.task_manager_mib = self.worker_mib = 0
+        self._end = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *error):
+        self._end.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._end.wait(1):
+            self.task_manager_mib = max(self.task_manager_mib, resident_mib(self._process))
+            self.worker_mib = max([self.worker_mib, *map(resident_mib, workers(self._process))])
+
+
+def resident_mib(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:  # it has ended
+        return 0
+    lines = [line.split() for line in status.splitlines()]
+    return max((int(line[1]) // 1024 for line in lines if line[0] == "VmRSS:"), default=0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see memory")
+@pytest.mark.parametrize("shuffle", ["references", "images"])
+def test_memory_does_not_grow_with_the_images(
+    shuffle, large_archive, small_cluster, start, tmp_path
+):
+    out = tmp_path / "out"
+    args = [
+        "convert",
+        f"--train_archive={large_archive}",
+        f"--output_dir={out}",
+        "--train_shards=256",
+        "--resize=none",
+        "--expect=any",
+        f"--shuffle={shuffle}",
+        *flink_flags(small_cluster),
+    ]
+    with PeakMemory(small_cluster.processes()["taskmanager-1"]) as peak:
+        running = start(*args)
+        running.wait_for(lambda: False, seconds=200)
+        finished = running.finish()
+    assert finished.status == 0, finished.message
+    written = sum(path.stat().st_size for path in out.glob("train-*-of-00256"))
+    assert written > TIMES * TASK_MANAGER_MIB * MIB
+    assert 0 < peak.task_manager_mib <= TASK_MANAGER_MIB
+    assert 0 < peak.worker_mib < 768
+    for path in out.glob("train-*"):  # the folder of a test is kept for a while
+        path.unlink()
