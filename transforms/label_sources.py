@@ -83,10 +83,10 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
     try:
         storage.stat(devkit)
         return (devkit,)
-    except InputError:
+    except InputError as error:
         sizes = storage.list_sizes(devkit)
         if not sizes:
-            raise
+            raise InputError(f"--devkit: {error}") from error
     paths = []
     for wanted in (META_NAME, GROUND_TRUTH_NAME):
         found = sorted(path for path in sizes if base_name(path) == wanted)

@@ -37,14 +37,14 @@ TEST_SHARDS = SPLITS["test"].shards
 
 
 def split(
-    name: str, archives: Sequence[str], num_shards: int = 0, is_folder: bool = False
+    name: str, archives: Sequence[str], num_shards: int | None = None, is_folder: bool = False
 ) -> SplitConfig:
     """One split.
 
     Args:
         name: `train`, `validation` or `test`.
         archives: Its archives in any form, or its folder.
-        num_shards: How many shards it becomes; 0 takes the usual number.
+        num_shards: How many shards it becomes; by default the usual number.
         is_folder: Whether `archives` is an extracted folder.
 
     Raises:
@@ -55,7 +55,7 @@ def split(
         name=name,
         flag=f"{name}_{'directory' if is_folder else 'archive'}",
         archives=tuple(archives),
-        num_shards=num_shards or official.shards,
+        num_shards=official.shards if num_shards is None else num_shards,
         label_from=official.label_from,
         official_images=official.images,
         official_bytes=official.size_bytes,

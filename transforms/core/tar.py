@@ -108,7 +108,9 @@ def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
     head = file.read(BLOCK_BYTES)
     file.seek(0)
     if head == _ZEROS:
-        raise InputError(f"{name} is an empty tar archive: it begins with its end mark")
+        raise InputError(
+            f"{name} is an empty tar archive: it begins with its end mark; get the file again"
+        )
     try:
         return tarfile.TarFile(fileobj=file, mode="r", encoding="utf-8")
     except (tarfile.TarError, *_DAMAGE) as error:

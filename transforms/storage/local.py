@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -16,6 +17,9 @@ import google_crc32c
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk is full, or the user's share of it, or a limit of the process is reached."""
+
 
 @contextlib.contextmanager
 def _as_input_error(path: str) -> Iterator[None]:
@@ -27,7 +31,13 @@ def _as_input_error(path: str) -> Iterator[None]:
     except PermissionError as error:
         raise InputError(f"{path} may not be accessed: permission denied") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be used: {error.strerror or error}") from error
+        why = error.strerror or error
+        if error.errno in _FULL:
+            raise InputError(
+                f"{path} cannot be written: {why}; make room, then run the same command again, "
+                "which goes on from there"
+            ) from error
+        raise InputError(f"{path} cannot be used: {why}") from error
 
 
 class LocalRangeReader:
