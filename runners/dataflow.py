@@ -178,6 +178,8 @@ def _submit(prepared: Prepared, options: PipelineOptions) -> Any:
             raise InputError(_already_active(name, job_id)) from error
         except ValueError as error:  # the options' validation
             raise InputError(f"Apache Beam refuses the options: {_validation(error)}") from error
+        except RuntimeError as error:  # the setup file's package
+            raise InputError(_not_built(options, error)) from error
         except OSError as error:  # staging
             raise JobFailed(first_line(str(error))) from error
 
@@ -186,6 +188,17 @@ def _validation(error: ValueError) -> str:
     """The first of the errors that Beam lists below a headline."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[1] if len(lines) > 1 else lines[0]
+
+
+def _not_built(options: PipelineOptions, error: RuntimeError) -> str:
+    """Beam quotes its tries one inside the other; the last one's own words come last."""
+    said = str(error).rpartition("output of the failed child process ")[2].strip("b'\" ")
+    reason = first_line(said.replace("\\n", "\n"))
+    return (
+        f"--setup_file={options.view_as(SetupOptions).setup_file} does not build a package "
+        f"({reason}); `pip install build 'setuptools>=77'` may help, or leave the flag out: "
+        "then this program stages itself"
+    )
 
 
 def _for_workers(prepared: Prepared, options: PipelineOptions) -> Prepared:
@@ -215,8 +228,12 @@ def _own_package(options: PipelineOptions) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Beam from logging what becomes the one sentence, and from doubting the wheel."""
-    names = ("runners.dataflow.internal.apiclient", "runners.portability.stager")
+    """Keeps Beam from logging what becomes the one sentence, and from idle warnings."""
+    names = (
+        "io.gcp.gcsio",
+        "runners.dataflow.internal.apiclient",
+        "runners.portability.stager",
+    )
     loggers = [logging.getLogger(f"apache_beam.{name}") for name in names]
     for logger in loggers:
         logger.disabled = True

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -39,7 +40,7 @@ _SEVERAL_PROCESSES = "use_multiple_sdk_containers"
 _NEEDED_MODULES = ("google.cloud.dataflow", "google_auth_httplib2", "google.cloud.storage")
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]{0,1022}[a-z0-9])?")
 _LABEL_CHARACTERS = re.compile(r"[^-_a-z0-9]")
-_CORES = re.compile(r"[a-z0-9]+-(?:custom|standard|highmem|highcpu|megamem)-(\d+)")
+_CORES = re.compile(r"[a-z0-9]+-(?:custom|standard|highmem|highcpu|megamem)-(\d+)(?:-.*)?")
 
 
 def check_installed() -> None:
@@ -74,6 +75,9 @@ def job_options(config: ConvertConfig, beam_args: Sequence[str]) -> PipelineOpti
     _check_code(options)
     _set_cloud_defaults(options.view_as(GoogleCloudOptions), config)
     _set_worker_defaults(options)
+    setup = options.view_as(SetupOptions)
+    if setup.save_main_session is None:  # Beam's default sends what the launching module holds
+        setup.save_main_session = False
     return options
 
 
@@ -121,6 +125,9 @@ def _check_code(options: PipelineOptions) -> None:
             f"--sdk_container_image={image} names no registry that workers can pull from; it is "
             "like europe-docker.pkg.dev/project/repository/imagenet-beam:tag"
         )
+    setup_file = options.view_as(SetupOptions).setup_file
+    if setup_file and not Path(setup_file).is_file():
+        raise InputError(f"--setup_file={setup_file} does not exist; give the path of a setup.py")
     experiments = options.view_as(DebugOptions).experiments or []
     disabled = [name for name in experiments if name.startswith("disable_runner_v2")]
     if disabled:

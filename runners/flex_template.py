@@ -22,7 +22,9 @@ from imagenet_beam.runners.convert_flags import add_convert_parser
 _NOT_FOR_TEMPLATES = ("help", "detach")
 """The launcher always leaves the job to itself."""
 
-_REMOTE = r"^gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/.*)?$"
+_ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"
+_REMOTE = f"^{_ONE_REMOTE}$"
+_REMOTES = f"^{_ONE_REMOTE}(,{_ONE_REMOTE})*$"
 _LOCAL = ("scratch_dir",)
 _SIZES = r"^(none|shorter:[0-9]+|longer:[0-9]+|exact:[0-9]+x[0-9]+)$"
 _SWITCH = "^(true|false)$"
@@ -32,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a conversion as the template's parameters ask for it; returns the exit status."""
     given = sys.argv[1:] if argv is None else argv
     switches = {f"--{name}" for name, action in _flags().items() if action.nargs == 0}
-    return command_line(["convert", "--runner=DataflowRunner", *_switched(given, switches)])
+    return command_line(["convert", "--runner=DataflowRunner", *switched(given, switches)])
 
 
-def _switched(argv: Sequence[str], switches: set[str]) -> list[str]:
+def switched(argv: Sequence[str], switches: set[str]) -> list[str]:
     """Templates have no flags without a value: `--overwrite=true` becomes `--overwrite`."""
     arguments = []
     for argument in argv:
@@ -71,11 +73,11 @@ def _parameter(name: str, action: argparse.Action) -> dict[str, Any]:
         "label": name.replace("_", " ").capitalize(),
         "helpText": action.help,
         "isOptional": name != "output_dir",
-        "regexes": [pattern(action)],
+        "regexes": [_pattern(action)],
     }
 
 
-def pattern(action: argparse.Action) -> str:
+def _pattern(action: argparse.Action) -> str:
     """What a flag's value looks like."""
     if action.nargs == 0:
         return _SWITCH
@@ -85,6 +87,8 @@ def pattern(action: argparse.Action) -> str:
         return "^-?[0-9]+$"
     if action.dest == "resize":
         return _SIZES
+    if action.metavar == "PATHS":
+        return _REMOTES
     is_remote = action.metavar in ("PATH", "DIR") and action.dest not in _LOCAL
     return _REMOTE if is_remote else "^.+$"
 

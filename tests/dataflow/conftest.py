@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "gcs")]
 
-import servers
-from fake_dataflow import HOST, FakeDataflow
-from fault_proxy import FaultProxy
+import servers  # noqa: E402
+from fake_dataflow import HOST, FakeDataflow  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
 
 pytest.importorskip("google.cloud.dataflow", reason='pip install "apache-beam[gcp]"')
 
@@ -105,9 +104,3 @@ def run(cloud, clean, start, tmp_path):
         return finished
 
     return run
-
-
-@pytest.fixture
-def message():
-    """`message(finished)`: what was said, without what changes from run to run."""
-    return lambda finished: re.sub(r"\s+", " ", finished.message)

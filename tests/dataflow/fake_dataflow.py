@@ -127,7 +127,7 @@ class FakeDataflow(ThreadingHTTPServer):
         return None
 
     def create(self, body: dict[str, Any], project: str, region: str) -> FakeJob:
-        """Takes a job in; gives the active one of that name, if there is one, as the service does."""
+        """Takes a job in; or gives the active one of that name, as the service does."""
         dataflow.Job.from_json(json.dumps(body), ignore_unknown_fields=False)
         with self._lock:
             for job in self.jobs.values():

@@ -35,12 +35,13 @@ def test_a_failure_tells_its_cause(cloud, run):
 
 def test_a_mistake_found_by_a_worker_is_one_sentence(cloud, run):
     cloud.api.states = ["RUNNING", "FAILED"]
-    cloud.api.errors = [
+    trace = (
         "Traceback (most recent call last):\n"
         '  File "apache_beam/runners/worker/sdk_worker.py", line 1, in f\n'
         "imagenet_beam.transforms.core.errors.InputError: gs://b/a.tar has no images "
         "[while running 'ListTrain/ListImages']\n"
-    ]
+    )
+    cloud.api.errors = [trace]
     finished = run()
     assert finished.status == 2
     assert finished.message.endswith("imagenet-beam: gs://b/a.tar has no images\n")
