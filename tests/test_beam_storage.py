@@ -25,8 +25,8 @@ def test_the_content_is_spooled_to_scratch_space_and_nothing_is_left_there(backe
     assert len(names(tmp_path / "scratch")) == 1
     assert not (tmp_path / "out").exists()
     file.publish()
-    file.discard()
     assert names(tmp_path) == ["out/a"]
+    file.discard()
     assert (tmp_path / "out/a").read_bytes() == b"x" * 3_000_000
 
 

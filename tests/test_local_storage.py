@@ -108,7 +108,8 @@ def test_no_room_is_a_sentence_and_leaves_nothing(tmp_path, writes):
     command = [sys.executable, "-c", DISK_FULL, str(path), str(writes)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.stderr.splitlines()[-1].endswith(
-        f"InputError: {path} cannot be used: File too large"
+        f"InputError: {path} cannot be written: File too large; make room, then run the same "
+        "command again, which goes on from there"
     )
     assert files(tmp_path) == ["shard"]
     assert path.read_bytes() == b"earlier"

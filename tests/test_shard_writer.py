@@ -169,4 +169,4 @@ def test_a_full_disk_leaves_a_whole_shard_or_nothing(tmp_path, records, left):
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert files(tmp_path) == left
     if not left:
-        assert f"InputError: {tmp_path}/shard-0 cannot be used: File too large" in run.stderr
+        assert f"InputError: {tmp_path}/shard-0 cannot be written: File too large" in run.stderr
