@@ -15,7 +15,6 @@ from apache_beam.pvalue import AsSingleton
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
-from imagenet_beam.transforms.core.tally import tally
 from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.files import Storage
@@ -249,7 +248,6 @@ class _AssignShardFn(beam.DoFn):
             )
         shard = plan.shard_of(key)
         if shard not in self._done:
-            tally.images_planned += 1
             yield shard, (key, value)
 
 

@@ -16,19 +16,15 @@ class Tally:
 
     Attributes:
         images_listed: Images found in the archives.
-        images_planned: Images of the shards that this run has to write.
         images: Images done, as records or rejects.
         rejects: Images that did not become records.
-        read_bytes: Bytes of images read.
         written_bytes: Bytes of records written.
         shards: Shards published.
     """
 
     images_listed: int = 0
-    images_planned: int = 0
     images: int = 0
     rejects: int = 0
-    read_bytes: int = 0
     written_bytes: int = 0
     shards: int = 0
 
