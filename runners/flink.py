@@ -28,7 +28,6 @@ from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
 
 EMBEDDED = ("[local]", "[auto]")
-_KEEP_WORKERS_MS = 20_000
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
@@ -185,7 +184,7 @@ def _target(config: ConvertConfig, options: LaunchOptions, place: _Place) -> Tar
     flags = (
         f"--sdk_worker_parallelism={place.workers}",
         # Keeps workers from stage to stage, where Beam is on the cluster's own class path.
-        f"--environment_cache_millis={_KEEP_WORKERS_MS}",
+        f"--environment_cache_millis={checks.KEEP_WORKERS_SECONDS * 1000}",
         *options.beam_args,
         f"--environment_type={place.environment}",
         f"--parallelism={place.parallelism}",

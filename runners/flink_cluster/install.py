@@ -14,7 +14,7 @@ from imagenet_beam.transforms.core.errors import InputError
 FLINK_VERSION = "1.19.3"
 FLINK_MINOR = "1.19"
 JOB_SERVER_VERSION = "2.62.0"
-"""The newest job server that could be put together and was tested; see docs/flink.md."""
+"""The version that the tests run; docs/flink.md says why it is not that of the Python SDK."""
 
 CACHE_VARIABLE = "IMAGENET_BEAM_FLINK_DIR"
 

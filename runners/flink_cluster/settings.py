@@ -104,7 +104,7 @@ def _restart_strategy(settings: ClusterSettings) -> str:
     return f"""\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: {settings.restart_attempts}
-restart-strategy.fixed-delay.delay: 2 s
+restart-strategy.fixed-delay.delay: 3 s
 """
 
 

@@ -1,9 +1,11 @@
 """A real cluster for the tests that need one, and limits that no test can outlive."""
 
 import contextlib
+import io
 import signal
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -105,6 +107,30 @@ def flink_flags(cluster: Cluster, parallelism: int = 2) -> list[str]:
         "--environment_type=PROCESS",
         f'--environment_config={{"command": "{cluster.worker_command}"}}',
     ]
+
+
+def write_train_archive(path: Path, data: bytes, classes: int, images: int) -> Path:
+    """A training archive with the same file under many names."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as outer:
+        for wnid in (f"n0144076{digit}" for digit in range(classes)):
+            inner = io.BytesIO()
+            with tarfile.open(fileobj=inner, mode="w", format=tarfile.GNU_FORMAT) as class_tar:
+                for number in range(images):
+                    _add(class_tar, f"{wnid}_{number}.JPEG", data)
+            _add(outer, f"{wnid}.tar", inner.getvalue())
+    return path
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+@pytest.fixture
+def no_images(tmp_path):
+    """A training archive of six files that are no images: only workers can find that."""
+    return write_train_archive(tmp_path / "no_images.tar", b"no image\n", classes=1, images=6)
 
 
 def wait_until(condition, what: str, seconds: float = 100) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import sys
-import tarfile
 import threading
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import flink_flags, running_cluster, workers
+from conftest import flink_flags, running_cluster, workers, write_train_archive
 
 from imagenet_beam.runners.flink_cluster import install
 
@@ -38,18 +37,7 @@ def large_archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("large") / "ILSVRC2012_img_train.tar"
     data = padded_jpeg()
     images = int(TIMES * TASK_MANAGER_MIB * MIB / len(data) / 8)
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as outer:
-        for wnid in (f"n0144076{digit}" for digit in range(8)):
-            inner = io.BytesIO()
-            with tarfile.open(fileobj=inner, mode="w", format=tarfile.GNU_FORMAT) as class_tar:
-                for number in range(images):
-                    member = tarfile.TarInfo(f"{wnid}_{number}.JPEG")
-                    member.size = len(data)
-                    class_tar.addfile(member, io.BytesIO(data))
-            member = tarfile.TarInfo(f"{wnid}.tar")
-            member.size = inner.tell()
-            inner.seek(0)
-            outer.addfile(member, inner)
+    write_train_archive(path, data, classes=8, images=images)
     assert path.stat().st_size > TIMES * TASK_MANAGER_MIB * MIB
     return path
 
