@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.schemas import check_schema
+from imagenet_beam.transforms.core.selection import Selection
 from imagenet_beam.transforms.core.shards import SHUFFLES, shard_name
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.labels import LABEL_FROM, LabelSource
 
 EXPECTATIONS = ("consistent", "official", "any")
+OUTPUT_LAYOUTS = ("flat", "by_split")
 MAX_SHARDS = 100_000
 """The names have five digits."""
 
@@ -32,6 +34,7 @@ class SplitConfig:
             its content.
         part: Which split it is where an archive holds several; by default its name.
         streamed: Whether an archive cannot be read in place; found by `prepare`.
+        selection: Which of the images are taken.
     """
 
     name: str
@@ -44,6 +47,7 @@ class SplitConfig:
     kind: str = ""
     part: str = ""
     streamed: bool = False
+    selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "part", self.part or self.name)
@@ -69,6 +73,8 @@ class ConvertConfig:
         image: What happens to each image.
         schema: Which keys the records have.
         name_prefix: What stands before the split in the shards' names.
+        output_layout: `flat`, or `by_split`: a folder for each split.
+        bounding_boxes: Paths of annotations: archives, folders or CSV files.
         shuffle_seed: Another seed gives another order of the records.
         shuffle: `references` or `images`; see `WriteToTFRecord`.
         expect: How the counts are checked before anything is written:
@@ -88,6 +94,8 @@ class ConvertConfig:
     image: ImageOptions = field(default_factory=ImageOptions)
     schema: str = "inception"
     name_prefix: str = ""
+    output_layout: str = "flat"
+    bounding_boxes: tuple[str, ...] = ()
     shuffle_seed: int = 0
     shuffle: str = "references"
     expect: str = "consistent"
@@ -105,6 +113,9 @@ class ConvertConfig:
                 "nothing to convert; give --train_archive, --validation_archive or both"
             )
         check_schema(self.schema)
+        _check_choice("output_layout", self.output_layout, OUTPUT_LAYOUTS)
+        if self.schema == "tfds":
+            self._check_tfds()
         _check_choice("shuffle", self.shuffle, SHUFFLES)
         _check_choice("expect", self.expect, EXPECTATIONS)
         _check_range("max_rejects", self.max_rejects, 0, 2**63 - 1)
@@ -112,12 +123,31 @@ class ConvertConfig:
         _check_range("read_threads", self.read_threads, 0, 1024)
         _check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
 
+    def _check_tfds(self) -> None:
+        """Refuses what the readers of tensorflow-datasets cannot take."""
+        if self.labels.base != 0:
+            raise InputError("--schema=tfds has labels from 0; give --label_base=0 or leave it out")
+        if self.output_layout != "flat":
+            raise InputError("--schema=tfds has all files in one folder; give --output_layout=flat")
+        if self.bounding_boxes:
+            raise InputError(
+                "--schema=tfds has no keys for --bounding_boxes; leave one of them out"
+            )
+
+    @property
+    def dataset_name(self) -> str:
+        """What tensorflow-datasets calls the data set: `imagenet2012`, `flowers`."""
+        return self.name_prefix.rstrip("-") or "imagenet2012"
+
     def prefix(self, split: SplitConfig) -> str:
         """What the names of a split's shards start with: `train`, `flowers-train`."""
-        return self.name_prefix + split.name
+        if self.schema == "tfds":
+            return f"{self.dataset_name}-{split.name}.tfrecord"
+        folder = f"{split.name}/" if self.output_layout == "by_split" else ""
+        return folder + self.name_prefix + split.name
 
     def shard_names(self, split: SplitConfig) -> list[str]:
-        """The names of a split's shards, in order."""
+        """The names of a split's shards, in order, with a folder if they have one."""
         prefix = self.prefix(split)
         return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
 

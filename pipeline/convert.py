@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton
+from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.transforms.util import WaitOn
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.listing import Listing, SummarizeImages, check_listing
+from imagenet_beam.pipeline.listing import (
+    Listing,
+    SummarizeImages,
+    check_listing,
+    check_selected,
+)
 from imagenet_beam.pipeline.manifest import (
     SplitResult,
+    boxes_entry,
     build_manifest,
     manifest_json,
+    reconcile,
     rejects_jsonl,
 )
 from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
+from imagenet_beam.transforms.core.box_index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.core.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
 from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.core.shards import ShardPlan
+from imagenet_beam.transforms.core.tfds_metadata import TfdsSplit, tfds_files
 from imagenet_beam.transforms.encoders import ImageEncoder
 from imagenet_beam.transforms.files import join
 from imagenet_beam.transforms.image_steps import CarriedImageEncoder
+from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
 from imagenet_beam.transforms.labels import Labels
 from imagenet_beam.transforms.list_images import ListImages, StreamImages
+from imagenet_beam.transforms.select_images import Choice, SelectImages
 from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteToTFRecord
 
 _RECEIPT_THREADS = 16
@@ -62,25 +73,53 @@ class ConvertImages(beam.PTransform):
             for split in config.splits
         ]
         labels = _load_labels(begin, config, refs)
+        boxes = _load_boxes(begin, config)
         labeled = [
-            images | f"Label{split.name.capitalize()}" >> _LabelSplit(config, split, labels)
+            images | f"Label{split.name.capitalize()}" >> _LabelSplit(config, split, labels, boxes)
             for split, images in zip(config.splits, refs, strict=True)
         ]
-        listings = [listing for _, listing in labeled]
-        sides = []
-        for split, (images, listing) in zip(config.splits, labeled, strict=True):
-            receipts = images | f"Write{split.name.capitalize()}" >> _WriteSplit(
-                self._prepared, split, labels, listings
+        checks = tuple(check for split in labeled for check in (split.found, split.listing))
+        results = []
+        for split, found in zip(config.splits, labeled, strict=True):
+            receipts = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
+                self._prepared, split, found, (labels, boxes), checks
             )
-            sides += [AsSingleton(listing), AsList(receipts)]
+            results += [AsSingleton(found.found), AsSingleton(found.listing), AsList(receipts)]
+        if boxes is not None:
+            counts = boxes | "CountBoxes" >> beam.Map(_box_counts)
+            results.append(AsSingleton(counts))
         return (
             begin
             | "Finally" >> beam.Create([None])
             | "WriteManifest"
             >> beam.Map(
-                _write_manifest, self._prepared, AsSingleton(labels), *sides
+                _write_manifest, self._prepared, AsSingleton(labels), *results
             ).with_output_types(str)
         )
+
+
+class _Labeled(NamedTuple):
+    """One split, labelled and checked.
+
+    Attributes:
+        images: The images to convert.
+        found: What the archives hold.
+        listing: What of it is converted.
+        choice: What that was chosen by; None where nothing is left out.
+    """
+
+    images: beam.PCollection[LabeledImage]
+    found: beam.PCollection[Listing]
+    listing: beam.PCollection[Listing]
+    choice: Choice | None
+
+
+def _load_boxes(
+    begin: beam.pvalue.PBegin, config: ConvertConfig
+) -> beam.PCollection[BoxIndex] | None:
+    if not config.bounding_boxes:
+        return None
+    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage)
 
 
 def _load_labels(
@@ -123,27 +162,44 @@ class _LabelSplit(beam.PTransform):
     """Labels and checks one split."""
 
     def __init__(
-        self, config: ConvertConfig, split: SplitConfig, labels: beam.PCollection[Labels]
+        self,
+        config: ConvertConfig,
+        split: SplitConfig,
+        labels: beam.PCollection[Labels],
+        boxes: beam.PCollection[BoxIndex] | None,
     ) -> None:
         super().__init__()
         self._config = config
         self._split = split
         self._labels = labels
+        self._boxes = boxes
 
-    def expand(
-        self, refs: beam.PCollection[ImageRef]
-    ) -> tuple[beam.PCollection[LabeledImage], beam.PCollection[Listing]]:
+    def expand(self, refs: beam.PCollection[ImageRef]) -> _Labeled:
         config, split = self._config, self._split
         images = refs | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
-        listing = (
+        if self._boxes is not None:
+            images = images | "JoinBoxes" >> JoinBoxes(self._boxes)
+        found = (
             images
             | "Summarize" >> SummarizeImages(split.name)
             | "CheckListing"
             >> beam.Map(
                 check_listing, AsSingleton(self._labels), split, config.labels, config.expect
-            )
+            ).with_output_types(Listing)
         )
-        return images, listing
+        if split.selection.takes_all:
+            return _Labeled(images, found, found, None)
+        choice = Choice(split.selection, images, config.storage)
+        selected = images | "SelectImages" >> SelectImages(choice)
+        listing = (
+            selected
+            | "SummarizeSelected" >> SummarizeImages(split.name)
+            | "CheckSelected"
+            >> beam.Map(
+                check_selected, AsDict(choice.names), split, config.expect
+            ).with_output_types(Listing)
+        )
+        return _Labeled(selected, found, listing, choice)
 
 
 class _WriteSplit(beam.PTransform):
@@ -153,21 +209,23 @@ class _WriteSplit(beam.PTransform):
         self,
         prepared: Prepared,
         split: SplitConfig,
-        labels: beam.PCollection[Labels],
-        listings: Sequence[beam.PCollection[Listing]],
+        labeled: _Labeled,
+        sides: tuple[beam.PCollection[Labels], beam.PCollection[BoxIndex] | None],
+        checks: tuple[beam.PCollection[Listing], ...],
     ) -> None:
         super().__init__()
         self._prepared = prepared
         self._split = split
-        self._labels = labels
-        self._listings = tuple(listings)
+        self._choice = labeled.choice
+        self._labels, self._boxes = sides
+        self._checks = tuple(dict.fromkeys(checks))
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
         if self._split.streamed:
             return self._write_streamed(images)
         return (
             images
-            | "AwaitChecks" >> WaitOn(*self._listings)
+            | "AwaitChecks" >> WaitOn(*self._checks)
             | "WriteToTFRecord" >> self._writer(self._encoder())
         )
 
@@ -180,14 +238,18 @@ class _WriteSplit(beam.PTransform):
         plan = images | "PlanShards" >> PlanShards(
             split.num_shards, encoder, config.shuffle_seed, config.prefix(split)
         )
-        return (
+        carried = (
             images.pipeline
             | "Archives" >> beam.Create(split.archives)
             | "StreamImages"
-            >> StreamImages(config.storage, split.kind, split.part, after=self._listings)
+            >> StreamImages(config.storage, split.kind, split.part, after=self._checks)
             | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
-            | "WriteToTFRecord" >> self._writer(CarriedImageEncoder(encoder), plan)
         )
+        if self._boxes is not None:
+            carried = carried | "JoinBoxes" >> JoinBoxes(self._boxes)
+        if self._choice is not None:
+            carried = carried | "SelectImages" >> SelectImages(self._choice)
+        return carried | "WriteToTFRecord" >> self._writer(CarriedImageEncoder(encoder), plan)
 
     def _encoder(self) -> ImageEncoder:
         config = self._prepared.config
@@ -219,21 +281,55 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
     """Writes everything that stands beside the shards, the manifest last."""
     check_unchanged(prepared)
     config = prepared.config
+    sides, counts = _split_off_boxes(config, sides)
     results = [
         SplitResult(split, listing, [*receipts, *_stored_receipts(prepared, split)])
-        for split, listing, receipts in zip(config.splits, sides[::2], sides[1::2], strict=True)
+        for split, listing, receipts in zip(config.splits, sides[1::3], sides[2::3], strict=True)
     ]
-    manifest = build_manifest(config, labels, results, prepared.plan.fingerprint)
+    boxes = None if counts is None else boxes_entry(counts, sides[::3])
+    manifest = build_manifest(config, labels, results, prepared.plan.fingerprint, boxes)
     storage, folder = config.storage, config.output_dir
     storage.publish_bytes(join(folder, layout.LABELS), labels_txt(labels.classes).encode())
     storage.publish_bytes(join(folder, layout.CLASSES), classes_csv(labels.classes).encode())
     storage.publish_bytes(join(folder, layout.REJECTS), rejects_jsonl(config, results))
+    for name, data in _tfds_files(config, labels, results).items():
+        storage.publish_bytes(join(folder, name), data)
     for name in prepared.stale:
         storage.remove(join(folder, name))
     storage.remove(join(folder, layout.STALE))
     path = join(folder, layout.MANIFEST)
     storage.publish_bytes(path, manifest_json(manifest))
     return path
+
+
+def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:
+    files, boxes, clamped, swapped, dropped = index.counts
+    return files, boxes, clamped, swapped, dropped
+
+
+def _split_off_boxes(
+    config: ConvertConfig, sides: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], BoxCounts | None]:
+    if not config.bounding_boxes:
+        return sides, None
+    return sides[:-1], BoxCounts(*sides[-1])
+
+
+def _tfds_files(
+    config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]
+) -> dict[str, bytes]:
+    """What tensorflow-datasets needs beside the shards; nothing for other schemas."""
+    if config.schema != "tfds":
+        return {}
+    splits = []
+    for result in results:
+        receipts = reconcile(config, result)
+        size_bytes = sum(receipt.size_bytes for receipt in receipts)
+        lengths = [receipt.records for receipt in receipts]
+        splits.append(TfdsSplit(result.split.name, lengths, size_bytes))
+    classes = [info.wnid for info in labels.classes.classes]
+    image_format = config.image.output_format.lower()
+    return tfds_files(config.dataset_name, classes, 3, image_format, splits)
 
 
 def _stored_receipts(prepared: Prepared, split: SplitConfig) -> list[ShardReceipt]:

@@ -32,4 +32,4 @@ def receipts_dir(output_dir: str) -> str:
 
 def receipt_name(shard: str) -> str:
     """A receipt's path relative to the output folder."""
-    return join(STATE_DIR, "receipts", shard + ".json")
+    return join(STATE_DIR, "receipts", shard.rpartition("/")[2] + ".json")

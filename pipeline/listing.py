@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.names import is_wnid
 from imagenet_beam.transforms.core.records import LabeledImage
+from imagenet_beam.transforms.core.selection import Selection
 from imagenet_beam.transforms.labels import Labels, LabelSource
 
 DOGS_CLASSES = 120
@@ -34,6 +35,7 @@ class Listing(NamedTuple):
         disagreements: The first images whose folder or name tells another class than
             the labels: file name, class in the archive, class of the labels.
         disagreeing: How many such images there are.
+        boxes: How many bounding boxes the images have.
     """
 
     split: str
@@ -42,6 +44,7 @@ class Listing(NamedTuple):
     class_counts: tuple[tuple[str, int], ...]
     disagreements: tuple[tuple[str, str, str], ...] = ()
     disagreeing: int = 0
+    boxes: int = 0
 
 
 class ListingCoder(coders.Coder):
@@ -53,14 +56,14 @@ class ListingCoder(coders.Coder):
 
     def decode(self, encoded: bytes) -> Listing:
         """The same listing."""
-        split, images, size_bytes, counts, disagreements, disagreeing = json.loads(encoded)
+        split, images, size_bytes, counts, disagreements, *numbers = json.loads(encoded)
         return Listing(
             split,
             images,
             size_bytes,
             tuple((wnid, n) for wnid, n in counts),
             tuple((name, there, here) for name, there, here in disagreements),
-            disagreeing,
+            *numbers,
         )
 
     def is_deterministic(self) -> bool:
@@ -90,6 +93,7 @@ class _Sum(NamedTuple):
     counts: dict[str, int]
     disagreements: list[tuple[str, str, str]]
     disagreeing: int
+    boxes: int
 
 
 class _SummarizeFn(beam.CombineFn):
@@ -99,7 +103,7 @@ class _SummarizeFn(beam.CombineFn):
         self._split = split
 
     def create_accumulator(self) -> _Sum:
-        return _Sum(0, {}, [], 0)
+        return _Sum(0, {}, [], 0, 0)
 
     def add_input(self, total: _Sum, image: LabeledImage) -> _Sum:
         counts, ref = total.counts, image.ref
@@ -108,7 +112,8 @@ class _SummarizeFn(beam.CombineFn):
         if ref.wnid and image.wnid and ref.wnid != image.wnid:
             found = [*disagreements, (ref.filename, ref.wnid, image.wnid)]
             disagreements, disagreeing = sorted(found)[:_SHOWN], disagreeing + 1
-        return _Sum(total.size_bytes + ref.size_bytes, counts, disagreements, disagreeing)
+        size_bytes, boxes = total.size_bytes + ref.size_bytes, total.boxes + len(image.boxes)
+        return _Sum(size_bytes, counts, disagreements, disagreeing, boxes)
 
     def merge_accumulators(self, totals: Iterable[_Sum]) -> _Sum:
         parts = [_Sum(*part) for part in totals]
@@ -121,6 +126,7 @@ class _SummarizeFn(beam.CombineFn):
             counts,
             sorted(found)[:_SHOWN],
             sum(part.disagreeing for part in parts),
+            sum(part.boxes for part in parts),
         )
 
     def extract_output(self, total: _Sum) -> Listing:
@@ -131,6 +137,7 @@ class _SummarizeFn(beam.CombineFn):
             tuple(sorted(total.counts.items())),
             tuple(total.disagreements),
             total.disagreeing,
+            total.boxes,
         )
 
 
@@ -146,12 +153,8 @@ def check_listing(
     archives = f"--{split.flag}={','.join(split.archives)}"
     if listing.images == 0:
         raise InputError(f"{archives} holds no images; give the archive as it was downloaded")
-    if listing.images < split.num_shards:
-        raise InputError(
-            f"--{split.name}_shards={split.num_shards} is more than the {listing.images:,} images "
-            f"of {archives}: some shards would be empty; give --{split.name}_shards="
-            f"{listing.images} or fewer"
-        )
+    if split.selection.takes_all:
+        check_shards(listing.images, split)
     _check_agreement(listing, archives)
     if split.label_from == "place":
         check_class_names([wnid for wnid, _ in listing.class_counts], source, archives)
@@ -159,7 +162,53 @@ def check_listing(
         _check_consistent(listing, labels, split, archives)
     if expect == "official":
         check_official(listing.images, split, archives)
+    _check_selected_classes(listing, split, archives)
     return listing
+
+
+def check_shards(images: int, split: SplitConfig) -> None:
+    """Raises `InputError` where there are fewer images than shards."""
+    if images < split.num_shards:
+        raise InputError(
+            f"--{split.name}_shards={split.num_shards} is more than the {images:,} images "
+            f"of --{split.flag}={','.join(split.archives)}: some shards would be empty; give "
+            f"--{split.name}_shards={images} or fewer"
+        )
+
+
+def check_selected(
+    listing: Listing, names: Collection[str], split: SplitConfig, expect: str
+) -> Listing:
+    """Gives the listing of the images that were selected back if it can be written.
+
+    Raises:
+        InputError: If nothing is left, too little for the shards, or if images that
+            were asked for by name are not there.
+    """
+    if listing.images == 0:
+        raise InputError(
+            f"no image of --{split.flag}={','.join(split.archives)} is left for {split.name}: "
+            "--classes, --only_files and --fraction together take none"
+        )
+    by_name = split.selection == Selection(
+        only_files=split.selection.only_files, seed=split.selection.seed
+    )
+    if by_name and expect != "any" and listing.images != len(names):
+        raise InputError(
+            f"--only_files={split.selection.only_files} names {len(names):,} images, and "
+            f"{listing.images:,} of them are there; give the list that belongs to the archive, or "
+            "--expect=any"
+        )
+    check_shards(listing.images, split)
+    return listing
+
+
+def _check_selected_classes(listing: Listing, split: SplitConfig, archives: str) -> None:
+    if split.label_from == "none":
+        return
+    missing = sorted(set(split.selection.classes) - {wnid for wnid, _ in listing.class_counts})
+    if missing:
+        raise InputError(f"--classes names {_some(missing)} that {archives} does not have")
 
 
 def check_official(images: int, split: SplitConfig, archives: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
+from imagenet_beam.transforms.core.box_index import BoxCounts
 from imagenet_beam.transforms.core.images import libraries
 from imagenet_beam.transforms.core.receipts import ShardReceipt, sum_counts
 from imagenet_beam.transforms.core.records import Reject
@@ -33,7 +34,7 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
             records and rejects of the shards, in all and for each class.
     """
     by_name = {receipt.name: receipt for receipt in result.receipts}
-    names = config.shard_names(result.split)
+    names = [name.rpartition("/")[2] for name in config.shard_names(result.split)]
     missing = [name for name in names if name not in by_name]
     if missing or len(by_name) != len(names):
         raise RuntimeError(
@@ -67,7 +68,11 @@ def _check_counts(result: SplitResult, receipts: Sequence[ShardReceipt]) -> None
 
 
 def build_manifest(
-    config: ConvertConfig, labels: Labels, results: Sequence[SplitResult], plan: str
+    config: ConvertConfig,
+    labels: Labels,
+    results: Sequence[SplitResult],
+    plan: str,
+    boxes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content: a function of inputs and options, without clock or host."""
     return {
@@ -80,8 +85,20 @@ def build_manifest(
             "label_base": labels.classes.base,
             "label_order": labels.classes.order,
         },
+        **({"bounding_boxes": boxes} if boxes is not None else {}),
         "splits": {result.split.name: split_entry(config, result) for result in results},
     }
+
+
+def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int]:
+    """What the manifest says of bounding boxes.
+
+    Args:
+        counts: What was read.
+        listings: What the archives hold, before anything was left out.
+    """
+    with_image = sum(listing.boxes for listing in listings)
+    return {**counts._asdict(), "without_image": counts.boxes - with_image}
 
 
 def options(config: ConvertConfig) -> dict[str, Any]:
@@ -93,6 +110,7 @@ def options(config: ConvertConfig) -> dict[str, Any]:
         "output_format": config.image.output_format,
         "max_pixels": config.image.max_pixels,
         "schema": config.schema,
+        "output_layout": config.output_layout,
         "label_base": config.labels.base,
         "label_order": config.labels.order,
         "shuffle_seed": config.shuffle_seed,
@@ -112,9 +130,12 @@ def split_entry(config: ConvertConfig, result: SplitResult) -> dict[str, Any]:
         "notes": sum_counts(receipt.notes for receipt in receipts),
         "bytes": sum(receipt.size_bytes for receipt in receipts),
         "classes": _class_entries(result.listing, receipts),
-        "shards": [shard_entry(receipt) for receipt in receipts],
+        "shards": [
+            {**shard_entry(receipt), "name": name}
+            for name, receipt in zip(config.shard_names(result.split), receipts, strict=True)
+        ],
     }
-    if result.split.official_images:
+    if result.split.official_images and result.split.selection.takes_all:
         entry["official_images"] = result.split.official_images
         entry["is_official_count"] = result.listing.images == result.split.official_images
     return entry

@@ -7,6 +7,7 @@ ever holds shards of two kinds.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.manifest import options
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.images import libraries
+from imagenet_beam.transforms.core.selection import Selection
 from imagenet_beam.transforms.files import FileStat
 
 FORMAT = 1
@@ -61,6 +63,7 @@ def make_plan(
                 "kind": split.kind,
                 "label_from": split.label_from,
                 "part": split.part,
+                "selection": _selection(split.selection),
                 "shards": split.num_shards,
             }
             for split in config.splits
@@ -98,6 +101,11 @@ def differences(old: Plan, new: Plan) -> list[str]:
         for name in names
         if before.get(name) != after.get(name)
     ]
+
+
+def _selection(selection: Selection) -> dict[str, Any]:
+    """As JSON gives it back: with a list for a tuple."""
+    return {**dataclasses.asdict(selection), "classes": list(selection.classes)}
 
 
 def _fingerprint(content: Mapping[str, Any]) -> str:

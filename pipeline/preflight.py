@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
@@ -25,6 +25,7 @@ def check_archives(config: ConvertConfig, labels: Labels) -> None:
             of the labels.
     """
     for split in config.splits:
+        check_wanted_classes(split.selection.classes, labels)
         for archive in split.archives:
             try:
                 _check_kind(archive, split, config.storage)
@@ -32,6 +33,16 @@ def check_archives(config: ConvertConfig, labels: Labels) -> None:
                 raise InputError(f"--{split.flag}: {error}") from error
         if split.label_from == "place" and config.expect != "any":
             _check_class_tars(split, labels, config)
+
+
+def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
+    """Refuses classes that the labels do not have, where these are known."""
+    unknown = [wnid for wnid in wanted if wnid not in labels.classes]
+    if unknown and len(labels.classes):
+        raise InputError(
+            f"--classes names {unknown[0]}, which is none of the {len(labels.classes):,} classes "
+            "of the labels"
+        )
 
 
 def _check_kind(archive: str, split: SplitConfig, storage: Storage) -> None:

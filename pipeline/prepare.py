@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Set
@@ -14,6 +15,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
 from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.transforms.box_sources import stat_boxes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
 from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, join
@@ -59,7 +61,8 @@ def prepare(config: ConvertConfig) -> Prepared:
     labels = config.labels.load(config.storage)
     pinned, archives = resolve_inputs(config)
     check_archives(pinned, labels)
-    plan = make_plan(config, archives, config.labels.checksums(config.storage))
+    archives |= {path: stat_boxes(path, config.storage) for path in config.bounding_boxes}
+    plan = make_plan(config, archives, _file_checksums(config))
     config.storage.check_writable(config.output_dir)
     sizes = config.storage.list_sizes(config.output_dir)
     _check_output(config, plan, sizes)
@@ -78,6 +81,15 @@ def prepare(config: ConvertConfig) -> Prepared:
     shards = sum(split.num_shards for split in config.splits)
     complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
     return Prepared(pinned, plan, done, images_done, complete, stale)
+
+
+def _file_checksums(config: ConvertConfig) -> dict[str, str]:
+    """SHA-256 of all small files that decide the records, by path."""
+    lists = {split.selection.only_files for split in config.splits} - {""}
+    checksums = config.labels.checksums(config.storage)
+    for path in sorted(lists):
+        checksums[path] = hashlib.sha256(config.storage.read_bytes(path)).hexdigest()
+    return checksums
 
 
 def check_unchanged(prepared: Prepared) -> None:

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags
+from imagenet_beam.runners.bounding_boxes_command import (
+    add_bounding_boxes_parser,
+    run_bounding_boxes,
+)
 from imagenet_beam.runners.convert_flags import add_convert_parser
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
@@ -40,6 +44,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     )
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
+    add_bounding_boxes_parser(commands)
     add_synthesize_parser(commands)
     return parser, convert
 
@@ -58,6 +63,8 @@ def _run(arguments: list[str]) -> int:
         return run_convert(args, rest)
     if rest:
         raise InputError(f"{rest[0]} is no flag of {args.command}; see --help")
+    if args.command == "bounding_boxes":
+        return run_bounding_boxes(args)
     return run_synthesize(args)
 
 

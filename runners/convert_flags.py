@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import OUTPUT_LAYOUTS, ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.input_flags import (
     add_input_flags,
     add_label_flags,
+    comma_separated,
     labels_from_flags,
     splits_from_flags,
 )
+from imagenet_beam.runners.selection_flags import add_selection_flags, with_selections
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.schemas import SCHEMAS
@@ -47,6 +49,7 @@ def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
     )
     add_input_flags(parser)
     add_label_flags(parser)
+    add_selection_flags(parser)
     _add_outputs(parser)
     _add_images(parser)
     _add_run(parser)
@@ -86,7 +89,15 @@ def _add_outputs(parser: SentenceParser) -> None:
         "--schema",
         choices=tuple(SCHEMAS),
         default="inception",
-        help="the keys of the records; --schema=inception",
+        help="the keys of the records: inception's (default), those of the TPU scripts, or those "
+        "of tensorflow-datasets, which also decides names and labels; --schema=tfds",
+    )
+    group.add_argument(
+        "--output_layout",
+        choices=OUTPUT_LAYOUTS,
+        default="flat",
+        help="all shards in one folder (default), or a folder for each split; "
+        "--output_layout=by_split",
     )
     group.add_argument(
         "--shuffle_seed",
@@ -180,7 +191,7 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
     """
     return ConvertConfig(
         output_dir=args.output_dir,
-        splits=splits_from_flags(args),
+        splits=with_selections(splits_from_flags(args), args),
         labels=labels_from_flags(args),
         image=ImageOptions(
             resize=Resize.parse(args.resize),
@@ -188,6 +199,8 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
             apply_exif_orientation=args.apply_exif_orientation,
         ),
         schema=args.schema,
+        output_layout=args.output_layout,
+        bounding_boxes=comma_separated(args.bounding_boxes),
         shuffle_seed=args.shuffle_seed,
         shuffle=args.shuffle,
         expect=args.expect,

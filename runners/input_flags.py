@@ -93,12 +93,14 @@ def add_label_flags(parser: SentenceParser) -> None:
         help="the words of classes: imagenet_metadata.txt, synset_words.txt, "
         "LOC_synset_mapping.txt or map_clsloc.txt; --class_names=synset_words.txt",
     )
+    add_box_flag(group)
     group.add_argument(
         "--label_base",
         metavar="N",
         type=whole_number,
-        default=1,
-        help="the first label: 1 (default, 0 is the background) or 0; --label_base=0",
+        default=None,
+        help="the first label: 1 (default, 0 is the background) or 0 (default with "
+        "--schema=tfds); --label_base=0",
     )
     group.add_argument(
         "--label_order",
@@ -106,6 +108,17 @@ def add_label_flags(parser: SentenceParser) -> None:
         default=None,
         help="how classes are numbered: by wnid (default), ilsvrc2012_id, or as --labels_file "
         "lists them (default with that flag); --label_order=ilsvrc2012_id",
+    )
+
+
+def add_box_flag(group: argparse._ArgumentGroup) -> None:
+    """Adds the flag of bounding boxes."""
+    group.add_argument(
+        "--bounding_boxes",
+        metavar="PATHS",
+        default="",
+        help="annotations of objects: the archives, a folder of XML files or a CSV, several by "
+        "commas; --bounding_boxes=ILSVRC2012_bbox_train_v2.tar.gz,ILSVRC2012_bbox_val_v3.tgz",
     )
 
 
@@ -144,9 +157,12 @@ def labels_from_flags(args: argparse.Namespace) -> LabelSource:
     """
     if args.label_order == "listed" and not args.labels_file:
         raise InputError("--label_order=listed needs --labels_file, whose order is meant")
+    base = args.label_base
+    if base is None:
+        base = 0 if args.schema == "tfds" else 1
     return LabelSource(
         devkit=args.devkit,
-        base=args.label_base,
+        base=base,
         order=args.label_order or ("listed" if args.labels_file else "wnid"),
         labels_file=args.labels_file,
         validation_labels=comma_separated(args.validation_labels),

@@ -65,7 +65,7 @@ class FindClasses(beam.PTransform):
         source = self._source
         return (
             refs
-            | "GatherClasses" >> beam.CombineGlobally(_ClassesFn())
+            | "GatherClasses" >> beam.CombineGlobally(_ClassesFn()).with_output_types(list[str])
             | "NumberClasses"
             >> beam.Map(
                 lambda wnids, labels: with_classes(labels, wnids, source),

@@ -40,8 +40,34 @@ def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     }
 
 
+def tpu_features(image: LabeledImage, encoded: EncodedImage) -> Features:
+    """The keys that the TPU project's `imagenet_to_gcs.py` wrote: no boxes, no text."""
+    return {
+        "image/height": encoded.height,
+        "image/width": encoded.width,
+        "image/colorspace": encoded.colorspace,
+        "image/channels": encoded.channels,
+        "image/class/label": image.label,
+        "image/class/synset": image.wnid,
+        "image/format": encoded.format,
+        "image/filename": image.ref.filename,
+        "image/encoded": encoded.data,
+    }
+
+
+def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
+    """The keys of `imagenet2012` in tensorflow-datasets; labels count from 0."""
+    return {
+        "image": encoded.data,
+        "label": image.label,
+        "file_name": image.ref.filename,
+    }
+
+
 SCHEMAS: Mapping[str, Callable[[LabeledImage, EncodedImage], Features]] = {
     "inception": inception_features,
+    "tpu": tpu_features,
+    "tfds": tfds_features,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.names import is_image_name, is_wanted, make_ref
@@ -42,25 +42,34 @@ class FolderSource:
             yield ref, fetch(ref, storage)
 
 
-def stat_tree(storage: Storage, directory: str) -> FileStat:
+def stat_tree(
+    storage: Storage,
+    directory: str,
+    is_wanted_name: Callable[[str], bool] = is_image_name,
+    what: str = "images (.jpeg, .jpg or .png, in it or in folders below it)",
+) -> FileStat:
     """Identifies the state of a tree: path, size and time of each image in it.
 
     Memory is bounded by the largest folder.
 
+    Args:
+        storage: How to reach it.
+        directory: Its top.
+        is_wanted_name: Which files count.
+        what: What these files are called in messages.
+
     Raises:
-        InputError: If there is no such folder, or no image in it.
+        InputError: If there is no such folder, or no such file in it.
     """
-    digest, size_bytes, images = hashlib.sha256(), 0, 0
+    digest, size_bytes, files = hashlib.sha256(), 0, 0
     for folder in storage.folders(directory):
         for path, file_bytes, version in storage.files(directory, folder):
-            if is_image_name(path):
+            if is_wanted_name(path):
                 digest.update(
                     f"{path}\0{file_bytes}\0{version}\n".encode("utf-8", "surrogateescape")
                 )
                 size_bytes += file_bytes
-                images += 1
-    if not images:
-        raise InputError(
-            f"{directory} holds no images (.jpeg, .jpg or .png, in it or in folders below it)"
-        )
-    return FileStat(directory, size_bytes, f"{images} images, {digest.hexdigest()[:32]}", directory)
+                files += 1
+    if not files:
+        raise InputError(f"{directory} holds no {what}")
+    return FileStat(directory, size_bytes, f"{files} files, {digest.hexdigest()[:32]}", directory)

@@ -1,0 +1,128 @@
+"""The flags that leave images out, or carve a split from the training images."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+
+from imagenet_beam.pipeline.config import SplitConfig
+from imagenet_beam.runners.arguments import SentenceParser, whole_number
+from imagenet_beam.runners.input_flags import comma_separated
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.selection import Selection
+
+HOLDOUT_SPLITS = ("test", "validation")
+
+
+def add_selection_flags(parser: SentenceParser) -> None:
+    """Adds the flags; each choice follows from names and seed alone."""
+    group = parser.add_argument_group("subsets and held-out images")
+    group.add_argument(
+        "--holdout_per_class",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="so many training images of each class become a split of their own; "
+        "--holdout_per_class=50",
+    )
+    group.add_argument(
+        "--holdout_split",
+        choices=HOLDOUT_SPLITS,
+        default="test",
+        help="what that split is called, test by default; --holdout_split=validation",
+    )
+    group.add_argument(
+        "--fraction",
+        metavar="F",
+        type=_fraction,
+        default=1.0,
+        help="take so much of each split, for a dry run; --fraction=0.01",
+    )
+    group.add_argument(
+        "--classes",
+        metavar="WNIDS",
+        default="",
+        help="take images of these classes only; labels stay the same; "
+        "--classes=n01440764,n01443537",
+    )
+    group.add_argument(
+        "--max_images_per_class",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="take at most so many images of each class; --max_images_per_class=100",
+    )
+    group.add_argument(
+        "--only_files",
+        metavar="PATH",
+        default="",
+        help="take the training images that a file lists, one name a line; "
+        "--only_files=1percent.txt",
+    )
+    group.add_argument(
+        "--selection_seed",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="another seed holds out and takes other images; --selection_seed=7",
+    )
+
+
+def with_selections(
+    splits: tuple[SplitConfig, ...], args: argparse.Namespace
+) -> tuple[SplitConfig, ...]:
+    """The splits with what the flags leave out, and the held-out split, if asked for.
+
+    Raises:
+        InputError: If a flag needs training images and there are none, or a
+            held-out split has the name of one that is given.
+    """
+    by_name = {split.name: split for split in splits}
+    for flag in ("holdout_per_class", "only_files"):
+        if getattr(args, flag) and "train" not in by_name:
+            raise InputError(
+                f"--{flag} is about training images; give --train_archive or --train_directory"
+            )
+    if args.holdout_per_class and args.holdout_split in by_name:
+        raise InputError(
+            f"--holdout_split={args.holdout_split} is given as --"
+            f"{by_name[args.holdout_split].flag} too; give another name or leave one out"
+        )
+    found = [dataclasses.replace(split, selection=_selection(split, args)) for split in splits]
+    if args.holdout_per_class:
+        found.append(_holdout(found[0], args))
+    return tuple(found)
+
+
+def _holdout(train: SplitConfig, args: argparse.Namespace) -> SplitConfig:
+    return dataclasses.replace(
+        train,
+        name=args.holdout_split,
+        part="train",
+        num_shards=getattr(args, f"{args.holdout_split}_shards"),
+        official_images=0,
+        official_bytes=0,
+        selection=dataclasses.replace(train.selection, is_holdout=True),
+    )
+
+
+def _selection(split: SplitConfig, args: argparse.Namespace) -> Selection:
+    is_train = split.name == "train"
+    has_classes = split.label_from != "none"
+    return Selection(
+        fraction=args.fraction,
+        classes=comma_separated(args.classes) if has_classes else (),
+        only_files=args.only_files if is_train else "",
+        max_per_class=args.max_images_per_class if has_classes else 0,
+        holdout_per_class=args.holdout_per_class if is_train else 0,
+        seed=args.selection_seed,
+    )
+
+
+def _fraction(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not accepted; give a number above 0 and up to 1, such as 0.01"
+        ) from error

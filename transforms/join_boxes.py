@@ -1,0 +1,87 @@
+"""From labelled images to labelled images with boxes."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+from apache_beam import coders
+from apache_beam.pvalue import AsSingleton
+
+from imagenet_beam.transforms.box_sources import read_boxes
+from imagenet_beam.transforms.core.box_annotations import image_stem
+from imagenet_beam.transforms.core.box_index import BoxIndex
+from imagenet_beam.transforms.core.records import LabeledImage
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.image_steps import ImageBytes
+
+
+class BoxIndexCoder(coders.Coder):
+    """The index's own bytes: all boxes of ImageNet are one element of 24 MB."""
+
+    def encode(self, value: BoxIndex) -> bytes:
+        """See `BoxIndex.to_bytes`."""
+        return value.to_bytes()
+
+    def decode(self, encoded: bytes) -> BoxIndex:
+        """The same index."""
+        return BoxIndex.from_bytes(encoded)
+
+    def is_deterministic(self) -> bool:
+        """True: equal indexes have equal encodings."""
+        return True
+
+
+coders.registry.register_coder(BoxIndex, BoxIndexCoder)
+
+
+class LoadBoxes(beam.PTransform):
+    """Reads all boxes once: PBegin → PCollection[BoxIndex] of one element.
+
+    Args:
+        paths: Archives, folders or CSV files; see `read_boxes`.
+        storage: How to reach them.
+    """
+
+    def __init__(self, paths: tuple[str, ...], storage: Storage | None = None) -> None:
+        super().__init__()
+        self._paths = paths
+        self._storage = storage or Storage()
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[BoxIndex]:
+        """Reads in a worker, so that the boxes need not travel in the job's graph."""
+        return (
+            begin
+            | "Once" >> beam.Create([self._paths])
+            | "ReadBoxes" >> beam.Map(read_boxes, self._storage).with_output_types(BoxIndex)
+        )
+
+
+class JoinBoxes(beam.PTransform):
+    """Gives each image its boxes: PCollection[LabeledImage] → PCollection[LabeledImage].
+
+    Images that travel with their bytes get theirs in the same way:
+    PCollection[ImageBytes] → PCollection[ImageBytes].
+
+    Args:
+        boxes: The result of `LoadBoxes`, used as a side input: see
+            docs/decisions/0022.
+    """
+
+    def __init__(self, boxes: beam.PCollection[BoxIndex]) -> None:
+        super().__init__()
+        self._boxes = boxes
+
+    def expand(self, images: beam.PCollection) -> beam.PCollection:
+        """Looks the image's name up, without folder, suffix and appended wnid."""
+        is_carried = images.element_type is ImageBytes
+        return images | "FindBoxes" >> beam.Map(
+            _carried_with_boxes if is_carried else with_boxes, AsSingleton(self._boxes)
+        ).with_output_types(ImageBytes if is_carried else LabeledImage)
+
+
+def with_boxes(image: LabeledImage, index: BoxIndex) -> LabeledImage:
+    """The image with its boxes; without any where it has no annotation."""
+    return image._replace(boxes=index.boxes(image_stem(image.ref.filename)))
+
+
+def _carried_with_boxes(carried: ImageBytes, index: BoxIndex) -> ImageBytes:
+    return carried._replace(image=with_boxes(carried.image, index))
