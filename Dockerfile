@@ -54,11 +54,11 @@ ENTRYPOINT ["/opt/apache/beam/boot"]
 
 # The unit tests, as an ordinary user, with just what workers have.
 FROM worker AS test
+ARG TESTS="tests -m 'not slow'"
 USER 10001
 WORKDIR /home/worker
-COPY --chown=10001 pyproject.toml setup.py ./
-COPY --chown=10001 tests tests
-RUN python -m pytest -q -p no:cacheprovider -m "not slow" tests/test_*.py
+COPY --chown=10001 . .
+RUN eval "python -m pytest -q -n auto -p no:cacheprovider --ignore=tests/flink --ignore=tests/image ${TESTS}"
 
 
 # The Flex Template: the worker's image that can also submit the job.

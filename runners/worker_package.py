@@ -40,6 +40,7 @@ def write_wheel(folder: Path) -> Path:
     info = f"{stem}.dist-info"
     files = dict(_modules())
     files[f"{info}/METADATA"] = _metadata(distribution).encode()
+    files[f"{info}/entry_points.txt"] = _entry_points(distribution).encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD").encode()
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,11 @@ def _metadata(distribution: importlib.metadata.Distribution) -> str:
         *(f"Requires-Dist: {line}" for line in requirements(distribution)),
     ]
     return "\n".join(headers) + "\n"
+
+
+def _entry_points(distribution: importlib.metadata.Distribution) -> str:
+    commands = distribution.entry_points.select(group="console_scripts")
+    return "".join(["[console_scripts]\n", *(f"{one.name} = {one.value}\n" for one in commands)])
 
 
 def _record(files: dict[str, bytes], own_name: str) -> str:

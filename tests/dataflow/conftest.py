@@ -3,16 +3,19 @@
 import json
 import os
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "gcs")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "gcs"), str(HERE.parent / "image")]
 
 import servers  # noqa: E402
 from fake_dataflow import HOST, FakeDataflow  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
+from staged import download  # noqa: E402
 
 pytest.importorskip("google.cloud.dataflow", reason='pip install "apache-beam[gcp]"')
 
@@ -33,16 +36,20 @@ class Cloud:
     def __init__(self, emulator, storage, api, bucket, credentials) -> None:
         self.emulator, self.storage, self.api = emulator, storage, api
         self.bucket = bucket
+        self.worker_environment = {
+            "STORAGE_EMULATOR_HOST": storage.url,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
+            "NO_GCE_CHECK": "true",
+            "PYTHONPATH": "",
+        }
         self.environment = {
+            **self.worker_environment,
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
             "http_proxy": api.url,
             "no_proxy": "127.0.0.1,localhost",
-            "STORAGE_EMULATOR_HOST": storage.url,
-            "GOOGLE_APPLICATION_CREDENTIALS": str(credentials),
             "GOOGLE_CLOUD_PROJECT": "test-project",
-            "NO_GCE_CHECK": "true",
-            "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "1",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "PYTHONWARNINGS": "ignore",
         }
 
@@ -66,6 +73,17 @@ class Cloud:
             **more,
         }
         return ["convert", *(f"--{name}={value}" for name, value in flags.items() if value)]
+
+    def objects(self, folder: str) -> dict[str, bytes]:
+        """The files of an output folder, by name; not those of its own folders."""
+        place = f"http://{self.emulator.address}/storage/v1/b/{self.bucket}/o"
+        query = urllib.parse.urlencode({"prefix": f"{folder}/", "delimiter": "/"})
+        with urllib.request.urlopen(f"{place}?{query}", timeout=30) as response:  # noqa: S310
+            names = [entry["name"] for entry in json.load(response)["items"]]
+        return {
+            name.removeprefix(f"{folder}/"): download(self.url(name), self.emulator.address)
+            for name in names
+        }
 
     def upload(self, archives) -> None:
         for path in (archives.train, archives.validation, archives.devkit):

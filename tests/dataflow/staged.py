@@ -114,6 +114,7 @@ class Worker:
     """
 
     def __init__(self, folder: Path, start: str, environment: dict[str, str]) -> None:
+        folder.mkdir(exist_ok=True)
         self.command = folder / "worker.sh"
         self.log = folder / "worker.log"
         self._died = folder / "died"

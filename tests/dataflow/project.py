@@ -1,0 +1,36 @@
+"""Copies of the project: as a checkout, and as a user would have it installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("pipeline", "transforms", "runners")
+
+
+def copied(folder: Path) -> Path:
+    """Copies what a package is built from."""
+    for part in PARTS:
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "README.md").write_text("for the build\n")
+    return folder
+
+
+def installed(folder: Path, without: str = "") -> Path:
+    """Installs the project as a user would, perhaps with one dependency taken out."""
+    checkout = copied(folder / "checkout")
+    project = checkout / "pyproject.toml"
+    lines = project.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not (without and line.strip().startswith(f'"{without}'))]
+    assert len(kept) == len(lines) - bool(without)
+    project.write_text("".join(kept))
+    target = folder / "site-packages"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", target, checkout], check=True, timeout=120)
+    shutil.rmtree(checkout)
+    return target
