@@ -12,6 +12,7 @@ from imagenet_beam.runners.bounding_boxes_command import (
 )
 from imagenet_beam.runners.convert_flags import add_convert_parser
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
+from imagenet_beam.runners.inspect_command import add_inspect_parser, run_inspect
 from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -44,6 +45,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     )
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
+    add_inspect_parser(commands)
     add_bounding_boxes_parser(commands)
     add_synthesize_parser(commands)
     return parser, convert
@@ -63,6 +65,8 @@ def _run(arguments: list[str]) -> int:
         return run_convert(args, rest)
     if rest:
         raise InputError(f"{rest[0]} is no flag of {args.command}; see --help")
+    if args.command == "inspect":
+        return run_inspect(args)
     if args.command == "bounding_boxes":
         return run_bounding_boxes(args)
     return run_synthesize(args)

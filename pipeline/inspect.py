@@ -1,0 +1,259 @@
+"""What a file or folder is, told by its content, as `imagenet-beam inspect` says it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
+from imagenet_beam.pipeline.download.progress import in_units
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012
+from imagenet_beam.pipeline.listing import DOGS_CLASSES
+from imagenet_beam.transforms.box_sources import is_xml_name
+from imagenet_beam.transforms.core.box_csv import is_boxes_csv
+from imagenet_beam.transforms.core.compressed import describe_content
+from imagenet_beam.transforms.core.devkit import META_NAME
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.label_files import sniff_label_file, validation_number
+from imagenet_beam.transforms.core.names import (
+    base_name,
+    is_image_name,
+    is_test_name,
+    is_wnid,
+)
+from imagenet_beam.transforms.core.ranges import Readable
+from imagenet_beam.transforms.core.streams import is_compressed, open_compressed
+from imagenet_beam.transforms.core.tar import BLOCK_BYTES, walk_tar
+from imagenet_beam.transforms.core.zip_archives import is_zip, walk_zip
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.list_images import list_images, split_source
+
+QUICK_SECONDS = 5.0
+"""How long one thing is looked at before its counts are estimated."""
+
+_HEAD_BYTES = 512
+_PEEKED_MEMBERS = 20
+_LABEL_FILE_BYTES = 64 << 20
+_HASH_BYTES = 8 << 20
+_LIST_PER_SPAN = 256
+_APPENDED = ("ILSVRC2012_val_", "n")
+
+
+@dataclass
+class Finding:
+    """What was found.
+
+    Attributes:
+        path: What was looked at.
+        title: What it is, in a few words.
+        flag: The flag of `convert` that takes it, or "".
+        facts: Further lines.
+        is_wrong: Whether it is of no use.
+    """
+
+    path: str
+    title: str
+    flag: str = ""
+    facts: list[str] = field(default_factory=list)
+    is_wrong: bool = False
+
+
+def inspect_path(path: str, storage: Storage, seconds: float = QUICK_SECONDS) -> Finding:
+    """Tells what a file or folder is.
+
+    Args:
+        path: A file, or a folder of this machine.
+        storage: How to reach it.
+        seconds: How long to count; 0 counts to the end.
+    """
+    try:
+        if storage.is_folder(path):
+            return _inspect_folder(path, storage, seconds)
+        return _inspect_file(path, storage, seconds)
+    except InputError as error:
+        return Finding(path, "cannot be used", facts=[str(error)], is_wrong=True)
+
+
+def checksums(path: str, storage: Storage, advance: Callable[[int], None]) -> list[str]:
+    """MD5 and SHA-256 of a file, and whether they are those of a known archive.
+
+    Args:
+        path: A file.
+        storage: How to reach it.
+        advance: Is told the number of bytes after each part that was read.
+    """
+    reader = storage.open_ranges(path)
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    for offset in range(0, reader.size_bytes, _HASH_BYTES):
+        part = reader.read(offset, min(_HASH_BYTES, reader.size_bytes - offset))
+        md5.update(part)
+        sha256.update(part)
+        advance(len(part))
+    known = next((item.name for item in IMAGENET_2012 if item.md5 == md5.hexdigest()), "")
+    verdict = f"{known}, as published" if known else "of no archive that is known"
+    return [f"md5 {md5.hexdigest()}", f"sha256 {sha256.hexdigest()}", f"checksums: {verdict}"]
+
+
+def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:
+    names = list(itertools.islice(_tree_names(path, storage), 2000))
+    if any(base_name(name) == META_NAME for name in names):
+        return _devkit(path, storage)
+    if not any(map(is_image_name, names)) and any(map(is_xml_name, names)):
+        return Finding(path, "a folder of bounding boxes (.xml)", "bounding_boxes")
+    finding = _images(path, storage, "folder", seconds)
+    if any("CLS-LOC/" in f"{path}/{name}" for name in names):
+        finding.title = f"Kaggle's tree, {finding.title}"
+    return finding
+
+
+def _tree_names(path: str, storage: Storage) -> Iterator[str]:
+    for folder in storage.folders(path):
+        for name, _, _ in storage.files(path, folder):
+            yield name
+
+
+def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
+    reader = storage.open_ranges(path)
+    head = reader.read(0, min(_HEAD_BYTES, reader.size_bytes))
+    if is_boxes_csv(head):
+        return Finding(path, "a CSV of bounding boxes", "bounding_boxes", [_size(reader)])
+    try:
+        names = _peek(reader, head)
+    except InputError as error:
+        return _label_file(path, storage, reader, head, error)
+    if any(base_name(name) in (META_NAME, "readme.txt") for name in names):
+        return _devkit(path, storage)
+    if any(map(is_xml_name, names)):
+        what = f"bounding boxes (.xml), from {names[0]}"
+        return Finding(path, what, "bounding_boxes", [_size(reader)])
+    finding = _images(path, storage, "", seconds)
+    finding.facts.insert(0, _size(reader))
+    if is_zip(head) and any(name.startswith("ILSVRC/") for name in names):
+        finding.title = f"Kaggle's zip, {finding.title}"
+    elif is_compressed(head) and any(map(_is_hugging_face, names)):
+        finding.title = f"a part of Hugging Face's copy, {finding.title}"
+    return finding
+
+
+def _peek(reader: Readable, head: bytes) -> list[str]:
+    """The names of the first members, as they are stored."""
+    if is_zip(head):
+        members = (member.name for member in walk_zip(reader))
+    elif is_compressed(head):
+        stream = open_compressed(reader)
+        members = (member.name for member in walk_tar(stream, block_bytes=BLOCK_BYTES))
+    else:
+        members = (member.name for member in walk_tar(reader))
+    return list(itertools.islice(members, _PEEKED_MEMBERS))
+
+
+def _is_hugging_face(name: str) -> bool:
+    stem = base_name(name).rpartition(".")[0]
+    return stem.count("_") >= 2 and is_wnid(stem.rpartition("_")[2]) and stem.startswith(_APPENDED)
+
+
+def _label_file(
+    path: str, storage: Storage, reader: Readable, head: bytes, error: InputError
+) -> Finding:
+    if reader.size_bytes <= _LABEL_FILE_BYTES and b"\0" not in head:
+        try:
+            kind = sniff_label_file(storage.read_bytes(path), path)
+        except InputError:
+            pass
+        else:
+            return Finding(path, f"labels: {kind.value}", facts=[_size(reader)])
+    what = describe_content(head)
+    return Finding(path, f"not usable: {what}", facts=[str(error)], is_wrong=True)
+
+
+def _devkit(path: str, storage: Storage) -> Finding:
+    labels = LabelSource(devkit=path).load(storage)
+    facts = [f"{len(labels.classes):,} classes", f"{len(labels.truth):,} validation labels"]
+    return Finding(path, "the development kit", "devkit", facts)
+
+
+@dataclass
+class _Count:
+    images: int = 0
+    size_bytes: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+    last: str = ""
+
+    def add(self, name: str, wnid: str, size_bytes: int) -> None:
+        self.images += 1
+        self.size_bytes += size_bytes
+        self.classes[wnid] += 1
+        self.first = min(self.first or name, name)
+        self.last = max(self.last, name)
+
+
+def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
+    """Counts the images of each split, until the time is over."""
+    end = time.monotonic() + seconds if seconds else float("inf")
+    counts: dict[str, _Count] = {}
+    spans = list(split_source(path, storage, kind))
+    seen, is_cut = 0, False
+    for span in spans:
+        seen += 1
+        for number, ref in enumerate(list_images(span, storage)):
+            split = _split_of(ref.filename)
+            counts.setdefault(split, _Count()).add(ref.filename, ref.wnid, ref.size_bytes)
+            if number % _LIST_PER_SPAN == 0 and time.monotonic() > end:
+                is_cut = True
+                break
+        if is_cut:
+            break
+    if not counts:
+        return Finding(path, "without images and without labels", is_wrong=True)
+    finding = Finding(path, "images: " + " and ".join(sorted(counts)))
+    finding.flag = _flag(sorted(counts), kind)
+    for split, count in sorted(counts.items()):
+        finding.facts += _facts(split, count)
+    if is_cut:
+        finding.facts.append(_cut_note(seen, len(spans), seconds))
+    tars = [span.wnid for span in spans if span.wnid]
+    if tars:
+        finding.facts.insert(0, f"{len(tars):,} class tars, {min(tars)} to {max(tars)}")
+    if len(tars) == DOGS_CLASSES:
+        finding.facts.append("120 classes: is it ILSVRC2012_img_train_t3.tar, dogs only?")
+        finding.is_wrong = True
+    return finding
+
+
+def _split_of(name: str) -> str:
+    if is_test_name(name):
+        return "test"
+    return "train" if validation_number(name) is None else "validation"
+
+
+def _flag(splits: list[str], kind: str) -> str:
+    suffix = "directory" if kind == "folder" else "archive"
+    return ", --".join(f"{split}_{suffix}" for split in splits)
+
+
+def _facts(split: str, count: _Count) -> Iterator[str]:
+    official = SPLITS[split].images
+    mark = " (the official count)" if count.images == official else ""
+    yield f"{split}: {count.images:,} images{mark}, {in_units(count.size_bytes)}"
+    classes = [wnid for wnid in count.classes if wnid]
+    if classes:
+        yield f"{split}: {len(classes):,} classes, {min(classes)} to {max(classes)}"
+        strange = [name for name in classes if not is_wnid(name)]
+        if strange:
+            yield f"{split}: {len(strange):,} class names are no wnids, such as {min(strange)}"
+    yield f"{split}: {count.first} to {count.last}"
+
+
+def _cut_note(seen: int, spans: int, seconds: float) -> str:
+    part = f"{seen:,} of {spans:,} parts" if spans > 1 else "its beginning"
+    return f"counted for {seconds:.0f} s only, {part}; --exact counts all"
+
+
+def _size(reader: Readable) -> str:
+    return f"{reader.size_bytes:,} bytes"
