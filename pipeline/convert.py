@@ -34,8 +34,8 @@ from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.core.shards import ShardPlan
 from imagenet_beam.transforms.core.tfds_metadata import TfdsSplit, tfds_files
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import join
-from imagenet_beam.transforms.image_steps import CarriedImageEncoder
+from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, Storage, join
+from imagenet_beam.transforms.image_steps import CarriedImageEncoder, ImageBytes
 from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
 from imagenet_beam.transforms.labels import Labels
@@ -221,23 +221,24 @@ class _WriteSplit(beam.PTransform):
         self._checks = tuple(dict.fromkeys(checks))
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
-        if self._split.streamed:
-            return self._write_streamed(images)
+        config, split, encoder = self._prepared.config, self._split, self._encoder()
+        # Planned beside the checks, not after them: runners then keep one copy of the
+        # references between the two, not two.
+        plan = images | "PlanShards" >> PlanShards(split.num_shards, encoder, config.shuffle_seed)
+        if split.streamed:
+            carried = self._stream(images)
+            return carried | "WriteToTFRecord" >> self._writer(
+                CarriedImageEncoder(encoder), plan, "images"
+            )
         return (
             images
             | "AwaitChecks" >> WaitOn(*self._checks)
-            | "WriteToTFRecord" >> self._writer(self._encoder())
+            | "WriteToTFRecord" >> self._writer(encoder, plan, config.shuffle)
         )
 
-    def _write_streamed(
-        self, images: beam.PCollection[LabeledImage]
-    ) -> beam.PCollection[ShardReceipt]:
+    def _stream(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ImageBytes]:
         """Reads the sources once more, with the images' bytes: see docs/decisions/0020."""
         config, split = self._prepared.config, self._split
-        encoder = self._encoder()
-        plan = images | "PlanShards" >> PlanShards(
-            split.num_shards, encoder, config.shuffle_seed, config.prefix(split)
-        )
         carried = (
             images.pipeline
             | "Archives" >> beam.Create(split.archives)
@@ -249,7 +250,7 @@ class _WriteSplit(beam.PTransform):
             carried = carried | "JoinBoxes" >> JoinBoxes(self._boxes)
         if self._choice is not None:
             carried = carried | "SelectImages" >> SelectImages(self._choice)
-        return carried | "WriteToTFRecord" >> self._writer(CarriedImageEncoder(encoder), plan)
+        return carried
 
     def _encoder(self) -> ImageEncoder:
         config = self._prepared.config
@@ -258,7 +259,8 @@ class _WriteSplit(beam.PTransform):
     def _writer(
         self,
         encoder: ImageEncoder | CarriedImageEncoder,
-        plan: beam.PCollection[ShardPlan] | None = None,
+        plan: beam.PCollection[ShardPlan],
+        shuffle: str,
     ) -> WriteToTFRecord:
         config, split = self._prepared.config, self._split
         return WriteToTFRecord(
@@ -266,7 +268,7 @@ class _WriteSplit(beam.PTransform):
             num_shards=split.num_shards,
             encode=encoder,
             seed=config.shuffle_seed,
-            shuffle="images" if plan is not None else config.shuffle,
+            shuffle=shuffle,
             shard_plan=plan,
             storage=config.storage,
             receipts_dir=layout.receipts_dir(config.output_dir),
@@ -297,9 +299,17 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
     for name in prepared.stale:
         storage.remove(join(folder, name))
     storage.remove(join(folder, layout.STALE))
+    _remove_unfinished(storage, folder)
     path = join(folder, layout.MANIFEST)
     storage.publish_bytes(path, manifest_json(manifest))
     return path
+
+
+def _remove_unfinished(storage: Storage, folder: str) -> None:
+    """Removes what workers that were lost had begun; another has published those shards."""
+    for name in storage.list_sizes(folder):
+        if name.endswith(TEMPORARY_SUFFIX):
+            storage.remove(join(folder, name))
 
 
 def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:
