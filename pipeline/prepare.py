@@ -15,6 +15,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
 from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.box_sources import stat_boxes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
@@ -76,9 +77,13 @@ def prepare(config: ConvertConfig) -> Prepared:
     receipts = {
         split.name: _done_shards(config, split, plan.fingerprint, sizes) for split in config.splits
     }
+    shards = sum(split.num_shards for split in config.splits)
+    left = 1 - sum(map(len, receipts.values())) / shards
+    if left:
+        sizes_bytes = {stat.pinned: stat.size_bytes for stat in archives.values()}
+        check_space(pinned, sizes_bytes, left)
     done = {name: frozenset(found) for name, found in receipts.items()}
     images_done = sum(sum(found.values()) for found in receipts.values())
-    shards = sum(split.num_shards for split in config.splits)
     complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
     return Prepared(pinned, plan, done, images_done, complete, stale)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -85,6 +86,12 @@ class Storage:
     def list_sizes(self, directory: str) -> dict[str, int]:
         """Maps each file below a directory, by relative path, to its size in bytes."""
         return self._backend(directory).list_sizes(_plain(directory))
+
+    def free_bytes(self, directory: str) -> int | None:
+        """How much room there is for files in a folder of this machine; None elsewhere."""
+        if not self.is_folder(directory):
+            return None
+        return shutil.disk_usage(_plain(directory)).free
 
     def is_folder(self, path: str) -> bool:
         """Whether this is a folder of this machine; remote storage has none."""

@@ -1,0 +1,79 @@
+"""Whether the TFRecords will fit on the disk, estimated from a few images."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.download.progress import in_units
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.records import LabeledImage, Record
+from imagenet_beam.transforms.core.tfrecord import framed_size_bytes
+from imagenet_beam.transforms.encoders import ImageEncoder
+from imagenet_beam.transforms.list_images import split_source
+from imagenet_beam.transforms.sources.base import Images
+from imagenet_beam.transforms.sources.table import KINDS
+
+_SAMPLED_IMAGES = 8
+_TOLERANCE = 0.9
+"""A few images tell the sum to some per cent: only what is clearly too little is refused."""
+
+
+def check_space(config: ConvertConfig, sizes_bytes: Mapping[str, int], left: float = 1.0) -> None:
+    """Compares the room on the disk of the output with an estimate of what will be written.
+
+    Args:
+        config: The conversion, its sources resolved.
+        sizes_bytes: The size of each source by its path.
+        left: How much of the conversion is still to be done, from 0 to 1.
+
+    Raises:
+        InputError: If there is clearly too little room.
+    """
+    free_bytes = config.storage.free_bytes(config.output_dir)
+    if free_bytes is None or config.expect == "any":
+        return
+    needed_bytes = left * sum(estimate_bytes(config, split, sizes_bytes) for split in config.splits)
+    check_free(config.output_dir, free_bytes, needed_bytes)
+
+
+def check_free(output_dir: str, free_bytes: int, needed_bytes: float) -> None:
+    """Raises `InputError` where there is clearly too little room."""
+    if free_bytes < _TOLERANCE * needed_bytes:
+        raise InputError(
+            f"--output_dir={output_dir} has {in_units(free_bytes)} free, and the TFRecords will "
+            f"take about {in_units(needed_bytes)}; give a folder with more room or a smaller "
+            "--resize, or --expect=any to try all the same"
+        )
+
+
+def estimate_bytes(
+    config: ConvertConfig, split: SplitConfig, sizes_bytes: Mapping[str, int]
+) -> float:
+    """About how many bytes a split becomes; 0 where it is not known.
+
+    The first images are encoded as the job will do it: their records' sizes
+    stand to theirs as the output to the archives.
+    """
+    selection = split.selection
+    if selection.classes or selection.only_files or selection.max_per_class or selection.is_holdout:
+        return 0
+    images = itertools.islice(_first_images(config, split), _SAMPLED_IMAGES)
+    encoder = ImageEncoder(config.image, config.schema, config.storage)
+    taken = made = 0
+    for ref, data in images:
+        outcome = encoder.finish(LabeledImage(ref, 0, ref.wnid, ""), data)
+        if isinstance(outcome, Record):
+            taken += len(data)
+            made += framed_size_bytes(len(outcome.data))
+    shared = Counter(path for item in config.splits for path in item.archives)
+    total = sum(sizes_bytes.get(path, 0) / shared[path] for path in split.archives)
+    return selection.fraction * total * made / taken if taken else 0
+
+
+def _first_images(config: ConvertConfig, split: SplitConfig) -> Images:
+    for archive in split.archives:
+        for span in split_source(archive, config.storage, split.kind):
+            yield from KINDS[span.kind].stream(config.storage, span, split.part)

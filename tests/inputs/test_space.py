@@ -1,0 +1,77 @@
+"""The estimate of the output, against what is written; and the refusal."""
+
+import pytest
+
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.datasets import imagenet2012
+from imagenet_beam.pipeline.space import check_free, check_space, estimate_bytes
+from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.images import ImageOptions
+from imagenet_beam.transforms.core.resize import Resize
+from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.labels import LabelSource
+
+
+@pytest.fixture(scope="module")
+def large(write_archives, tmp_path_factory):
+    """Pictures that are large against the headers of a tar."""
+    return write_archives(
+        tmp_path_factory.mktemp("large"),
+        classes=2,
+        train_per_class=10,
+        validation_per_class=1,
+        hard_images=False,
+        image_width=200,
+        image_height=150,
+    )
+
+
+class FullDisk(Storage):
+    def free_bytes(self, directory):
+        return 1000
+
+
+def config(large, output, resize, storage=None, expect="consistent"):
+    return ConvertConfig(
+        output_dir=str(output),
+        splits=imagenet2012.splits(str(large.train), train_shards=1),
+        labels=LabelSource(devkit=str(large.devkit)),
+        image=ImageOptions(resize=Resize.parse(resize)),
+        storage=storage or Storage(),
+        expect=expect,
+    )
+
+
+@pytest.mark.parametrize("resize", ["none", "shorter:64"])
+def test_the_estimate_is_near_what_is_written(resize, large, convert, tmp_path):
+    asked = config(large, tmp_path, resize)
+    sizes = {str(large.train): large.train.stat().st_size}
+    estimate = estimate_bytes(asked, asked.splits[0], sizes)
+    done = convert(
+        f"--train_archive={large.train}",
+        f"--devkit={large.devkit}",
+        f"--resize={resize}",
+        "--train_shards=1",
+        f"--output_dir={tmp_path}/out",
+    )
+    assert done.status == 0, done.message
+    written = (tmp_path / "out" / "train-00000-of-00001").stat().st_size
+    assert 0.7 < estimate / written < 1.4
+
+
+def test_too_little_room_is_refused_before_the_job(large, tmp_path):
+    sizes = {str(large.train): large.train.stat().st_size}
+    with pytest.raises(InputError, match=r"has 1\.0 kB free, and the TFRecords will take about"):
+        check_space(config(large, tmp_path, "none", FullDisk()), sizes)
+    check_space(config(large, tmp_path, "none", FullDisk()), sizes, left=0.0)
+    check_space(config(large, tmp_path, "none", FullDisk(), "any"), sizes)
+
+
+def test_the_sentence_says_what_to_do():
+    check_free("out", 10**9, 10**9)
+    with pytest.raises(InputError) as refused:
+        check_free("out", 10**9, 3 * 10**9)
+    assert str(refused.value) == (
+        "--output_dir=out has 1.0 GB free, and the TFRecords will take about 3.0 GB; give a folder "
+        "with more room or a smaller --resize, or --expect=any to try all the same"
+    )
