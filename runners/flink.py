@@ -183,8 +183,6 @@ def _target(config: ConvertConfig, options: LaunchOptions, place: _Place) -> Tar
     job_name = f"{name}-{_mark(config)}"
     flags = (
         f"--sdk_worker_parallelism={place.workers}",
-        # Keeps workers from stage to stage, where Beam is on the cluster's own class path.
-        f"--environment_cache_millis={checks.KEEP_WORKERS_SECONDS * 1000}",
         *options.beam_args,
         f"--environment_type={place.environment}",
         f"--parallelism={place.parallelism}",

@@ -14,10 +14,6 @@ from imagenet_beam.transforms.files import is_local
 LOOPBACK = "LOOPBACK"
 ENVIRONMENTS = (LOOPBACK, "EXTERNAL", "PROCESS", "DOCKER")
 
-KEEP_WORKERS_SECONDS = 10
-"""How long a worker is used for further stages. One that was killed is used as long, so
-each restart in that time fails."""
-
 _NO_RESTART = ("", "none", "off", "disable")
 _DEFAULT_HEARTBEAT_SECONDS = 50.0
 _UNITS = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -160,13 +156,11 @@ def restart_warning(settings: Mapping[str, str]) -> str:
     heartbeat_seconds = _DEFAULT_HEARTBEAT_SECONDS
     if "heartbeat.timeout" in settings:
         heartbeat_seconds = seconds(settings["heartbeat.timeout"])
-    needed_seconds = max(heartbeat_seconds, KEEP_WORKERS_SECONDS)
-    if attempts * delay_seconds > needed_seconds:
+    if attempts * delay_seconds > heartbeat_seconds:
         return ""
     return (
         f"the cluster gives up after {attempts} restarts in {attempts * delay_seconds:g} s, but "
-        f"needs {needed_seconds:g} s to notice that a TaskManager or worker is lost: such a loss "
-        f"fails the job; "
+        f"needs {heartbeat_seconds:g} s to notice a lost TaskManager: such a loss fails the job; "
         f"{advice}"
     )
 

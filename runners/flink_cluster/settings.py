@@ -32,10 +32,9 @@ class ClusterSettings:
         task_manager_memory: What one TaskManager may take, in all; what is not named
             otherwise below becomes its heap.
         restart_attempts: How often a job is started again; 0 never does.
-        beam_jar: A job server jar that is put on the cluster's own class path. Each
-            job then finds the workers of the one before, and its stages each other's
-            (`--environment_cache_millis`); without it, workers are started anew for
-            each stage.
+        beam_jar: A job server jar that is put on the cluster's own class path. Only
+            then can a job keep its workers from stage to stage, if it asks for that
+            with `--environment_cache_millis`.
     """
 
     folder: Path
@@ -104,7 +103,7 @@ def _restart_strategy(settings: ClusterSettings) -> str:
     return f"""\
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: {settings.restart_attempts}
-restart-strategy.fixed-delay.delay: 3 s
+restart-strategy.fixed-delay.delay: 2 s
 """
 
 
@@ -118,7 +117,7 @@ rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = File
 appender.file.name = File
 appender.file.type = File
-appender.file.append = false
+appender.file.append = true
 appender.file.fileName = ${sys:log.file}
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d{HH:mm:ss,SSS} %-5p %-50.50c{1} - %m%n

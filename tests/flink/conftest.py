@@ -19,6 +19,7 @@ from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
 from imagenet_beam.runners.flink_rest import FlinkRest
 
 HARD_LIMIT_SECONDS = 240
+TASK_MANAGER_MIB = 1024
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,19 @@ def shared_cluster(tmp_path_factory):
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def small_cluster(tmp_path_factory):
+    """One small TaskManager, whose end is the end of the job."""
+    with running_cluster(
+        tmp_path_factory.mktemp("small"),
+        task_managers=1,
+        task_manager_memory=f"{TASK_MANAGER_MIB}m",
+        beam_jar=install.job_server_jar(),
+        restart_attempts=0,
+    ) as cluster:
+        yield cluster
+
+
 @pytest.fixture
 def cluster(shared_cluster):
     """Two TaskManagers with two slots each, no job before the test and none after."""
@@ -99,11 +113,13 @@ def on(cluster):
     return flink_flags(cluster)
 
 
-def flink_flags(cluster: Cluster, parallelism: int = 2) -> list[str]:
+def flink_flags(cluster: Cluster) -> list[str]:
+    """Workers are kept from stage to stage, to save their starts: half of a small job."""
     return [
         "--runner=FlinkRunner",
         f"--flink_master={cluster.settings.master}",
-        f"--parallelism={parallelism}",
+        "--parallelism=2",
+        "--environment_cache_millis=20000",
         "--environment_type=PROCESS",
         f'--environment_config={{"command": "{cluster.worker_command}"}}',
     ]

@@ -1,9 +1,11 @@
 """Conversions on a real cluster: what they write, how they end, what they survive."""
 
+import contextlib
 import io
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,15 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import children, flink_flags, receipts, wait_until, workers, write_train_archive
+from conftest import (
+    children,
+    flink_flags,
+    free_port,
+    receipts,
+    wait_until,
+    workers,
+    write_train_archive,
+)
 
 from imagenet_beam.runners.flink_rest import FlinkRest
 
@@ -109,7 +119,7 @@ def _is_alive(process: int) -> bool:
 
 
 def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
-    running, out = job()
+    running, out = job("--environment_cache_millis=0")  # the default: see docs/flink.md
     running.wait_for(lambda: receipts(out) >= 3)
     processes = cluster.processes()
     managers = [pid for name, pid in processes.items() if name != "jobmanager"]
@@ -175,6 +185,49 @@ def test_rejects_and_workers_in_the_launcher(hard, convert, cluster, start, tree
         finished.message.splitlines()[-1].replace("/flink/", "/direct/")
         == (direct.message.splitlines()[-1])
     )
+    assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
+
+
+@pytest.fixture
+def pool(small_cluster, tmp_path):
+    """The address of a worker pool."""
+    port = free_port()
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+    with (tmp_path / "pool.log").open("wb") as log:
+        started = subprocess.Popen(
+            [
+                *command,
+                f"--service_port={port}",
+                f"--container_executable={small_cluster.worker_command}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    text = (tmp_path / "pool.log").read_text
+    wait_until(lambda: "Started worker pool" in text(), "the worker pool", 60)
+    yield f"localhost:{port}"
+    left = children(started.pid)
+    started.send_signal(signal.SIGINT)
+    for process in (started.pid, *left):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    started.wait()
+
+
+def test_a_worker_pool(hard, convert, small_cluster, pool, start, tree, tmp_path):
+    flags = (*hard.flags, "--train_shards=5", "--validation_shards=3", "--max_rejects=100")
+    assert convert(*flags, f"--output_dir={tmp_path / 'direct'}").status == 0
+    finished = start(
+        "convert",
+        *flags,
+        f"--output_dir={tmp_path / 'flink'}",
+        "--runner=FlinkRunner",
+        f"--flink_master={small_cluster.settings.master}",
+        "--environment_type=EXTERNAL",
+        f"--environment_config={pool}",
+    ).finish()
+    assert finished.status == 0, finished.message
+    assert "warning: the cluster restarts nothing" in finished.message
     assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
 
 

@@ -10,14 +10,11 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import flink_flags, running_cluster, workers, write_train_archive
-
-from imagenet_beam.runners.flink_cluster import install
+from conftest import TASK_MANAGER_MIB, flink_flags, workers, write_train_archive
 
 pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
-TASK_MANAGER_MIB = 1024
 IMAGE_BYTES = 3 * 65_536
 TIMES = 2.5
 """How often the images exceed the TaskManager's memory, of which less than 200 MiB is heap."""
@@ -40,18 +37,6 @@ def large_archive(tmp_path_factory):
     write_train_archive(path, data, classes=8, images=images)
     assert path.stat().st_size > TIMES * TASK_MANAGER_MIB * MIB
     return path
-
-
-@pytest.fixture(scope="module")
-def small_cluster(tmp_path_factory):
-    with running_cluster(
-        tmp_path_factory.mktemp("small"),
-        task_managers=1,
-        task_manager_memory=f"{TASK_MANAGER_MIB}m",
-        beam_jar=install.job_server_jar(),
-        restart_attempts=0,  # a TaskManager that runs out of memory fails the test
-    ) as cluster:
-        yield cluster
 
 
 class PeakMemory(threading.Thread):
