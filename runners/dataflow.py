@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
     PipelineOptions,
     SetupOptions,
+    TestOptions,
     WorkerOptions,
 )
 
@@ -28,6 +29,7 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 
 _PHASES = {
     "JOB_STATE_DONE": Phase.DONE,
@@ -62,6 +64,10 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
     if template:
         _submit(prepared, beam_options)
         _say(f"the job's template is at {template}; nothing runs yet")
+        return False
+    if beam_options.view_as(TestOptions).dry_run:
+        _submit(prepared, beam_options)
+        _say("the job was built, and not submitted")
         return False
     return run_job(lambda: DataflowJob(prepared, beam_options), prepared, options)
 
@@ -114,33 +120,33 @@ def _check_buckets(config: ConvertConfig, options: PipelineOptions) -> None:
     """Compares where the buckets are with where the workers will be."""
     cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
     chosen = worker.worker_region or (worker.worker_zone or "").rpartition("-")[0]
-    region = chosen or cloud.region
     places = [("temp_location", cloud.temp_location), ("output_dir", config.output_dir)]
     places += [(split.flag, path) for split in config.splits for path in split.archives]
-    located = {}
+    access = GcsAccess(cloud.project, config.storage.gcs_billing_project)
+    seen = set()
     for flag, path in places:
         bucket = path.split("/")[2]
-        if not path.startswith("gs://") or bucket in located:
-            continue
-        located[bucket] = True
-        _check_bucket(flag, path, region, bool(chosen), cloud.project)
+        if path.startswith("gs://") and bucket not in seen:
+            seen.add(bucket)
+            _check_bucket(f"--{flag}={path}", chosen or cloud.region, bool(chosen), access)
 
 
-def _check_bucket(flag: str, path: str, region: str, chosen: bool, project: str) -> None:
+def _check_bucket(flag: str, region: str, chosen: bool, access: GcsAccess) -> None:
     from imagenet_beam.runners.dataflow_service import bucket_location, is_in_region
 
+    name, _, path = flag.partition("=")
     try:
-        location = bucket_location(path, project)
+        location = bucket_location(path, access)
     except InputError as error:
-        if flag != "temp_location" and "may not be accessed" in str(error):
+        if name != "--temp_location" and "may not be accessed" in str(error):
             return  # to look at a bucket takes more than to use its objects
-        raise InputError(f"--{flag}: {error}") from error
+        raise InputError(f"{name}: {error}") from error
     if is_in_region(location, region):
         return
-    where = f"--{flag}={path} is in {location}, the workers are in {region}"
+    where = f"{flag} is in {location}, the workers are in {region}"
     if not chosen:
         raise InputError(
-            f"{where}: each byte between them is charged; give --region={location.lower()} or a "
+            f"{where}: each byte between them is charged; give --region=<one in {location}>, a "
             f"bucket in {region}, or accept it with --worker_region={region}"
         )
     _say(f"{where}: each byte between them is charged")

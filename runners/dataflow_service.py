@@ -176,15 +176,15 @@ def _answers_as_os_errors() -> Iterator[None]:
         raise OSError(first_line(str(error))) from error
 
 
-def bucket_location(path: str, project: str) -> str:
+def bucket_location(path: str, access: GcsAccess) -> str:
     """Where the bucket of a path is: `EUROPE-WEST4`, `EU`, or `A+B` for two regions.
 
     Raises:
         InputError: Without credentials or permission, or if there is no such bucket.
     """
-    name = parse_name(path)
     with as_input_error(path, needs="bucket"):
-        bucket = GcsAccess(project).client().api.get_bucket(name.bucket, timeout=_TIMEOUT_SECONDS)
+        bucket = access.bucket(parse_name(path))
+        bucket.reload(timeout=_TIMEOUT_SECONDS)
     return "+".join(bucket.data_locations or [bucket.location or ""])
 
 

@@ -29,6 +29,15 @@ _LOCAL = ("scratch_dir",)
 _SIZES = r"^(none|shorter:[0-9]+|longer:[0-9]+|exact:[0-9]+x[0-9]+)$"
 _SWITCH = "^(true|false)$"
 
+_IMAGE = {
+    "name": "sdk_container_image",
+    "label": "Worker image",
+    "helpText": "the image of docs/image.md; without it Beam's own, into which the program is "
+    "installed; --sdk_container_image=REGISTRY/imagenet-beam:TAG",
+    "isOptional": True,
+    "regexes": [r"^[^/]+/[^ ]+$"],
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a conversion as the template's parameters ask for it; returns the exit status."""
@@ -55,7 +64,7 @@ def metadata() -> dict[str, Any]:
         "name": "imagenet-beam convert",
         "description": "Turns image archives into sharded TFRecords.",
         "streaming": False,
-        "parameters": [_parameter(name, action) for name, action in _flags().items()],
+        "parameters": [*(_parameter(*flag) for flag in _flags().items()), _IMAGE],
     }
 
 

@@ -66,7 +66,7 @@ def test_a_bucket_in_another_region(cloud, run):
     finished = run(region="europe-west1")
     assert finished.status == 2
     assert "is in US-CENTRAL1, the workers are in europe-west1: each byte" in finished.message
-    assert "give --region=us-central1 or a bucket in europe-west1" in finished.message
+    assert "or accept it with --worker_region=europe-west1" in finished.message
     assert cloud.storage.seen("POST") == []
 
 

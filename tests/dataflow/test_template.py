@@ -28,6 +28,13 @@ def test_a_template_is_the_job_unposted(cloud, run):
     assert staged.download(options["pipelineUrl"], cloud.emulator.address)
 
 
+def test_a_dry_run_posts_nothing(cloud, run):
+    finished = run("--dry_run=True")
+    assert finished.status == 0
+    assert "the job was built, and not submitted" in finished.message
+    assert cloud.api.posted() == 0
+
+
 def test_the_flex_template_takes_what_its_launcher_gives(cloud, clean, tmp_path):
     place = cloud.url("launch/job_object")
     flags = cloud.flags(clean, runner="", template_location=place, overwrite="true")[1:]
