@@ -86,7 +86,7 @@ def test_two_task_managers_write_at_once_what_the_direct_runner_writes(
     job, cluster, tree, expected
 ):
     running, out = job()
-    running.wait_for(lambda: receipts(out) >= 1)
+    running.wait_for(lambda: receipts(out) >= 1, seconds=150)
     job_id = only_job(cluster)
     finished = running.finish()
     assert finished.status == 0, finished.message
@@ -99,7 +99,7 @@ def test_two_task_managers_write_at_once_what_the_direct_runner_writes(
 
 def test_a_killed_task_manager_costs_nothing_but_time(job, cluster, tree, expected):
     running, out = job()
-    running.wait_for(lambda: receipts(out) >= 3)
+    running.wait_for(lambda: receipts(out) >= 3, seconds=150)
     processes = cluster.processes()
     victim = next(name for name in processes if name != "jobmanager" and workers(processes[name]))
     os.kill(processes[victim], signal.SIGKILL)
@@ -120,7 +120,7 @@ def _is_alive(process: int) -> bool:
 
 def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
     running, out = job("--environment_cache_millis=0")  # the default: see docs/flink.md
-    running.wait_for(lambda: receipts(out) >= 3)
+    running.wait_for(lambda: receipts(out) >= 3, seconds=150)
     processes = cluster.processes()
     managers = [pid for name, pid in processes.items() if name != "jobmanager"]
     os.kill([worker for pid in managers for worker in workers(pid)][-1], signal.SIGKILL)
@@ -133,7 +133,7 @@ def test_the_job_of_a_killed_launcher_is_not_joined_by_a_second(job, cluster, tr
     running, out = job()
     rest = FlinkRest(cluster.settings.master)
     known = len(rest.jobs())
-    running.wait_for(lambda: len(rest.jobs()) > known)
+    running.wait_for(lambda: len(rest.jobs()) > known, seconds=150)
     servers = children(running.process.pid)
     running.send(signal.SIGKILL)
     assert running.finish().status == -signal.SIGKILL
@@ -149,7 +149,7 @@ def test_the_job_of_a_killed_launcher_is_not_joined_by_a_second(job, cluster, tr
 
 def test_ctrl_c_cancels_and_the_same_command_goes_on(job, cluster, tree, expected):
     running, out = job()
-    running.wait_for(lambda: receipts(out) >= 3)
+    running.wait_for(lambda: receipts(out) >= 3, seconds=150)
     job_id = only_job(cluster)
     servers = children(running.process.pid)
     running.send(signal.SIGINT)
