@@ -123,6 +123,17 @@ class ConvertConfig:
         _check_range("read_threads", self.read_threads, 0, 1024)
         _check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
 
+    def input_paths(self) -> list[tuple[str, str]]:
+        """Flag and path of everything that is read, patterns as they were given."""
+        labels = self.labels
+        flags = [(split.flag, path) for split in self.splits for path in split.archives]
+        flags += [("devkit", labels.devkit), ("labels_file", labels.labels_file)]
+        flags += [("validation_labels", path) for path in labels.validation_labels]
+        flags += [("class_names", path) for path in labels.class_names]
+        flags += [("bounding_boxes", path) for path in self.bounding_boxes]
+        flags += [("only_files", split.selection.only_files) for split in self.splits]
+        return [(flag, path) for flag, path in dict.fromkeys(flags) if path]
+
     def _check_tfds(self) -> None:
         """Refuses what the readers of tensorflow-datasets cannot take."""
         if self.labels.base != 0:

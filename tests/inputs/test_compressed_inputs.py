@@ -102,3 +102,49 @@ def test_a_stream_does_not_go_back():
 def test_an_impossible_length_is_refused_before_it_is_held():
     with pytest.raises(InputError, match="no image has more than"):
         StreamReader(Counted(b""), "s").read(0, 1 << 40)
+
+
+def test_a_streamed_conversion_resumes_by_shard(
+    make, pictures, official, convert, shards, tree, tmp_path
+):
+    archive = make.tar(tmp_path / "t.tgz", in_class_folders(pictures), "w:gz")
+    output = tmp_path / "out"
+    flags = [f"--train_archive={archive}", f"--devkit={official.devkit}", "--train_shards=3"]
+    flags += ["--resize=none", f"--output_dir={output}"]
+    assert convert(*flags).status == 0
+    (output / "train-00001-of-00003").unlink()
+    kept = output / "train-00002-of-00003"
+    before = kept.stat().st_mtime_ns
+    again = convert(*flags)
+    assert again.status == 0
+    assert "2 of 3 shards are in" in again.message
+    assert kept.stat().st_mtime_ns == before
+    written = {name: data for name, data in tree(output).items() if name.startswith("train-")}
+    assert written == {name: data for name, data in shards.items() if name.startswith("train-")}
+
+
+def test_a_mixture_of_plain_and_compressed_archives(make, pictures, official, same, tmp_path):
+    items = sorted(in_class_folders(pictures).items())
+    plain = make.tar(tmp_path / "a.tar", dict(items[::2]))
+    packed = make.zip(tmp_path / "b.zip", dict(items[1::4]))
+    streamed = make.tar(tmp_path / "c.tgz", dict(items[3::4]), "w:gz")
+    value = f"--train_archive={plain},{packed},{streamed}"
+    same("train", value, f"--devkit={official.devkit}")
+
+
+def test_a_compressed_source_that_is_rejected_image_by_image(
+    make, pictures, official, convert, tmp_path
+):
+    files = in_class_folders(pictures)
+    broken = sorted(files)[0]
+    files[broken] = files[broken][:40]
+    archive = make.tar(tmp_path / "t.tgz", files, "w:gz")
+    output = tmp_path / "out"
+    done = convert(
+        f"--train_archive={archive}",
+        f"--devkit={official.devkit}",
+        "--train_shards=1",
+        f"--output_dir={output}",
+    )
+    assert done.status == 3
+    assert broken.rpartition("/")[2] in (output / "rejects.jsonl").read_text()

@@ -84,8 +84,9 @@ def test_the_dogs_archive_is_the_wrong_one(make, pictures, inspect, tmp_path):
         (b"<html>log in</html>", "not usable: an HTML or XML page"),
         (b"", "not usable: an empty file"),
         (bytes(range(256)) * 4, "not usable: a file that starts with the bytes"),
-        (gzip.compress(b"nothing"), "not usable: a gzip file"),
+        (gzip.compress(b"nothing", mtime=0), "not usable: a gzip file"),
     ],
+    ids=["page", "empty", "bytes", "gzip"],
 )
 def test_wrong_files(content, line, inspect, tmp_path):
     path = tmp_path / "x.tar"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_beam.runners.cli import build_parser
+from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.labels import Labels, LabelSource, with_classes
@@ -191,3 +193,22 @@ def test_known_answers_of_the_full_files():
     assert labels.classes.label_of("n02119789") == 278
     names = [name.casefold() for name in labels.classes.unique_names()]
     assert len(set(names)) == 1000
+
+
+def test_all_paths_that_are_read_are_known_with_their_flags():
+    """Runners refuse by this list what their workers could not reach."""
+    parser, _ = build_parser()
+    flags = {
+        "train_archive": "a,b*",
+        "validation_directory": "c",
+        "devkit": "d",
+        "labels_file": "e",
+        "validation_labels": "f,g",
+        "class_names": "h",
+        "bounding_boxes": "i,j",
+        "only_files": "k",
+    }
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    args = parser.parse_args(["convert", "--output_dir=o", *given])
+    expected = [(name, path) for name, value in flags.items() for path in value.split(",")]
+    assert sorted(config_from_flags(args).input_paths()) == sorted(expected)
