@@ -192,6 +192,15 @@ def test_21k_shape_without_devkit(convert, examples, tmp_path, pictures):
     assert labels == {wnid: label for label, wnid in enumerate(wnids, 1)}
 
 
+def test_names_that_are_not_utf8_are_refused(make, pictures, official, refused, tmp_path):
+    tree = make.tree(tmp_path / "train", folders(pictures))
+    folder = next(path for path in tree.iterdir())
+    (folder / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    message = refused(f"--train_directory={tree}", f"--devkit={official.devkit}")
+    assert "a name with bytes that are not UTF-8" in message
+    assert "rename the file" in message
+
+
 REFUSALS = {
     "a directory that is not there": (["--train_directory={tmp}/no"], "no does not exist"),
     "a file as directory": (["--train_directory={train}"], "is a file, not a directory"),

@@ -33,13 +33,23 @@ class FolderSource:
         """Lists one folder; files are not opened."""
         for path, size_bytes, _ in storage.files(span.archive, span.name):
             if is_wanted(path, split):
-                ref = make_ref(join(span.archive, path), path, 0, size_bytes)
-                yield ref
+                _check_name(path, span.archive)
+                yield make_ref(join(span.archive, path), path, 0, size_bytes)
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
         """In the order of the names."""
         for ref in self.list(storage, span, split):
             yield ref, fetch(ref, storage)
+
+
+def _check_name(path: str, directory: str) -> None:
+    """Refuses names that no record could hold as text."""
+    if not path.isprintable():  # bytes that are not UTF-8 come as lone surrogates
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{directory} holds {shown!r}, a name with bytes that are not UTF-8 or that cannot be "
+            "shown; rename the file"
+        )
 
 
 def stat_tree(
