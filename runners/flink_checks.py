@@ -96,7 +96,8 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
 def _paths(config: ConvertConfig) -> list[tuple[str, str]]:
     archives = [(split.flag, path) for split in config.splits for path in split.archives]
     labels = [("devkit", path) for path in config.labels.paths()]
-    return [("output_dir", config.output_dir), *archives, *labels]
+    boxes = [("bounding_boxes", path) for path in config.bounding_boxes]
+    return [("output_dir", config.output_dir), *archives, *labels, *boxes]
 
 
 def check_parallelism(asked: int, overview: Overview) -> int:
