@@ -82,6 +82,12 @@ def writing_subtasks(cluster, job_id):
     return rest._get(f"/jobs/{job_id}/vertices/{vertex['id']}")["subtasks"]
 
 
+def failures(cluster, job_id):
+    """What a job has failed with and was started again after."""
+    rest = FlinkRest(cluster.settings.master)
+    return rest._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+
+
 def test_two_task_managers_write_at_once_what_the_direct_runner_writes(
     job, cluster, tree, expected
 ):
@@ -102,10 +108,12 @@ def test_a_killed_task_manager_costs_nothing_but_time(job, cluster, tree, expect
     running.wait_for(lambda: receipts(out) >= 3, seconds=150)
     processes = cluster.processes()
     victim = next(name for name in processes if name != "jobmanager" and workers(processes[name]))
-    os.kill(processes[victim], signal.SIGKILL)
+    job_id = only_job(cluster)
     orphans = workers(processes[victim])
+    os.kill(processes[victim], signal.SIGKILL)
     finished = running.finish()
     assert finished.status == 0, finished.message
+    assert failures(cluster, job_id), "the TaskManager had no work"
     assert tree(out) == expected
     wait_until(lambda: not any(map(_is_alive, orphans)), "workers outlive their TaskManager", 30)
 
@@ -123,9 +131,13 @@ def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
     running.wait_for(lambda: receipts(out) >= 3, seconds=150)
     processes = cluster.processes()
     managers = [pid for name, pid in processes.items() if name != "jobmanager"]
-    os.kill([worker for pid in managers for worker in workers(pid)][-1], signal.SIGKILL)
+    busy = next(pid for pid in managers if workers(pid))
+    job_id = only_job(cluster)
+    for worker in workers(busy):  # one for each slot: which of them has work is not told
+        os.kill(worker, signal.SIGKILL)
     finished = running.finish()
     assert finished.status == 0, finished.message
+    assert failures(cluster, job_id), "the worker had no work"
     assert tree(out) == expected
 
 
