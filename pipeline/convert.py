@@ -34,7 +34,7 @@ from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.core.shards import ShardPlan
 from imagenet_beam.transforms.core.tfds_metadata import TfdsSplit, tfds_files
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, Storage, join
+from imagenet_beam.transforms.files import Storage, join
 from imagenet_beam.transforms.image_steps import CarriedImageEncoder, ImageBytes
 from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
@@ -307,9 +307,8 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
 
 def _remove_unfinished(storage: Storage, folder: str) -> None:
     """Removes what workers that were lost had begun; another has published those shards."""
-    for name in storage.list_sizes(folder):
-        if name.endswith(TEMPORARY_SUFFIX):
-            storage.remove(join(folder, name))
+    for name in storage.unfinished(folder):
+        storage.remove(join(folder, name))
 
 
 def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:

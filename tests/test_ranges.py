@@ -32,12 +32,16 @@ STEPS = st.one_of(
 
 
 @given(
-    st.integers(0, 1024), st.integers(300, 1024), st.integers(1, 600), st.lists(STEPS, max_size=30)
+    st.integers(0, 1024),
+    st.integers(300, 1024),
+    st.integers(1, 600),
+    st.integers(0, 900),
+    st.lists(STEPS, max_size=30),
 )
-def test_it_behaves_as_a_file_of_these_bytes(offset, size, block_bytes, steps):
+def test_it_behaves_as_a_file_of_these_bytes(offset, size, block_bytes, max_block_bytes, steps):
     size = min(size, len(DATA) - offset)
     model = io.BytesIO(DATA[offset : offset + size])
-    file = RangedFile(Reader(), offset, size, block_bytes)
+    file = RangedFile(Reader(), offset, size, block_bytes, max_block_bytes)
     for method, *arguments in steps:
         assert getattr(file, method)(*arguments) == getattr(model, method)(*arguments)
 
@@ -71,6 +75,63 @@ def test_nothing_beyond_the_range_is_asked_for():
     assert reader.asked == [(100, 50)]
     file.seek(1000)
     assert file.read(1) == b""
+
+
+class Endless:
+    """A terabyte of nothing, and how much of it was asked for at once."""
+
+    name = "b"
+    size_bytes = 1 << 40
+
+    def __init__(self):
+        self.asked = []
+
+    def read(self, offset_bytes, length_bytes):
+        self.asked.append(length_bytes)
+        return bytes(length_bytes)
+
+
+def read_headers(gaps, max_block_bytes):
+    """What is asked for where these many bytes lie between headers."""
+    reader = Endless()
+    file = RangedFile(reader, 0, reader.size_bytes, max_block_bytes=max_block_bytes)
+    for gap in gaps:
+        file.read(512)
+        file.seek(gap, io.SEEK_CUR)
+    return reader.asked
+
+
+GAPS = st.one_of(st.integers(0, 300_000), st.integers(0, 40 << 20))
+
+
+def test_blocks_grow_while_members_are_small_and_are_small_again_behind_a_large_one():
+    small, large = [100_000] * 400, [20_000_000] * 3
+    first = read_headers([*small, *large, *small], 8 << 20)
+    # 4 KiB, eightfold each time, then 8 MiB until all 40 MB are read.
+    growth = [4096, 4096 * 8, 4096 * 64, 4096 * 512]
+    assert first[:4] == growth
+    assert first[4:9] == [8 << 20] * 5
+    assert first[9:12] == [4096] * 3
+    assert first[12:15] == growth[1:]
+
+
+@given(st.lists(GAPS, max_size=60))
+def test_blocks_stay_at_one_page_unless_they_may_grow(gaps):
+    assert set(read_headers(gaps, 0)) <= {4096}
+
+
+@given(st.lists(GAPS, max_size=60), st.integers(4096, 8 << 20))
+def test_growing_blocks_cost_no_request_more_and_are_bounded(gaps, max_block_bytes):
+    asked = read_headers(gaps, max_block_bytes)
+    assert len(asked) <= len(read_headers(gaps, 0))
+    assert max(asked, default=0) <= max_block_bytes
+
+
+@given(st.lists(st.integers(0, 300_000), min_size=1, max_size=300))
+def test_small_members_are_read_through(gaps):
+    asked = read_headers(gaps, 8 << 20)
+    total_bytes = sum(gaps) + 512 * len(gaps)
+    assert len(asked) <= 5 + total_bytes / (8 << 20)
 
 
 def test_a_buffered_reader_can_be_laid_on_top():

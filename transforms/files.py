@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from imagenet_beam.transforms.storage.base import (
@@ -32,8 +33,12 @@ __all__ = [
     "Storage",
     "is_local",
     "join",
+    "read_ahead_bytes",
     "unpinned",
 ]
+
+_READ_AHEAD_BYTES = 8 << 20
+"""Longer blocks save few requests more, and each listing thread holds one (benchmarks/gcs.md)."""
 
 _MAX_OPEN_FILES = 64
 """Readers kept open in a process; far below the usual limit of 1,024 descriptors."""
@@ -140,6 +145,15 @@ class Storage:
         """Raises `InputError` where files could not be created below a directory."""
         self._backend(directory).check_writable(_plain(directory))
 
+    def unfinished(self, directory: str) -> list[str]:
+        """Names, relative to a directory, of files that were begun and not published.
+
+        Makes no request where such files have no names.
+        """
+        if _scheme(directory) == "gs":
+            return []
+        return [name for name in self.list_sizes(directory) if name.endswith(TEMPORARY_SUFFIX)]
+
     @contextlib.contextmanager
     def exclusive(self, directory: str) -> Iterator[None]:
         """Keeps a second run out of a local folder; remote storage has no locks.
@@ -162,6 +176,11 @@ class Storage:
 def is_local(path: str) -> bool:
     """Whether a path lies on this machine: it has no scheme, or `file://`."""
     return _scheme(path) == ""
+
+
+def read_ahead_bytes(path: str) -> int:
+    """How much to read at most for the sake of fewer requests; 0 where reads are no requests."""
+    return 0 if is_local(path) else _READ_AHEAD_BYTES
 
 
 def join(directory: str, *names: str) -> str:
@@ -216,22 +235,39 @@ def _gcs_backend(storage: Storage) -> Backend:
 
 
 class _OpenReaders:
-    """The readers that this process holds open, least recently used ones closed."""
+    """The readers that this process holds open, least recently used ones closed.
+
+    Opening may take a request: those who ask for the same path wait for it, and
+    nobody else does.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._readers: OrderedDict[tuple[Storage, str], RangeReader] = OrderedDict()
+        self._readers: OrderedDict[tuple[Storage, str], Future[RangeReader]] = OrderedDict()
 
     def get(self, storage: Storage, path: str) -> RangeReader:
-        """Opens a path at its first use."""
+        """Opens a path at its first use; a failure is not remembered."""
+        key = (storage, path)
         with self._lock:
-            reader = self._readers.get((storage, path))
+            reader = self._readers.get(key)
+            is_first = reader is None
             if reader is None:
-                reader = storage._backend(path).open_ranges(_plain(path))
-                self._readers[storage, path] = reader
+                reader = self._readers[key] = Future()
                 self._drop_oldest()
-            self._readers.move_to_end((storage, path))
-            return reader
+            self._readers.move_to_end(key)
+        if is_first:
+            self._open(key, reader)
+        return reader.result()
+
+    def _open(self, key: tuple[Storage, str], reader: Future[RangeReader]) -> None:
+        storage, path = key
+        try:
+            reader.set_result(storage._backend(path).open_ranges(_plain(path)))
+        except BaseException as error:
+            with self._lock:
+                if self._readers.get(key) is reader:
+                    del self._readers[key]
+            reader.set_exception(error)
 
     def forget(self, storage: Storage, path: str) -> None:
         """Opens a path anew at its next use."""

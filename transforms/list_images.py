@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam import coders
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import WaitOn
+from apache_beam.utils.windowed_value import WindowedValue
 
 from imagenet_beam.transforms.coders import ImageRefCoder, NamedTupleCoder
+from imagenet_beam.transforms.core.chain_ahead import ChainAhead
 from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.core.tally import tally
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import Storage, is_local
 from imagenet_beam.transforms.sources.base import Span
 from imagenet_beam.transforms.sources.table import KINDS, recognise
+
+LISTING_THREADS = 16
+"""Class tars of remote archives that a worker lists at once, with a block of 8 MiB each."""
 
 
 class StreamedImage(NamedTuple):
@@ -137,18 +142,60 @@ def _stream(span: Span, storage: Storage, split: str) -> Iterator[StreamedImage]
         yield StreamedImage(ref, data)
 
 
+class _Place(NamedTuple):
+    """Where in time a part belongs."""
+
+    timestamp: Any
+    window: Any
+
+
 class _ListSpanFn(beam.DoFn):
-    """Lists the images of one part."""
+    """Lists the images of one part; of several at once where reads are requests.
+
+    What is listed does not depend on it: parts come out in the order in which they
+    came in, each in its own window, at the end of the bundle at the latest.
+    """
 
     _images = Metrics.counter("ListImages", "out-images")
+    _ahead: ChainAhead[_Place, ImageRef] | None = None
 
     def __init__(self, storage: Storage, split: str) -> None:
         self._storage = storage
         self._split = split
 
-    def process(self, span: Span) -> Iterator[ImageRef]:
+    def start_bundle(self) -> None:
+        if self._ahead:
+            self._ahead.drop()  # of a bundle that failed
+
+    def process(
+        self,
+        span: Span,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[ImageRef | WindowedValue]:
+        refs = list_images(span, self._storage, self._split)
+        if is_local(span.archive):
+            yield from self._counted(refs)
+            return
+        self._ahead = self._ahead or ChainAhead(LISTING_THREADS)
+        yield from self._placed(self._ahead.add(_Place(timestamp, window), refs))
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._ahead:
+            yield from self._placed(self._ahead.drain())
+
+    def teardown(self) -> None:
+        if self._ahead:
+            self._ahead.close()
+
+    def _placed(self, chunks: Iterable[tuple[_Place, list[ImageRef]]]) -> Iterator[WindowedValue]:
+        for place, refs in chunks:
+            for ref in self._counted(refs):
+                yield WindowedValue(ref, place.timestamp, (place.window,))
+
+    def _counted(self, refs: Iterable[ImageRef]) -> Iterator[ImageRef]:
         count = 0
-        for ref in list_images(span, self._storage, self._split):
+        for ref in refs:
             count += 1
             tally.images_listed += 1
             yield ref

@@ -86,7 +86,7 @@ def make_backend(proxy, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
 
-    def make(deadline_seconds=20.0, stall_seconds=1.0, verify_reads=False, **access):
+    def make(deadline_seconds=20.0, stall_seconds=10.0, verify_reads=False, **access):
         policy = RetryPolicy(deadline_seconds, 0.02, 0.2)
         access = GcsAccess(policy=policy, stall_seconds=stall_seconds, **access)
         return GcsBackend(access, str(scratch), verify_reads)

@@ -70,15 +70,16 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_ranged_read_survives(backend, proxy, url, fault):
-    reader = backend.open_ranges(url)
+def test_a_ranged_read_survives(make_backend, proxy, url, fault):
+    reader = make_backend(stall_seconds=1.0).open_ranges(url)
     proxy.inject(path=DOWNLOAD, **fault)
     assert reader.read(MIB // 2, MIB) == DATA[MIB // 2 : MIB // 2 + MIB]
     assert any(request.fault for request in proxy.requests)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_stat_listing_and_whole_reads_survive(backend, proxy, url, bucket, fault):
+def test_stat_listing_and_whole_reads_survive(make_backend, proxy, url, bucket, fault):
+    backend = make_backend(stall_seconds=1.0)
     short = fault | {"after_bytes": 20} if "after_bytes" in fault else fault
     proxy.inject(path="/o/train.tar", method="GET", **short)
     proxy.inject(path=r"/o\?", method="GET", **short)

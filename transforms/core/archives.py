@@ -14,7 +14,7 @@ from imagenet_beam.transforms.core.names import (
     is_wanted,
     make_ref,
 )
-from imagenet_beam.transforms.core.ranges import DEFAULT_BLOCK_BYTES, Readable
+from imagenet_beam.transforms.core.ranges import Readable
 from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.core.tar import TarMember, walk_tar
 
@@ -37,20 +37,18 @@ class TarSpan(NamedTuple):
     wnid: str = ""
 
 
-def split_archive(
-    reader: Readable, archive: str, block_bytes: int = DEFAULT_BLOCK_BYTES
-) -> Iterator[TarSpan]:
+def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> Iterator[TarSpan]:
     """Yields the class tars of a tar of tars, or the whole of a flat tar.
 
     Args:
         reader: The archive's bytes.
         archive: Its path, pinned where the storage has versions.
-        block_bytes: How much is read at once while looking for headers.
+        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
 
     Raises:
         InputError: If it is no tar archive, is damaged, or mixes both kinds.
     """
-    walk = walk_tar(reader, block_bytes=block_bytes)
+    walk = walk_tar(reader, max_block_bytes=max_block_bytes)
     members = (member for member in walk if not is_hidden(member.name))
     first = next(members, None)
     if first is None:
@@ -70,7 +68,7 @@ def split_archive(
 
 
 def list_span(
-    reader: Readable, span: TarSpan, split: str = "", block_bytes: int = DEFAULT_BLOCK_BYTES
+    reader: Readable, span: TarSpan, split: str = "", max_block_bytes: int = 0
 ) -> Iterator[ImageRef]:
     """Yields a reference to each image of a span, headers only.
 
@@ -80,12 +78,19 @@ def list_span(
         reader: The file that holds the span.
         span: A class tar, or the whole of a flat tar.
         split: Images of other splits are passed over; "" takes all.
-        block_bytes: How much is read at once while looking for headers.
+        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
 
     Raises:
         InputError: If the archive is damaged or truncated.
     """
-    for member in walk_tar(reader, span.offset_bytes, span.size_bytes, span.name, block_bytes):
+    members = walk_tar(
+        reader,
+        span.offset_bytes,
+        span.size_bytes,
+        span.name,
+        max_block_bytes=max_block_bytes,
+    )
+    for member in members:
         if is_wanted(member.name, split):
             yield make_ref(
                 span.archive, member.name, member.offset_bytes, member.size_bytes, span.wnid

@@ -55,6 +55,7 @@ def walk_tar(
     size_bytes: int | None = None,
     name: str = "",
     block_bytes: int = DEFAULT_BLOCK_BYTES,
+    max_block_bytes: int = 0,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
@@ -67,6 +68,7 @@ def walk_tar(
         size_bytes: How long the archive is; by default, up to the end of the file.
         name: What to call the archive in messages; by default, the file's name.
         block_bytes: How much is read at once while looking for headers.
+        max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
 
     Raises:
         InputError: If this is no tar archive, if a header is damaged, or if the
@@ -74,7 +76,7 @@ def walk_tar(
     """
     name = name or reader.name
     size = reader.size_bytes - offset_bytes if size_bytes is None else size_bytes
-    file = _HeaderFile(reader, offset_bytes, size, block_bytes)
+    file = _HeaderFile(reader, offset_bytes, size, block_bytes, max_block_bytes)
     archive = _open(file, name)
     while (member := _next(archive, file, name)) is not None:
         archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from imagenet_beam.transforms.core.archives import TarSpan, list_span, split_archive
 from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import Storage, read_ahead_bytes
 from imagenet_beam.transforms.sources.base import Images, Span
 from imagenet_beam.transforms.sources.fetch import fetch
 
@@ -24,12 +24,14 @@ class TarSource:
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
         """A part for each class tar, or the whole of a flat one."""
-        for part in split_archive(storage.open_ranges(archive), archive):
+        reader = storage.open_ranges(archive)
+        for part in split_archive(reader, archive, read_ahead_bytes(archive)):
             yield Span(self.name, *part)
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
         """Reads headers only."""
-        return list_span(storage.open_ranges(span.archive), TarSpan(*span[1:]), split)
+        reader = storage.open_ranges(span.archive)
+        return list_span(reader, TarSpan(*span[1:]), split, read_ahead_bytes(span.archive))
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
         """In the order of the archive."""
