@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import apache_beam as beam
 from apache_beam import coders
@@ -137,6 +137,8 @@ class EncodedEncoder:
     """Takes back what `EncodeImages` encoded."""
 
     _coder = OutcomeCoder()
+
+    takes_references: ClassVar[bool] = False
 
     def check(self) -> None:
         """Nothing to check."""

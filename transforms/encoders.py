@@ -8,7 +8,7 @@ shuffle), and it may reject a value.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from apache_beam.coders import Coder
 
@@ -32,6 +32,9 @@ Value = TypeVar("Value", contravariant=True)
 
 class RecordEncoder(Protocol[Value]):
     """Makes records out of values; called from several threads at once."""
+
+    takes_references: ClassVar[bool]
+    """Whether values are small and say where bytes are, rather than being the bytes."""
 
     def check(self) -> None:
         """Called once in each worker, before any value.
@@ -64,6 +67,8 @@ class ExampleEncoder:
     """
 
     coder: Coder
+
+    takes_references: ClassVar[bool] = False
 
     def check(self) -> None:
         """Nothing to check."""
@@ -114,6 +119,8 @@ class ImageEncoder:
     versions: tuple[tuple[str, str], ...] = field(
         default_factory=lambda: tuple(sorted(libraries().items()))
     )
+
+    takes_references: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_schema(self.schema)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import apache_beam as beam
 from apache_beam import coders
@@ -85,6 +85,8 @@ class CarriedImageEncoder:
     """
 
     encoder: ImageEncoder
+
+    takes_references: ClassVar[bool] = False
 
     def check(self) -> None:
         """Compares this worker's image libraries with the launcher's."""

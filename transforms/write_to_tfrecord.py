@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprin
 from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.packing import Packer, PackFn
 from imagenet_beam.transforms.shard_writer import ShardTarget
 
 V = TypeVar("V")
@@ -127,8 +129,10 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
             raise ValueError("WriteToTFRecord needs a bounded PCollection: it sorts within shards")
         plan = self._plan
         if plan is None:
-            plan = pcoll | "PlanShards" >> PlanShards(
-                self._num_shards, self._encoder, self._seed, self._prefix
+            plan = (
+                pcoll
+                | "PlanShards" >> PlanShards(self._num_shards, self._encoder, self._seed)
+                | "CheckPlan" >> beam.Map(check_plan, self._prefix).with_output_types(ShardPlan)
             )
         value_type = pcoll.element_type
         assigned = (  # (shard, (key, value))
@@ -142,13 +146,17 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         if self._shuffle == "images":
             assigned = assigned | "EncodeImages" >> EncodeImages(encoder, *self._threads)
             encoder = EncodedEncoder()
+        packer = None
+        if encoder.takes_references:
+            packer = Packer(coders.registry.get_coder(value_type))
+            assigned = assigned | "PackReferences" >> beam.ParDo(PackFn(packer)).with_output_types(
+                tuple[int, bytes]
+            )
+        write = _WriteShardFn(self._target, encoder, packer, *self._threads)
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShards"
-            >> beam.ParDo(_WriteShardFn(self._target, encoder, *self._threads)).with_output_types(
-                ShardReceipt
-            )
+            | "WriteShards" >> beam.ParDo(write).with_output_types(ShardReceipt)
         )
 
 
@@ -159,16 +167,13 @@ class PlanShards(beam.PTransform):
         num_shards: How many shards there are.
         encode: Knows the elements' names.
         seed: Another seed gives another order.
-        what: What the shards are called in messages.
     """
 
-    def __init__(
-        self, num_shards: int, encode: RecordEncoder[Any], seed: int = 0, what: str = "the output"
-    ) -> None:
+    def __init__(self, num_shards: int, encode: RecordEncoder[Any], seed: int = 0) -> None:
         super().__init__()
         self._encoder = encode
         self._seed = seed
-        self._combine = _PlanShardsFn(num_shards, what)
+        self._combine = _PlanShardsFn(num_shards)
 
     def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardPlan]:
         """Gathers 16 bytes an element in one place and sorts them."""
@@ -188,6 +193,20 @@ def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
     return fingerprint(repr(outcome), seed)
 
 
+def check_plan(plan: ShardPlan, what: str) -> ShardPlan:
+    """Gives the plan back if every shard has something in it.
+
+    Raises:
+        InputError: If a shard would be empty; `what` says of which output.
+    """
+    if not all(plan.counts):
+        raise InputError(
+            f"{sum(plan.counts):,} images are too few for {plan.num_shards:,} shards of {what}: "
+            "some would be empty; ask for fewer shards"
+        )
+    return plan
+
+
 def _compression(path: str, compression_type: str) -> str:
     if compression_type == CompressionTypes.AUTO:
         compression_type = CompressionTypes.detect_compression_type(path)
@@ -202,9 +221,8 @@ def _compression(path: str, compression_type: str) -> str:
 class _PlanShardsFn(beam.CombineFn):
     """Gathers all keys, 16 bytes each, and cuts them into shards."""
 
-    def __init__(self, num_shards: int, what: str) -> None:
+    def __init__(self, num_shards: int) -> None:
         self._num_shards = num_shards
-        self._what = what
 
     def create_accumulator(self) -> bytes | bytearray:
         return bytearray()
@@ -222,13 +240,7 @@ class _PlanShardsFn(beam.CombineFn):
         return bytes(packed)
 
     def extract_output(self, packed: bytes | bytearray) -> ShardPlan:
-        plan = plan_shards(bytes(packed), self._num_shards)
-        if not all(plan.counts):
-            raise InputError(
-                f"{sum(plan.counts):,} images are too few for {self._num_shards:,} shards of "
-                f"{self._what}: some would be empty; ask for fewer shards"
-            )
-        return plan
+        return plan_shards(bytes(packed), self._num_shards)
 
 
 class _AssignShardFn(beam.DoFn):
@@ -264,16 +276,20 @@ class _WriteShardFn(PooledFn):
         self,
         target: ShardTarget[Any],
         encoder: RecordEncoder[Any],
+        packer: Packer | None,
         threads: int,
         read_threads: int,
     ) -> None:
         super().__init__(encoder, threads, read_threads)
         self._target = target
+        self._packer = packer
 
-    def process(self, group: tuple[int, Iterable[tuple[bytes, Any]]]) -> Iterator[ShardReceipt]:
+    def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
         assert self._pool is not None  # noqa: S101 - setup() ran
-        shard, keyed_values = group
-        receipt = self._target.write(shard, keyed_values, self._pool)
+        shard, values = group
+        if self._packer is not None:
+            values = itertools.chain.from_iterable(map(self._packer.unpack, values))
+        receipt = self._target.write(shard, values, self._pool)
         self._images.inc(receipt.images)
         self._records.inc(receipt.records)
         self._rejects.inc(len(receipt.rejects))
