@@ -5,6 +5,7 @@ import io
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -200,6 +201,12 @@ def test_rejects_and_workers_in_the_launcher(hard, convert, cluster, start, tree
     assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
 
 
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 1):
+        return True
+    return False
+
+
 @pytest.fixture
 def pool(small_cluster, tmp_path):
     """The address of a worker pool."""
@@ -215,8 +222,7 @@ def pool(small_cluster, tmp_path):
             stdout=log,
             stderr=log,
         )
-    text = (tmp_path / "pool.log").read_text
-    wait_until(lambda: "Started worker pool" in text(), "the worker pool", 60)
+    wait_until(lambda: _answers(port), "the worker pool", 120)
     yield f"localhost:{port}"
     left = children(started.pid)
     started.send_signal(signal.SIGINT)
