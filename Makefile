@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WORKERS ?= auto
 
-.PHONY: help install demo test check format unit typing clean
+.PHONY: help install demo test tools check format unit typing flink-cluster flink-stop clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -41,6 +41,15 @@ typing: $(BIN)/.test-tools
 
 unit: $(BIN)/.test-tools  ## all tests, in parallel and in random order
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
+
+tools: $(BIN)/.test-tools  ## install what the tests of other runners need; without, they skip
+	BIN=$(BIN) sh tests/install_tools.sh
+
+flink-cluster: install  ## start a Flink cluster on this machine, to try things on
+	$(BIN)/python -m imagenet_beam.runners.flink_cluster start
+
+flink-stop: install  ## end that cluster
+	$(BIN)/python -m imagenet_beam.runners.flink_cluster stop
 
 format: $(BIN)/.test-tools  ## mend format and imports
 	$(BIN)/ruff check --fix .

@@ -15,9 +15,8 @@ PACKER = Packer(LabeledImageCoder())
 
 
 def image(number: int) -> LabeledImage:
-    ref = ImageRef(
-        "/archives/train.tar", number * 512, 300, f"n01440764_{number}.JPEG", "n01440764"
-    )
+    name = f"n01440764_{number}.JPEG"
+    ref = ImageRef("/archives/train.tar", number * 512, 300, name, "n01440764")
     return LabeledImage(ref, 1, "n01440764", "tench, Tinca tinca")
 
 
