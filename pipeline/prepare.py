@@ -19,7 +19,7 @@ from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.box_sources import stat_boxes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, join
+from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, join, unpinned
 
 _RECEIPT_THREADS = 16
 _SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
@@ -106,7 +106,7 @@ def check_unchanged(prepared: Prepared) -> None:
     """
     planned = prepared.plan.content["archives"]
     for path, stat in stat_inputs(prepared.config).items():
-        entry = planned.get(path)
+        entry = planned.get(path) or planned.get(unpinned(path))  # the plan has it as given
         if entry and (stat.size_bytes, stat.version) != (entry["size_bytes"], entry["version"]):
             raise InputError(
                 f"{path} was changed while it was being read; run again with --overwrite"

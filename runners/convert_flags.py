@@ -7,6 +7,7 @@ import argparse
 from imagenet_beam.pipeline.config import OUTPUT_LAYOUTS, ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
+from imagenet_beam.runners.gcs_flags import add_gcs_flags, storage_from_flags
 from imagenet_beam.runners.input_flags import (
     add_input_flags,
     add_label_flags,
@@ -19,7 +20,6 @@ from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.schemas import SCHEMAS
 from imagenet_beam.transforms.core.shards import SHUFFLES
-from imagenet_beam.transforms.files import Storage
 
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.
@@ -53,6 +53,7 @@ def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
     _add_outputs(parser)
     _add_images(parser)
     _add_run(parser)
+    add_gcs_flags(parser)
     return parser
 
 
@@ -208,5 +209,5 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
         overwrite=args.overwrite,
         threads=args.threads,
         read_threads=args.read_threads,
-        storage=Storage(scratch_dir=args.scratch_dir),
+        storage=storage_from_flags(args),
     )

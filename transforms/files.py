@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 import threading
 from collections import OrderedDict
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.base import (
     TEMPORARY_SUFFIX,
     AtomicFile,
@@ -43,6 +45,10 @@ _READ_AHEAD_BYTES = 8 << 20
 _MAX_OPEN_FILES = 64
 """Readers kept open in a process; far below the usual limit of 1,024 descriptors."""
 
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
+_MAX_RETRY_SECONDS = 86_400
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -58,6 +64,9 @@ class Storage:
             requests and bytes, for networks that are not trusted (docs/failures.md).
         gcs_retry_seconds: How long a request to `gs://` is repeated before the
             job gives up.
+
+    Raises:
+        InputError: If a value cannot be right; the message names the flag.
     """
 
     scratch_dir: str = ""
@@ -66,6 +75,17 @@ class Storage:
     kms_key: str = ""
     verify_reads: bool = False
     gcs_retry_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        for flag in ("gcs_project", "gcs_billing_project"):
+            _check_form(flag, getattr(self, flag), _PROJECT, "the ID of a project, my-project")
+        key = "projects/P/locations/L/keyRings/R/cryptoKeys/K"
+        _check_form("kms_key", self.kms_key, _KMS_KEY, key)
+        if not 0 <= self.gcs_retry_seconds <= _MAX_RETRY_SECONDS:
+            raise InputError(
+                f"--gcs_retry_seconds={self.gcs_retry_seconds:g} is out of range; accepted are "
+                f"seconds from 0 to {_MAX_RETRY_SECONDS:,}"
+            )
 
     def stat(self, path: str) -> FileStat:
         """Identifies the current version of one file; see `Backend.stat`.
@@ -171,6 +191,11 @@ class Storage:
 
     def _backend(self, path: str) -> Backend:
         return _backend_for(_scheme(path), self)
+
+
+def _check_form(flag: str, value: str, form: re.Pattern[str], accepted: str) -> None:
+    if value and not form.fullmatch(value):
+        raise InputError(f"--{flag}={value} is not accepted; accepted is {accepted}")
 
 
 def is_local(path: str) -> bool:
