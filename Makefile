@@ -40,7 +40,7 @@ typing: $(BIN)/.test-tools
 	MYPYPATH=.typing $(BIN)/mypy -p imagenet_beam.transforms -p imagenet_beam.pipeline -p imagenet_beam.runners
 
 unit: $(BIN)/.test-tools  ## all tests, in parallel and in random order
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_FLAGS)
 
 tools: $(BIN)/.test-tools  ## install what the tests of other runners need; without, they skip
 	BIN=$(BIN) sh tests/install_tools.sh

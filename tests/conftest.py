@@ -167,3 +167,14 @@ def examples():
         return found
 
     return read
+
+
+_ONE_AT_A_TIME = ("flink", "dataflow", "image")
+"""Folders whose tests share an engine that fills the machine: one xdist worker runs each."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        folder = item.path.parent.name
+        if folder in _ONE_AT_A_TIME:
+            item.add_marker(pytest.mark.xdist_group(folder))
