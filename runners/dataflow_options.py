@@ -89,7 +89,8 @@ def check_remote(config: ConvertConfig) -> None:
     """
     inputs = [(f"--{split.flag}=", path) for split in config.splits for path in split.archives]
     labels = [("", path) for path in config.labels.paths()]
-    for flag, path in [("--output_dir=", config.output_dir), *inputs, *labels]:
+    boxes = [("--bounding_boxes=", path) for path in config.bounding_boxes]
+    for flag, path in [("--output_dir=", config.output_dir), *inputs, *labels, *boxes]:
         if is_local(path):
             raise InputError(
                 f"{flag}{path} is on this machine, where Dataflow's workers cannot reach it; "

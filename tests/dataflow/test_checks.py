@@ -34,6 +34,7 @@ REMOTE = {
             {"train_archive": "/data/train.tar"},
             "--train_archive=/data/train.tar is on this machine",
         ),
+        ({"bounding_boxes": "b.csv"}, "--bounding_boxes=b.csv is on this machine"),
         ({"devkit": "devkit.tar.gz"}, "devkit.tar.gz is on this machine"),
         ({"job_name": "Nightly run"}, "--job_name=Nightly run is not accepted"),
         ({"sdk_container_image": "worker:1"}, "--sdk_container_image=worker:1 names no registry"),
