@@ -73,6 +73,7 @@ class ConvertConfig:
         image: What happens to each image.
         schema: Which keys the records have.
         name_prefix: What stands before the split in the shards' names.
+        channels: How many the images have for tensorflow-datasets: 3, or 1 for gray ones.
         output_layout: `flat`, or `by_split`: a folder for each split.
         bounding_boxes: Paths of annotations: archives, folders or CSV files.
         shuffle_seed: Another seed gives another order of the records.
@@ -94,6 +95,7 @@ class ConvertConfig:
     image: ImageOptions = field(default_factory=ImageOptions)
     schema: str = "inception"
     name_prefix: str = ""
+    channels: int = 3
     output_layout: str = "flat"
     bounding_boxes: tuple[str, ...] = ()
     shuffle_seed: int = 0

@@ -338,7 +338,7 @@ def _tfds_files(
         splits.append(TfdsSplit(result.split.name, lengths, size_bytes))
     classes = [info.wnid for info in labels.classes.classes]
     image_format = config.image.output_format.lower()
-    return tfds_files(config.dataset_name, classes, 3, image_format, splits)
+    return tfds_files(config.dataset_name, classes, config.channels, image_format, splits)
 
 
 def _stored_receipts(prepared: Prepared, split: SplitConfig) -> list[ShardReceipt]:

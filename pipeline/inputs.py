@@ -11,7 +11,7 @@ from typing import NamedTuple
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import FileStat, Storage, is_local, join
-from imagenet_beam.transforms.sources.folder import stat_tree
+from imagenet_beam.transforms.sources.base import FolderKind
 from imagenet_beam.transforms.sources.table import KINDS, recognise
 
 _WILDCARDS = "*?["
@@ -66,8 +66,9 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
 
 
 def _stat(path: str, kind: str, storage: Storage) -> FileStat:
-    if kind == "folder":
-        return stat_tree(storage, path)
+    source: object = KINDS.get(kind)
+    if isinstance(source, FolderKind):
+        return source.stat(storage, path)
     if storage.is_folder(path):
         raise InputError(
             f"{path} is a folder, not an archive; give --train_directory, "

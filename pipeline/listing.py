@@ -227,7 +227,7 @@ def _check_consistent(listing: Listing, labels: Labels, split: SplitConfig, arch
             f"{len(labels.truth):,} lines; give the devkit that belongs to the archive, or "
             "--expect=any to label what is there by its number"
         )
-    if split.label_from == "place":
+    if split.label_from in ("place", "index"):
         found = [wnid for wnid, _ in listing.class_counts]
         check_classes(found, labels, archives)
 

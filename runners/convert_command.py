@@ -13,10 +13,12 @@ from typing import Any
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.datasets.registry import IMAGENET
 from imagenet_beam.pipeline.prepare import Prepared, prepare
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.dataset_flags import download_if_asked
 from imagenet_beam.runners.progress import duration
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import join
@@ -39,6 +41,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     runner = registry.runner(beam_args)
     options = LaunchOptions(tuple(beam_args), args.detach)
     runner.check(config, options)
+    download_if_asked(args)
     with _exclusive(config):
         prepared = prepare(config)
         if prepared.complete:
@@ -80,7 +83,9 @@ def _announce(prepared: Prepared) -> None:
 
 
 def streaming_notes(config: ConvertConfig) -> Iterator[str]:
-    """Says of each split that is read as a stream what that needs."""
+    """Says of each split that is read as a stream what that needs, unless it is small."""
+    if config.dataset_name != IMAGENET:
+        return
     for split in config.splits:
         if split.streamed:
             shown = split.archives[0] + (", …" if len(split.archives) > 1 else "")

@@ -5,8 +5,14 @@ from __future__ import annotations
 import argparse
 
 from imagenet_beam.pipeline.config import OUTPUT_LAYOUTS, ConvertConfig
-from imagenet_beam.pipeline.datasets import imagenet2012
+from imagenet_beam.pipeline.datasets.base import SmallDataset
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
+from imagenet_beam.runners.dataset_flags import (
+    add_dataset_flags,
+    small_dataset,
+    small_labels,
+    small_splits,
+)
 from imagenet_beam.runners.gcs_flags import add_gcs_flags, storage_from_flags
 from imagenet_beam.runners.input_flags import (
     add_input_flags,
@@ -24,12 +30,14 @@ from imagenet_beam.transforms.core.shards import SHUFFLES
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.
 
-example:
+examples:
   imagenet-beam convert \\
     --train_archive=ILSVRC2012_img_train.tar \\
     --validation_archive=ILSVRC2012_img_val.tar \\
     --devkit=ILSVRC2012_devkit_t12.tar.gz \\
     --output_dir=tfrecords
+
+  imagenet-beam convert --dataset=mnist --output_dir=mnist
 
 Run the same command again to go on where an interrupted run stopped. Flags of
 Apache Beam (--runner, --temp_location, ...) may be given too.
@@ -47,6 +55,7 @@ def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         description=_DESCRIPTION,
         usage="imagenet-beam convert --train_archive=... --output_dir=... [flags]",
     )
+    add_dataset_flags(parser)
     add_input_flags(parser)
     add_label_flags(parser)
     add_selection_flags(parser)
@@ -69,22 +78,25 @@ def _add_outputs(parser: SentenceParser) -> None:
         "--train_shards",
         metavar="N",
         type=whole_number,
-        default=imagenet2012.TRAIN_SHARDS,
-        help="files of the training split, 1024 by default; --train_shards=256",
+        default=None,
+        help="files of the training split, 1024 by default for imagenet2012, 5 for flowers and "
+        "cifar10, 2 for mnist; --train_shards=256",
     )
     group.add_argument(
         "--validation_shards",
         metavar="N",
         type=whole_number,
-        default=imagenet2012.VALIDATION_SHARDS,
-        help="files of the validation split, 128 by default; --validation_shards=32",
+        default=None,
+        help="files of the validation split, 128 by default for imagenet2012, 1 for flowers; "
+        "--validation_shards=32",
     )
     group.add_argument(
         "--test_shards",
         metavar="N",
         type=whole_number,
-        default=imagenet2012.TEST_SHARDS,
-        help="files of the test split, 128 by default; --test_shards=32",
+        default=None,
+        help="files of the test split, 128 by default for imagenet2012, 1 for the others; "
+        "--test_shards=32",
     )
     group.add_argument(
         "--schema",
@@ -119,8 +131,17 @@ def _add_images(parser: SentenceParser) -> None:
     group.add_argument(
         "--resize",
         metavar="SIZE",
-        default="shorter:256",
-        help="none, shorter:N, longer:N or exact:WxH; shorter:256 by default; --resize=none",
+        default="",
+        help="none, shorter:N, longer:N or exact:WxH; shorter:256 by default for imagenet2012, "
+        "none for the others; --resize=none",
+    )
+    group.add_argument(
+        "--output_format",
+        choices=("JPEG", "PNG"),
+        type=str.upper,
+        default="",
+        help="JPEG by default for imagenet2012 and flowers, PNG (without loss) for cifar10 and "
+        "mnist; --output_format=PNG",
     )
     group.add_argument(
         "--jpeg_quality",
@@ -190,15 +211,21 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
     Raises:
         InputError: If a flag's value is not accepted, or one is missing.
     """
+    dataset = small_dataset(args)
+    storage = storage_from_flags(args)
+    if dataset:
+        splits = with_selections(small_splits(dataset, args, storage), args, dataset.holdout)
+        labels = small_labels(dataset, args)
+    else:
+        splits = with_selections(splits_from_flags(args), args)
+        labels = labels_from_flags(args)
     return ConvertConfig(
         output_dir=args.output_dir,
-        splits=with_selections(splits_from_flags(args), args),
-        labels=labels_from_flags(args),
-        image=ImageOptions(
-            resize=Resize.parse(args.resize),
-            jpeg_quality=args.jpeg_quality,
-            apply_exif_orientation=args.apply_exif_orientation,
-        ),
+        splits=splits,
+        labels=labels,
+        image=_image_options(args, dataset),
+        name_prefix=f"{dataset.name}-" if dataset else "",
+        channels=dataset.channels if dataset else ConvertConfig.channels,
         schema=args.schema,
         output_layout=args.output_layout,
         bounding_boxes=comma_separated(args.bounding_boxes),
@@ -209,5 +236,15 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
         overwrite=args.overwrite,
         threads=args.threads,
         read_threads=args.read_threads,
-        storage=storage_from_flags(args),
+        storage=storage,
+    )
+
+
+def _image_options(args: argparse.Namespace, dataset: SmallDataset | None) -> ImageOptions:
+    default = dataset.output_format if dataset else ImageOptions.output_format
+    return ImageOptions(
+        resize=Resize.parse(args.resize or ("none" if dataset else "shorter:256")),
+        jpeg_quality=args.jpeg_quality,
+        apply_exif_orientation=args.apply_exif_orientation,
+        output_format=args.output_format or default,
     )

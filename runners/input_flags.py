@@ -100,7 +100,7 @@ def add_label_flags(parser: SentenceParser) -> None:
         type=whole_number,
         default=None,
         help="the first label: 1 (default, 0 is the background) or 0 (default with "
-        "--schema=tfds); --label_base=0",
+        "--schema=tfds, and for all data sets but imagenet2012); --label_base=0",
     )
     group.add_argument(
         "--label_order",
@@ -131,7 +131,10 @@ def splits_from_flags(args: argparse.Namespace) -> tuple[SplitConfig, ...]:
     found = [_split(args, name) for name in _SPLITS]
     splits = tuple(split for split in found if split)
     if not splits:
-        raise InputError("nothing to convert; give --train_archive, --validation_archive or both")
+        raise InputError(
+            "nothing to convert; give --train_archive, --validation_archive or both, or a data "
+            "set that can be downloaded, such as --dataset=mnist"
+        )
     return splits
 
 

@@ -101,7 +101,8 @@ class JoinLabels(beam.PTransform):
         labels: The result of `LoadLabels`, used as a side input.
         label_from: `place` takes the class that the image lies in (its class tar or
             folder); `number` looks up the number in the file name, as of validation
-            images; `none` gives the label -1, as for test images.
+            images; `index` takes the number that the source gives for a place in the list
+            of classes; `none` gives the label -1, as for test images.
     """
 
     def __init__(self, labels: beam.PCollection[Labels], label_from: str = "place") -> None:
@@ -134,6 +135,8 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     """
     if label_from == "none":
         return LabeledImage(ref, NO_LABEL, "", "")
+    if label_from == "index":
+        ref = ref._replace(wnid=_listed_class(ref, labels))
     if label_from == "number" and (labels.truth or not ref.wnid):
         wnid = require_truth(labels, ref.filename, validation_number(ref.filename))
     else:
@@ -141,6 +144,16 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     if wnid not in labels.classes:
         raise InputError(_unknown_class(ref, wnid, len(labels.classes)))
     return LabeledImage(ref, labels.classes.label_of(wnid), wnid, labels.classes.info(wnid).text)
+
+
+def _listed_class(ref: ImageRef, labels: Labels) -> str:
+    classes = labels.classes.classes
+    if int(ref.wnid) >= len(classes):
+        raise InputError(
+            f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.wnid}; accepted are 0 to "
+            f"{len(classes) - 1}"
+        )
+    return classes[int(ref.wnid)].wnid
 
 
 def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:

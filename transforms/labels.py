@@ -12,7 +12,7 @@ from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
 
-LABEL_FROM = ("place", "number", "none")
+LABEL_FROM = ("place", "number", "index", "none")
 """How an image's class is told; see `JoinLabels`."""
 
 

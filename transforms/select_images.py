@@ -16,6 +16,7 @@ from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.image_steps import ImageBytes
 
 _Key = tuple[str, bytes]
+_IN_ALL = ("holdout", "there are")
 
 
 class Choice:
@@ -24,7 +25,7 @@ class Choice:
     Attributes:
         selection: What was asked for.
         names: The names of `only_files`, each with True.
-        holdout: For each class, the last key that is held out.
+        holdout: For each class, or for all together, the last key that is held out.
         limit: For each class, the last key below the limit.
     """
 
@@ -98,9 +99,10 @@ class _SelectFn(beam.DoFn):
 
 def _is_on_side(image: LabeledImage, selection: Selection, holdout: Mapping[str, bytes]) -> bool:
     """Whether an image is among the held-out ones, or among the others, as is asked for."""
-    if not selection.holdout_per_class:
+    if not selection.holds_out:
         return True
-    is_held_out = selection.key("holdout", image.ref.filename) <= holdout[image.wnid]
+    last = holdout[selection.group("holdout", image.wnid)]
+    is_held_out = selection.key("holdout", image.ref.filename) <= last
     return is_held_out == selection.is_holdout
 
 
@@ -127,7 +129,7 @@ class _LastKeys(beam.PTransform):
         selection, purpose = self._selection, self._purpose
         count = selection.max_per_class
         if purpose == "holdout":
-            count = selection.holdout_per_class
+            count = selection.holdout or selection.holdout_per_class
         if not count:
             return images.pipeline | "None" >> beam.Create([]).with_output_types(_Key)
         # One more than is held out is looked at: a class must have an image left.
@@ -135,7 +137,10 @@ class _LastKeys(beam.PTransform):
             images
             | "Key"
             >> beam.Map(
-                lambda image: (image.wnid, selection.key(purpose, image.ref.filename))
+                lambda image: (
+                    selection.group(purpose, image.wnid),
+                    selection.key(purpose, image.ref.filename),
+                )
             ).with_output_types(_Key)
             | "Smallest"
             >> beam.combiners.Top.SmallestPerKey(count + 1).with_output_types(
@@ -148,8 +153,9 @@ class _LastKeys(beam.PTransform):
 def _last_key(group: tuple[str, Iterable[bytes]], count: int, purpose: str) -> _Key:
     wnid, ordered = group[0], sorted(group[1])
     if purpose == "holdout" and len(ordered) <= count:
+        flag, where = ("holdout_per_class", f"the class {wnid} has") if wnid else _IN_ALL
         raise InputError(
-            f"--holdout_per_class={count} is too many: the class {wnid} has {len(ordered)} images, "
+            f"--{flag}={count} is too many: {where} {len(ordered):,} images, "
             "and at least one must be left to train on; give a smaller number"
         )
     return wnid, ordered[min(count, len(ordered)) - 1]

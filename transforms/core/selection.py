@@ -25,7 +25,8 @@ class Selection:
         classes: Take images of these classes only; empty takes all.
         only_files: Path of a file of image names, one a line; "" takes all.
         max_per_class: Take at most so many of each class; 0 takes all.
-        holdout_per_class: So many of each class are held out; 0 holds out none.
+        holdout: So many are held out, whatever their class; 0 holds out none.
+        holdout_per_class: So many of each class are held out, where `holdout` is 0.
         is_holdout: Whether to take the held-out images instead of the others.
         seed: Another seed makes other choices.
     """
@@ -34,6 +35,7 @@ class Selection:
     classes: tuple[str, ...] = ()
     only_files: str = ""
     max_per_class: int = 0
+    holdout: int = 0
     holdout_per_class: int = 0
     is_holdout: bool = False
     seed: int = 0
@@ -46,6 +48,7 @@ class Selection:
             )
         for flag, value in (
             ("max_images_per_class", self.max_per_class),
+            ("holdout", self.holdout),
             ("holdout_per_class", self.holdout_per_class),
         ):
             if value < 0:
@@ -55,6 +58,15 @@ class Selection:
     def takes_all(self) -> bool:
         """Whether nothing is left out."""
         return self == Selection(seed=self.seed)
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether some images are held out."""
+        return bool(self.holdout or self.holdout_per_class)
+
+    def group(self, purpose: str, wnid: str) -> str:
+        """Among which images a choice is made: those of a class, or all ("")."""
+        return "" if purpose == "holdout" and self.holdout else wnid
 
     def key(self, purpose: str, filename: str) -> bytes:
         """A number from a name; names are drawn for each purpose anew."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import FileStat, Storage
 
 Images = Iterator[tuple[ImageRef, bytes]]
 
@@ -62,6 +62,18 @@ class SourceKind(Protocol):
         """Yields the same references with the images' bytes, in one pass and bounded memory.
 
         The bytes are as stored: what `ImageRef.encoding` says, if anything, is still to be done.
+        """
+
+
+@runtime_checkable
+class FolderKind(Protocol):
+    """What a kind of several files in one folder can do besides."""
+
+    def stat(self, storage: Storage, directory: str) -> FileStat:
+        """Identifies the state of these files together.
+
+        Raises:
+            InputError: If there are none.
         """
 
 

@@ -24,6 +24,10 @@ class FolderSource:
         """Never: a folder has no bytes; flags tell it."""
         return False
 
+    def stat(self, storage: Storage, directory: str) -> FileStat:
+        """Path, size and time of each image."""
+        return stat_tree(storage, directory)
+
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
         """A part for each folder of the tree."""
         for folder in storage.folders(archive):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from imagenet_beam.transforms.core.cifar import CIFAR10, CIFAR100
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.sources.base import SourceKind
 from imagenet_beam.transforms.sources.compressed_tar import CompressedTarSource
 from imagenet_beam.transforms.sources.folder import FolderSource
+from imagenet_beam.transforms.sources.pixel_files import CifarSource, IdxSource
 from imagenet_beam.transforms.sources.tar import TarSource
 from imagenet_beam.transforms.sources.zip import ZipSource
 
@@ -13,6 +15,9 @@ _HEAD_BYTES = 512
 
 _SOURCES: tuple[SourceKind, ...] = (
     FolderSource(),
+    IdxSource(),
+    CifarSource("cifar10", CIFAR10),
+    CifarSource("cifar100", CIFAR100),
     ZipSource(),
     CompressedTarSource(),
     TarSource(),  # the last one: it takes what nobody else does
