@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags
 from imagenet_beam.runners.bounding_boxes_command import (
     add_bounding_boxes_parser,
     run_bounding_boxes,
 )
 from imagenet_beam.runners.convert_flags import add_convert_parser
+from imagenet_beam.runners.download_command import add_download_parser, run_download
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.inspect_command import add_inspect_parser, run_inspect
 from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
@@ -35,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JobFailed as error:
         print(f"imagenet-beam: the job failed: {error}", file=sys.stderr)
         return JOB_FAILED
+    except DownloadError as error:
+        print(f"imagenet-beam: {error}", file=sys.stderr)
+        return JOB_FAILED
 
 
 def build_parser() -> tuple[SentenceParser, SentenceParser]:
@@ -45,6 +50,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     )
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
+    add_download_parser(commands)
     add_inspect_parser(commands)
     add_bounding_boxes_parser(commands)
     add_synthesize_parser(commands)
@@ -65,6 +71,8 @@ def _run(arguments: list[str]) -> int:
         return run_convert(args, rest)
     if rest:
         raise InputError(f"{rest[0]} is no flag of {args.command}; see --help")
+    if args.command == "download":
+        return run_download(args)
     if args.command == "inspect":
         return run_inspect(args)
     if args.command == "bounding_boxes":

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imagenet_beam.pipeline.datasets.registry import IMAGENET, downloads
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES, SourceFile
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
+from imagenet_beam.runners.arguments import whole_number
 from imagenet_beam.transforms.core.errors import InputError
 
-_IMAGENET = "imagenet2012"
+_INTERRUPTED = 128 + 2
+"""As shells say it of a program that Ctrl-C (signal 2) ended."""
 
 _EXAMPLES = """\
 examples:
@@ -32,7 +35,7 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", required=True, choices=[*sorted(SOURCES), _IMAGENET])
+    parser.add_argument("--dataset", required=True, choices=(*downloads(), IMAGENET))
     parser.add_argument(
         "--output_dir",
         default="",
@@ -47,7 +50,7 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--connections",
-        type=int,
+        type=whole_number,
         default=4,
         metavar="N",
         help="connections at once for a big file, 1 to 32; default: 4",
@@ -74,22 +77,22 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run_download(
     args: argparse.Namespace,
-    sources: Mapping[str, tuple[SourceFile, ...]] = SOURCES,
+    sources: Mapping[str, tuple[SourceFile, ...]] | None = None,
     imagenet: tuple[SourceFile, ...] = IMAGENET_2012,
 ) -> int:
     """Runs the command.
 
     Args:
         args: What the parser of `add_download_parser` gave.
-        sources: The data sets that anybody may download.
+        sources: The data sets that anybody may download; by default those of the registry.
         imagenet: ImageNet's archives.
 
     Returns:
         The exit status: 0 done; 1 the download failed; 2 the command line or
-        the files in `--from_dir` are wrong.
+        the files in `--from_dir` are wrong; 130 Ctrl-C ended it.
     """
     try:
-        return _run(args, sources, imagenet)
+        return _run(args, downloads() if sources is None else sources, imagenet)
     except InputError as error:
         print(f"imagenet-beam: {error}", file=sys.stderr)
         return 2
@@ -97,8 +100,8 @@ def run_download(
         print(f"imagenet-beam: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("imagenet-beam: interrupted; the same command continues", file=sys.stderr)
-        raise
+        print("\nimagenet-beam: interrupted; the same command continues", file=sys.stderr)
+        return _INTERRUPTED
 
 
 def _run(
@@ -112,7 +115,7 @@ def _run(
     from imagenet_beam.pipeline.download.progress import show_progress
 
     _check_flags(args)
-    if args.dataset == _IMAGENET:
+    if args.dataset == IMAGENET:
         return _run_imagenet(args, imagenet)
     directory = Path(args.output_dir or cache_dir(args.download_dir) / args.dataset)
     options = TransferOptions(connections=args.connections)
@@ -146,8 +149,8 @@ def _run_imagenet(args: argparse.Namespace, known: tuple[SourceFile, ...]) -> in
 def _check_flags(args: argparse.Namespace) -> None:
     own = {"--url": args.url, "--from_dir": args.from_dir, "--torrent_hint": args.torrent_hint}
     given = [flag for flag, value in own.items() if value]
-    if given and args.dataset != _IMAGENET:
-        raise InputError(f"{given[0]} is for --dataset={_IMAGENET}, not for {args.dataset}")
+    if given and args.dataset != IMAGENET:
+        raise InputError(f"{given[0]} is for --dataset={IMAGENET}, not for {args.dataset}")
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)} exclude each other; accepted is one of them")
     for flag in ("output_dir", "from_dir"):
