@@ -7,6 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 WORKERS ?= auto
+# The version of the worker image, so that tests see what workers run.
+BEAM_VERSION := $(shell sed -n "s/^ARG BEAM_VERSION=//p" Dockerfile)
 
 .PHONY: help install demo test tools check format unit typing flink-cluster flink-stop clean
 
@@ -26,7 +28,7 @@ demo: install  ## generate a small synthetic ImageNet, convert it, show what cam
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py $(DEMO)
 
 $(BIN)/.test-tools: $(BIN)/imagenet-beam
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test]' 'apache-beam[gcp]==$(BEAM_VERSION)'
 	touch $@
 
 test: check unit  ## format, lint, types and all tests

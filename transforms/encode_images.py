@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 
@@ -87,7 +88,7 @@ class PooledFn(beam.DoFn):
             self._encoder.load,
             self._encoder.finish,
             self._encoder.size_bytes,
-            self._threads,
+            self._threads or os.cpu_count() or 1,  # of the worker, not of the launcher
             self._read_threads,
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
@@ -28,7 +27,7 @@ class Labels(NamedTuple):
 
     classes: ClassTable
     truth: Mapping[int, str]
-    known: Mapping[str, ClassInfo] = MappingProxyType({})
+    known: Mapping[str, ClassInfo] = {}  # a plain dict: some runners pickle this
 
 
 @dataclass(frozen=True)

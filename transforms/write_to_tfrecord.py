@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -109,7 +108,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         self._shuffle = shuffle
         self._done_shards = done_shards
         self._plan = shard_plan
-        self._threads = (threads or os.cpu_count() or 1, read_threads)
+        self._threads = (threads, read_threads)
         self._target: ShardTarget[Any] = ShardTarget(
             path_format=self._path_format(file_path_prefix, file_name_suffix),
             num_shards=self._num_shards,
