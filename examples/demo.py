@@ -1,6 +1,6 @@
 """The demo behind `make demo`: synthesize a small ImageNet, convert it, show what came out.
 
-    python examples/demo.py DIRECTORY
+python examples/demo.py DIRECTORY
 """
 
 from __future__ import annotations
