@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import wnid_in_name
 from imagenet_beam.transforms.core.records import ImageRef
 
@@ -130,6 +131,15 @@ def make_ref(
         size_bytes: How long it is.
         wnid: Its class where something else than the path tells it: a class tar.
         encoding: How its bytes are stored; see `ImageRef`.
+
+    Raises:
+        InputError: If the path climbs out of the archive. No path of a member is ever
+            used as a path; but an archive that tries it is not the one that it claims to be.
     """
+    if ".." in path and ".." in path.split("/"):
+        raise InputError(
+            f"{archive} holds the path {path!r}, which leads out of the archive; archives of "
+            "images never do, so this one is not used"
+        )
     wnid = wnid or class_in_path(path)
     return ImageRef(archive, offset_bytes, size_bytes, image_name(path, wnid), wnid, encoding)
