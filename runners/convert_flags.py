@@ -30,7 +30,7 @@ from imagenet_beam.transforms.core.shards import SHUFFLES
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.
 
-examples:
+example:
   imagenet-beam convert \\
     --train_archive=ILSVRC2012_img_train.tar \\
     --validation_archive=ILSVRC2012_img_val.tar \\

@@ -20,7 +20,7 @@ _DESCRIPTION = """\
 Writes a small synthetic data set: the archives, names, devkit, boxes and label
 files have the shapes of the real ones, and the pictures can be told apart.
 
-examples:
+example:
   imagenet-beam synthesize --output_dir=synthetic --classes=10
   imagenet-beam synthesize --dataset=mnist --output_dir=mnist
 """
