@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from imagenet_beam.transforms.core.errors import InputError
@@ -9,8 +10,14 @@ from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.schemas import check_schema
 from imagenet_beam.transforms.core.selection import Selection
 from imagenet_beam.transforms.core.shards import SHUFFLES, shard_name
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import Storage, is_local
 from imagenet_beam.transforms.labels import LABEL_FROM, LabelSource
+
+READS_PER_THREAD = 16
+"""Reads in flight that keep one encoding thread busy with 30 ms a request (benchmarks/gcs.md)."""
+
+MAX_READS = 64
+"""Connections that a process keeps open to Google Cloud Storage."""
 
 EXPECTATIONS = ("consistent", "official", "any")
 OUTPUT_LAYOUTS = ("flat", "by_split")
@@ -84,8 +91,8 @@ class ConvertConfig:
         max_rejects: With more rejects than that the run ends with status 3.
         overwrite: Whether to begin anew in a folder with another conversion.
         threads: Images encoded at once by a worker; 0 is the number of cores.
-        read_threads: Images fetched at once by a worker; 0 fetches in the encoding
-            threads.
+        read_threads: Images fetched at once by a worker; 0 follows from where the
+            archives are, see `reads_at_once`.
         storage: How to reach files.
     """
 
@@ -158,6 +165,15 @@ class ConvertConfig:
             return f"{self.dataset_name}-{split.name}.tfrecord"
         folder = f"{split.name}/" if self.output_layout == "by_split" else ""
         return folder + self.name_prefix + split.name
+
+    def reads_at_once(self, split: SplitConfig) -> int:
+        """How many images of a split a worker fetches at once; 0 fetches in the encoding threads.
+
+        Where `read_threads` does not say, that follows from where the archives are.
+        """
+        if self.read_threads or all(map(is_local, split.archives)):
+            return self.read_threads
+        return min(MAX_READS, READS_PER_THREAD * (self.threads or os.cpu_count() or 1))
 
     def shard_names(self, split: SplitConfig) -> list[str]:
         """The names of a split's shards, in order, with a folder if they have one."""

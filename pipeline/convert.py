@@ -275,7 +275,7 @@ class _WriteSplit(beam.PTransform):
             plan=self._prepared.plan.fingerprint,
             done_shards=self._prepared.done[split.name],
             threads=config.threads,
-            read_threads=config.read_threads,
+            read_threads=config.reads_at_once(split),
         )
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from imagenet_beam.pipeline.config import OUTPUT_LAYOUTS, ConvertConfig
+from imagenet_beam.pipeline.config import (
+    MAX_READS,
+    OUTPUT_LAYOUTS,
+    READS_PER_THREAD,
+    ConvertConfig,
+)
 from imagenet_beam.pipeline.datasets.base import SmallDataset
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.dataset_flags import (
@@ -193,8 +198,8 @@ def _add_run(parser: SentenceParser) -> None:
         metavar="N",
         type=whole_number,
         default=0,
-        help="images fetched at once by a worker; by default by the encoding threads; "
-        "--read_threads=16",
+        help="images fetched at once by a worker; by default by the encoding threads, of remote "
+        f"archives {READS_PER_THREAD} for each of them, up to {MAX_READS}; --read_threads=32",
     )
     group.add_argument(
         "--scratch_dir",

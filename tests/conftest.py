@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent / "gcs"))
+
+import servers
+
 from imagenet_beam.pipeline.synthetic.imagenet import (
     Expected,
     SyntheticImageNet,
@@ -22,6 +26,11 @@ from imagenet_beam.transforms.core.example import parse_example
 from imagenet_beam.transforms.core.tfrecord import read_records
 
 _DEADLINE_SECONDS = 120
+
+
+def pytest_report_header() -> str:
+    """Which storage the tests of gs:// will run against."""
+    return f"storage emulator: {servers.available() or 'none; the gs:// tests are skipped'}"
 
 
 class Archives(NamedTuple):

@@ -19,10 +19,6 @@ from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
 _HARD_LIMIT_SECONDS = 60
 
 
-def pytest_report_header():
-    return f"storage emulator: {servers.available() or 'none; the gs:// tests are skipped'}"
-
-
 @pytest.fixture(autouse=True)
 def _hard_limit():
     """A fault that is not survived must fail the test, not hang the suite."""

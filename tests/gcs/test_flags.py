@@ -75,6 +75,32 @@ def test_the_project_is_that_of_every_client(flags, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("flags", "reads"),
+    [
+        (["--threads=1"], 16),
+        (["--threads=3"], 48),
+        (["--threads=40"], 64),
+        (["--threads=3", "--read_threads=5"], 5),
+    ],
+)
+def test_reads_of_remote_archives_follow_from_the_encoding_threads(flags, reads):
+    of_split = {}
+    for folder in ("gs://b", "/data"):
+        config = config_of(
+            ["convert", f"--validation_archive={folder}/a.tar", "--output_dir=out", *flags]
+        )
+        of_split[folder] = config.reads_at_once(config.splits[0])
+    assert of_split == {"gs://b": reads, "/data": reads if reads == 5 else 0}
+
+
+def test_several_images_are_fetched_at_once_by_default(flags, proxy):
+    proxy.delay_seconds = 0.05
+    assert main([*flags, "--threads=1"]) == 0
+    images = [r for r in proxy.seen("GET", r"/in%2Fval\.tar") if "range" in r.headers]
+    assert len({request.connection for request in images[-12:]}) >= 8
+
+
+@pytest.mark.parametrize(
     ("flag", "said"),
     [
         ("--gcs_project=My Project", "is not accepted; accepted is the ID of a project"),
