@@ -1,4 +1,4 @@
-"""The demo behind `make demo`: synthesize a small ImageNet, convert it, show what came out.
+"""The demo behind `make demo`: a small ImageNet, then Flowers: made, converted, shown.
 
 python examples/demo.py DIRECTORY
 """
@@ -22,6 +22,17 @@ CELL_PX = (256, 236)
 
 def main(directory: str) -> None:
     root = Path(directory)
+    show_imagenet(root)
+    show_flowers(root / "flowers")
+    print(
+        "\nRead the records in TensorFlow with\n"
+        f'  tf.data.TFRecordDataset(tf.io.gfile.glob("{root}/tfrecords/train-*"))\n'
+        "and see docs/reading.md for a whole input pipeline."
+    )
+
+
+def show_imagenet(root: Path) -> None:
+    """Ten classes in the archives of ImageNet."""
     archives, output = root / "archives", root / "tfrecords"
     shutil.rmtree(output, ignore_errors=True)
     run("imagenet-beam", "synthesize", f"--output_dir={archives}", "--classes=10")
@@ -35,18 +46,35 @@ def main(directory: str) -> None:
         "--train_shards=4",
         "--validation_shards=2",
     )
-    picture = root / "records.png"
-    show_records(output, picture)
+    show_output(output, "train", root / "records.png")
+
+
+def show_flowers(root: Path) -> None:
+    """The five classes of Flowers in their archive, 350 images held out for validation.
+
+    Without `--input` the command would download the real photographs.
+    """
+    archives, output = root / "archives", root / "tfrecords"
+    shutil.rmtree(output, ignore_errors=True)
+    run("imagenet-beam", "synthesize", "--dataset=flowers", f"--output_dir={archives}")
+    run(
+        "imagenet-beam",
+        "convert",
+        "--dataset=flowers",
+        f"--input={archives}/flower_photos.tgz",
+        f"--output_dir={output}",
+    )
+    show_output(output, "flowers-train", root / "records.png")
+
+
+def show_output(output: Path, prefix: str, picture: Path) -> None:
+    """Lists the files and draws the first records."""
+    show_records(output, prefix, picture)
     print(f"\n{output} now has:")
     for path in sorted(output.iterdir()):
         if path.is_file():
-            print(f"  {path.name:28} {path.stat().st_size:>10,} bytes")
-    print(
-        f"\nLook at {picture}: the first records of the first shard, with their labels.\n"
-        "Read the records in TensorFlow with\n"
-        f'  tf.data.TFRecordDataset(tf.io.gfile.glob("{output}/train-*"))\n'
-        "and see docs/reading.md for a whole input pipeline."
-    )
+            print(f"  {path.name:34} {path.stat().st_size:>10,} bytes")
+    print(f"\nLook at {picture}: the first records of the first shard, with their labels.")
 
 
 def run(*command: str) -> None:
@@ -57,11 +85,11 @@ def run(*command: str) -> None:
         raise SystemExit(status)
 
 
-def show_records(output: Path, target: Path) -> None:
-    """Draws the first records of the first training shard, captioned with their labels."""
+def show_records(output: Path, prefix: str, target: Path) -> None:
+    """Draws the first records of a split's first shard, captioned with their labels."""
     sheet = Image.new("RGB", (COLUMNS * CELL_PX[0], ROWS * CELL_PX[1]), "white")
     draw = ImageDraw.Draw(sheet)
-    shard = min(output.glob("train-00000-of-*"))
+    shard = min(output.glob(f"{prefix}-00000-of-*"))
     with shard.open("rb") as file:
         for cell, data in zip(range(COLUMNS * ROWS), read_records(file, shard.name), strict=False):
             left, top = cell % COLUMNS * CELL_PX[0], cell // COLUMNS * CELL_PX[1]

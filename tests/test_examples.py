@@ -74,6 +74,9 @@ def test_the_demo_shows_what_came_out(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert "train-00000-of-00004" in run.stdout
-    sheet = Image.open(tmp_path / "demo" / "records.png")
-    colors = sheet.convert("RGB").getcolors(maxcolors=1 << 24)
-    assert colors is not None and len(colors) > 1000  # pictures, not an empty sheet
+    assert "flowers-train-00000-of-00005" in run.stdout
+    assert "flowers-validation-00000-of-00001" in run.stdout
+    for folder in ("demo", "demo/flowers"):
+        sheet = Image.open(tmp_path / folder / "records.png")
+        colors = sheet.convert("RGB").getcolors(maxcolors=1 << 24)
+        assert colors is not None and len(colors) > 1000  # pictures, not an empty sheet
