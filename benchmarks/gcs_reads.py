@@ -33,13 +33,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "gcs"))
 
 import servers
 
+from imagenet_beam.transforms.core.chain_ahead import ChainAhead
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.ordered import OrderedPool
 from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.tar import walk_tar
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import Storage, read_ahead_bytes
+from imagenet_beam.transforms.list_images import LISTING_THREADS, list_images, split_source
 
 KIB, MIB = 1 << 10, 1 << 20
 _PICTURES = 16
@@ -156,14 +158,33 @@ def _summary(runs: list[Run]) -> str:
 
 
 def compare_blocks(url: str, what: str) -> None:
+    """Lists with blocks of one length, then with blocks that grow, as the job does."""
     reader = Storage().open_ranges(url)
     for block_bytes in _BLOCKS:
-        members = 0
+        ms = _ms_a_member(walk_tar(reader, block_bytes=block_bytes))
+        print(f"{what}, blocks of {block_bytes // KIB:5} KiB: {ms:7.2f} ms a member")
+    ms = _ms_a_member(walk_tar(reader, max_block_bytes=read_ahead_bytes(url)))
+    print(f"{what}, growing blocks:       {ms:7.2f} ms a member")
+
+
+def _ms_a_member(members: Iterator[object]) -> float:
+    started = time.perf_counter()
+    count = sum(1 for _ in _within_seconds(members, 5.0))
+    return 1000 * (time.perf_counter() - started) / count
+
+
+def list_class_tars(url: str) -> None:
+    """Lists all class tars, first one after the other, then as many at once as the job does."""
+    storage = Storage()
+    spans = list(split_source(url, storage, "tar"))
+    for threads in (1, LISTING_THREADS):
+        chain: ChainAhead[None, ImageRef] = ChainAhead(threads)
         started = time.perf_counter()
-        for _ in _within_seconds(walk_tar(reader, block_bytes=block_bytes), 10.0):
-            members += 1
-        seconds = (time.perf_counter() - started) / members
-        print(f"{what}, blocks of {block_bytes // KIB:5} KiB: {1000 * seconds:7.2f} ms a member")
+        chunks = [chunk for span in spans for chunk in chain.add(None, list_images(span, storage))]
+        images = sum(len(refs) for _, refs in [*chunks, *chain.drain()])
+        ms = 1000 * (time.perf_counter() - started) / images
+        chain.close()
+        print(f"{len(spans)} class tars, {threads:2} at once: {ms:7.2f} ms an image")
 
 
 def _within_seconds(items: Iterator[object], seconds: float) -> Iterator[object]:
@@ -172,6 +193,17 @@ def _within_seconds(items: Iterator[object], seconds: float) -> Iterator[object]
         yield item
         if time.perf_counter() > ends:
             return
+
+
+def make_class_tars(path: Path, flat: Path) -> None:
+    """32 class tars of 150 images."""
+    size_bytes = flat.stat().st_size
+    with tarfile.open(path, "w") as archive, flat.open("rb") as images:
+        for i in range(32):
+            images.seek(0)
+            info = tarfile.TarInfo(f"n{i:08}.tar")
+            info.size = size_bytes
+            archive.addfile(info, images)
 
 
 def make_outer(path: Path) -> None:
@@ -208,10 +240,13 @@ def main() -> None:
         servers.wait_for_port(port)
         os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
         bucket = emulator.make_bucket()
-        flat, outer = Path(folder, "flat.tar"), Path(folder, "outer.tar")
+        names = ("flat.tar", "outer.tar", "class.tar", "train.tar")
+        flat, outer, one, train = (Path(folder, name) for name in names)
         make_archive(flat, options.images)
         make_outer(outer)
-        for path in (flat, outer):
+        make_archive(one, 150)
+        make_class_tars(train, one)
+        for path in (flat, outer, train):
             emulator.put(bucket, path.name, path.read_bytes())
         if options.skip != "reads":
             url = f"gs://{bucket}/flat.tar"
@@ -219,6 +254,7 @@ def main() -> None:
         if options.skip != "listing":
             compare_blocks(f"gs://{bucket}/flat.tar", "flat tar")
             compare_blocks(f"gs://{bucket}/outer.tar", "tar of 16 MiB members")
+            list_class_tars(f"gs://{bucket}/train.tar")
         process.kill()
 
 
