@@ -183,6 +183,21 @@ def test_tensorflow_datasets_finds_names_channels_and_labels(mnist, to_records):
     assert json.loads((output / "dataset_info.json").read_text())["name"] == "mnist"
 
 
+@pytest.mark.slow
+def test_tensorflow_datasets_reads_the_pixels(mnist, to_records):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    output = to_records("mnist", f"--input={mnist.folder}", "--schema=tfds")
+    builder = tfds.builder_from_directory(str(output))
+    drawn = mnist.written.test
+    rows = list(tfds.as_numpy(builder.as_dataset(split="test")))
+    assert len(rows) == len(drawn.labels)
+    for row in rows:
+        index = int(row["file_name"][len(b"t10k_") : -len(b".png")])
+        assert np.array_equal(row["image"], drawn.images[index][:, :, np.newaxis])
+        assert row["label"] == drawn.labels[index]
+    assert builder.info.features["label"].names == list(DIGITS)
+
+
 def test_a_second_run_has_nothing_to_do_and_a_lost_shard_is_made_again(mnist, to_records, tree):
     flags = [f"--input={mnist.folder}"]
     before = tree(to_records("mnist", *flags))
