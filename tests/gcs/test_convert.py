@@ -192,6 +192,7 @@ def test_a_killed_run_is_resumed(local, proxy, inputs, output):
     run.wait()
     published = _published_shards(output)
     assert 2 <= len(published) < SHARDS
+    assert read_output(output).items() <= local[1].items(), "what is there is whole"
     proxy.delay_seconds = 0.0
     proxy.forget()
     assert main(flags(inputs, output)) == 0
