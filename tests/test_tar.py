@@ -379,7 +379,8 @@ def test_members_are_not_remembered():
     count = 3000
     members = walk_tar(Memory(b"".join(header(f"{n}.JPEG") for n in range(count)) + END))
     assert sum(1 for _ in itertools.islice(members, count - 1)) == count - 1
-    assert sum(isinstance(thing, tarfile.TarInfo) for thing in gc.get_objects()) < 10
+    # Other tests of this process may have left some; remembering would add thousands.
+    assert sum(isinstance(thing, tarfile.TarInfo) for thing in gc.get_objects()) < count / 2
     assert [member.name for member in members] == [f"{count - 1}.JPEG"]
 
 
