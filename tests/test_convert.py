@@ -192,7 +192,9 @@ def test_summary_says_what_came_out(hard, convert, tmp_path):
     assert "validation: 25 images (the official archive has 50,000) = 20 records + 5 rejects" in (
         finished.message
     )
-    assert re.search(r"55 images in \d+ s, [\d,]+ images/s, peak memory [\d,]+ MB", finished.message)
+    assert re.search(
+        r"55 images in \d+ s, [\d,]+ images/s, peak memory [\d,]+ MB", finished.message
+    )
 
 
 def test_too_many_rejects_say_where_to_look(hard, convert, tmp_path):
