@@ -81,4 +81,8 @@ def _run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # Where an interrupt passed through an exec() of an import, `python -m` would end by
+    # signal 2 although the interrupt was handled; evaluating anything makes it forget.
+    eval("None")  # noqa: S307
+    sys.exit(status)
