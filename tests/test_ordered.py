@@ -49,6 +49,14 @@ def pool_of(load=lambda value: value, finish=lambda value, data: data, **options
     return OrderedPool(load, finish, **options)
 
 
+def test_one_thread_is_the_callers_own():
+    """Two would take turns at the interpreter's lock, at twice the price of a short step."""
+    here = threading.get_ident()
+    pool = pool_of(finish=lambda *_: threading.get_ident() == here, compute_threads=1)
+    assert list(pool.map(range(3))) == [True, True, True]
+    pool.close()
+
+
 @READ_THREADS
 def test_results_come_in_the_order_of_the_values(read_threads):
     def load(value):
@@ -248,7 +256,7 @@ def test_room_that_results_leave_is_used_again(read_threads):
 @READ_THREADS
 def test_waiting_for_a_closed_pool_is_an_error_and_no_hang(read_threads):
     begin = threading.Event()
-    pool = pool_of(lambda value: begin.wait(10), compute_threads=1, read_threads=read_threads)
+    pool = pool_of(lambda value: begin.wait(10), compute_threads=2, read_threads=read_threads)
     results = pool.map(range(1000))
     threading.Timer(0.05, begin.set).start()
     next(results)

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
 IMAGE_BYTES = 3 * 65_536
+SHARDS = 1024
+"""A shard's images pass through the heap as one value, and several times at that."""
 TIMES = 2.5
 """How often the images exceed the TaskManager's memory, of which less than 200 MiB is heap."""
 
@@ -81,7 +83,7 @@ def test_memory_does_not_grow_with_the_images(
         "convert",
         f"--train_archive={large_archive}",
         f"--output_dir={out}",
-        "--train_shards=256",
+        f"--train_shards={SHARDS}",
         "--resize=none",
         "--expect=any",
         f"--shuffle={shuffle}",
@@ -92,7 +94,7 @@ def test_memory_does_not_grow_with_the_images(
         running.wait_for(lambda: False, seconds=200)
         finished = running.finish()
     assert finished.status == 0, finished.message
-    written = sum(path.stat().st_size for path in out.glob("train-*-of-00256"))
+    written = sum(path.stat().st_size for path in out.glob(f"train-*-of-{SHARDS:05}"))
     assert written > TIMES * TASK_MANAGER_MIB * MIB
     assert 0 < peak.task_manager_mib <= TASK_MANAGER_MIB
     assert 0 < peak.worker_mib < 768

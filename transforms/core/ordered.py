@@ -32,7 +32,9 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         load: Fetches what a value needs.
         finish: Makes the result.
         size_of: Bytes that a value holds while it is under way.
-        compute_threads: How many values are computed at once.
+        compute_threads: How many values are computed at once; 1, without
+            `read_threads`, computes in the thread of the caller: a second one would
+            only take turns with it, and handing over costs more than a short `finish`.
         read_threads: How many values are fetched at once; 0 fetches in the
             computing threads, which is right for local disks.
         max_bytes: How many bytes, by `size_of`, may be under way; one value
@@ -52,6 +54,7 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         self._finish = finish
         self._size_of = size_of
         self._max_bytes = max_bytes
+        self._is_inline = compute_threads == 1 and not read_threads
         self._compute = ThreadPoolExecutor(compute_threads, thread_name_prefix="compute")
         self._read = ThreadPoolExecutor(read_threads, "read") if read_threads else None
         self._max_values = 4 * CHUNK_VALUES * compute_threads + 2 * read_threads
@@ -62,6 +65,11 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         The first exception ends the iteration; work not yet begun is dropped, and
         so are results of the same task.
         """
+        if self._is_inline:
+            return (self._finish(value, self._load(value)) for value in values)
+        return self._in_threads(values)
+
+    def _in_threads(self, values: Iterable[Value]) -> Iterator[Result]:
         submit = self._submit_read if self._read else self._submit_chunk
         chunk_values = 1 if self._read else CHUNK_VALUES
         pending: collections.deque[tuple[Future[list[Result]], int, int]] = collections.deque()
