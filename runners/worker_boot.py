@@ -37,8 +37,7 @@ def main() -> None:
     # print() a worker would wait for ever.
     os.dup2(2, 1)
     info = _provision_info(flags)
-    folder = flags.semi_persist_dir or tempfile.mkdtemp(prefix="beam-worker-")
-    _fetch_artifacts(info, flags, Path(folder) / "staged")
+    folder = _fetch_artifacts(info, flags)
     os.environ.update(_environment(info, flags, folder))
     worker = [sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main"]
     os.execv(worker[0], worker)  # noqa: S606 - a program of this environment
@@ -58,24 +57,31 @@ def _provision_info(flags: argparse.Namespace) -> Any:
     return answer.info
 
 
-def _fetch_artifacts(info: Any, flags: argparse.Namespace, folder: Path) -> None:
+def _fetch_artifacts(info: Any, flags: argparse.Namespace) -> str:
+    """Fetches what was staged and returns the folder; makes none for nothing.
+
+    Workers are killed at the end of a job, so a folder made here stays behind.
+    """
     import grpc
     from apache_beam.portability.api import beam_artifact_api_pb2 as artifacts
     from apache_beam.portability.api import beam_artifact_api_pb2_grpc as artifacts_grpc
 
-    folder.mkdir(parents=True, exist_ok=True)
     wanted = [(file, _staged_name(file)) for file in info.dependencies]
     wanted = [(file, name) for file, name in wanted if not name.startswith(_RECORDED_ONLY)]
     if not wanted:
-        return
+        return str(flags.semi_persist_dir)
+    folder = flags.semi_persist_dir or tempfile.mkdtemp(prefix="beam-worker-")
+    staged = Path(folder) / "staged"
+    staged.mkdir(parents=True, exist_ok=True)
     endpoint = info.artifact_endpoint.url or flags.artifact_endpoint
     with grpc.insecure_channel(endpoint) as channel:
         service = artifacts_grpc.ArtifactRetrievalServiceStub(channel)
         for file, name in wanted:
             request = artifacts.GetArtifactRequest(artifact=file)
-            with (folder / name).open("wb") as target:
+            with (staged / name).open("wb") as target:
                 for part in service.GetArtifact(request, metadata=[("worker_id", flags.id)]):
                     target.write(part.data)
+    return str(folder)
 
 
 def _staged_name(file: Any) -> str:
@@ -92,7 +98,6 @@ def _environment(info: Any, flags: argparse.Namespace, folder: str) -> dict[str,
 
     found = {
         "WORKER_ID": flags.id,
-        "SEMI_PERSISTENT_DIRECTORY": folder,
         "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
         "LOGGING_API_SERVICE_DESCRIPTOR": _address(
@@ -102,6 +107,8 @@ def _environment(info: Any, flags: argparse.Namespace, folder: str) -> dict[str,
             info.control_endpoint.url or flags.control_endpoint
         ),
     }
+    if folder:
+        found["SEMI_PERSISTENT_DIRECTORY"] = folder
     if info.status_endpoint.url:
         found["STATUS_API_SERVICE_DESCRIPTOR"] = _address(info.status_endpoint.url)
     return found
