@@ -159,8 +159,8 @@ def _add_images(parser: SentenceParser) -> None:
     group.add_argument(
         "--apply_exif_orientation",
         action="store_true",
-        help="turn images the way their Exif block says; off by default, as labels and boxes "
-        "are for the pixels as stored; --apply_exif_orientation",
+        help="turn images, and boxes with them, the way the Exif block says; off by default, as "
+        "published accuracies are for the pixels as stored; --apply_exif_orientation",
     )
     group.add_argument(
         "--max_rejects",

@@ -49,7 +49,7 @@ CLASSES = st.lists(INFO, max_size=4, unique_by=lambda info: info.wnid).map(tuple
 KNOWN = CLASSES.map(lambda infos: {info.wnid: info for info in infos})
 LABELS = st.builds(Labels, CLASSES.map(ClassTable), st.dictionaries(COUNT, TEXT, max_size=3), KNOWN)
 ENCODED = st.builds(
-    image_steps.EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS
+    image_steps.EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT
 )  # fmt: skip
 
 ELEMENTS = {

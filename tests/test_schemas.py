@@ -1,11 +1,16 @@
 """Which keys a record has."""
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.example import parse_example, serialize_example
-from imagenet_beam.transforms.core.images import EncodedImage
+from imagenet_beam.transforms.core.images import EncodedImage, ImageOptions, encode_image
 from imagenet_beam.transforms.core.records import BoundingBox, ImageRef, LabeledImage
+from imagenet_beam.transforms.core.resize import Resize
 from imagenet_beam.transforms.core.schemas import SCHEMAS, check_schema, inception_features
 
 REF = ImageRef("a.tar", 512, 9, "n01440764_1.JPEG", "n01440764")
@@ -49,6 +54,37 @@ def test_an_image_without_boxes_has_empty_lists_of_the_right_kinds():
         assert data.endswith(empty_ints if name.endswith("label") else empty_floats), name
     assert features["image/class/label"] == -1
     assert features["image/class/synset"] == features["image/class/text"] == ""
+
+
+def marked_png(orientation: int) -> bytes:
+    """8 by 4 black pixels, white from 1 to 4 and from 2 to 3."""
+    picture = np.zeros((4, 8), np.uint8)
+    picture[2:3, 1:4] = 255
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(out, "PNG", exif=exif)
+    return out.getvalue()
+
+
+MARKED = BoundingBox(1 / 8, 2 / 4, 4 / 8, 3 / 4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("is_turned", [True, False])
+def test_boxes_turn_with_the_pixels(orientation, is_turned):
+    options = ImageOptions(Resize("none"), apply_exif_orientation=is_turned, output_format="PNG")
+    encoded = encode_image(marked_png(orientation), options)
+    white = np.argwhere(np.asarray(Image.open(io.BytesIO(encoded.data))) == 255)
+    (top, left), (bottom, right) = white.min(axis=0), white.max(axis=0) + 1
+    features = inception_features(LabeledImage(REF, 1, "", "", (MARKED,)), encoded)
+    box = {side: features[f"image/object/bbox/{side}"] for side in BoundingBox._fields}
+    assert box == {
+        "xmin": (left / encoded.width,),
+        "ymin": (top / encoded.height,),
+        "xmax": (right / encoded.width,),
+        "ymax": (bottom / encoded.height,),
+    }
+    assert ((encoded.width, encoded.height) == (4, 8)) == (is_turned and orientation > 4)
 
 
 def test_schemas_are_known_by_name():

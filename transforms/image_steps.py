@@ -62,6 +62,7 @@ class EncodedImageCoder(NamedTupleCoder):
         coders.StrUtf8Coder(),
         coders.StrUtf8Coder(),
         coders.TupleSequenceCoder(coders.StrUtf8Coder()),
+        coders.VarIntCoder(),
     )
 
 

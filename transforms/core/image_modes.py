@@ -1,9 +1,13 @@
 """Bringing any picture to 8-bit RGB or gray."""
 
+from collections.abc import Callable, Mapping
+
 from PIL import Image
 
 from imagenet_beam.transforms.core.errors import ImageRejected
+from imagenet_beam.transforms.core.records import BoundingBox
 
+_STRIP_PIXELS = 1 << 20
 _TRANSPARENT_MODES = {"1": "LA", "L": "LA", "LA": "LA"}
 _ROTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -13,6 +17,16 @@ _ROTATIONS = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
+}
+# Where a point of the stored picture is seen, in fractions of the width and height.
+_TURNS: Mapping[int, Callable[[float, float], tuple[float, float]]] = {
+    2: lambda x, y: (1 - x, y),
+    3: lambda x, y: (1 - x, 1 - y),
+    4: lambda x, y: (x, 1 - y),
+    5: lambda x, y: (y, x),
+    6: lambda x, y: (1 - y, x),
+    7: lambda x, y: (1 - y, 1 - x),
+    8: lambda x, y: (y, 1 - x),
 }
 
 
@@ -50,6 +64,19 @@ def to_rgb_or_gray(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    """Works strip by strip: on the whole picture each step would cost 4 bytes a pixel more."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    if image.height <= rows:
+        return _strip_on_white(image)
+    is_gray = image.mode in _TRANSPARENT_MODES
+    result = Image.new("L" if is_gray else "RGB", image.size)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        result.paste(_strip_on_white(strip), (0, top))
+    return result
+
+
+def _strip_on_white(image: Image.Image) -> Image.Image:
     mode = _TRANSPARENT_MODES.get(image.mode, "RGBA")
     layer = image if image.mode == mode else image.convert(mode)
     bands = layer.split()
@@ -67,3 +94,12 @@ def _upper_byte(image: Image.Image) -> Image.Image:
 def rotated(image: Image.Image, orientation: int) -> Image.Image:
     """Turns a picture the way its Exif orientation, 1 to 8, says it is to be seen."""
     return image if orientation == 1 else image.transpose(_ROTATIONS[orientation])
+
+
+def turned_box(box: BoundingBox, orientation: int) -> BoundingBox:
+    """Returns where a box of the stored picture lies in what `rotated` makes of it."""
+    if orientation == 1:
+        return box
+    turn = _TURNS[orientation]
+    (x1, y1), (x2, y2) = turn(box.xmin, box.ymin), turn(box.xmax, box.ymax)
+    return BoundingBox(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))

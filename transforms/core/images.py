@@ -26,6 +26,7 @@ from imagenet_beam.transforms.core.jpeg_header import (
     with_adobe_transform,
     without_exif,
 )
+from imagenet_beam.transforms.core.pixel_budget import PixelBudget
 from imagenet_beam.transforms.core.resize import MAX_SIDE_PX, Resize
 
 REJECT_REASONS = (
@@ -50,10 +51,14 @@ DEFAULT_RESIZE = Resize("shorter", 256, 256)
 _EXIF_PREFIX = b"Exif\0\0"
 # Each JPEG decoder reads these: baseline, extended sequential and progressive Huffman.
 _COMMON_SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
+_PROGRESSIVE_SOF_MARKERS = frozenset({0xC2, 0xCA})
 _RARE_SOF_MARKERS = {0xC3: "lossless", 0xC9: "arithmetic", 0xCA: "arithmetic"}
 _Box = tuple[float, float, float, float]
 # Antialiased, and sharper than the bilinear filter without the ringing of Lanczos.
 _RESAMPLING = Image.Resampling.BICUBIC
+# About a gigabyte for the large images of a process, however many threads it has, unless
+# a single one takes more. An ImageNet photograph has 0.2 million pixels.
+_BUDGET = PixelBudget(max_pixels=1 << 27, small_pixels=1 << 20)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,9 @@ class ImageOptions:
         output_format: `JPEG`, or `PNG` without loss, for small data sets.
         max_pixels: Larger images are rejected before they are decoded. The default
             is where Pillow itself refuses to open a file (2 x 89,478,485, its limit
-            against decompression bombs); decoding takes 4 bytes a pixel.
+            against decompression bombs). Decoding and repairing takes 4 to 9 bytes a
+            pixel, 10 for progressive JPEGs, 17 for WebP (measured with Pillow 12.3);
+            see `PixelBudget` for how many pixels are decoded at once.
     """
 
     resize: Resize = DEFAULT_RESIZE
@@ -109,6 +116,8 @@ class EncodedImage(NamedTuple):
             cmyk, cmyk_unmarked, ycck, ycck_unmarked (without Adobe's marker), alpha,
             palette, 1bit, 16bit, lossless, arithmetic; `orientation:2` to
             `orientation:8` as the Exif block says; `exif:corrupt`.
+        orientation: The Exif orientation by which the pixels were turned, 2 to 8;
+            1 where they are as stored. Boxes have to be turned with them.
     """
 
     data: bytes
@@ -118,6 +127,7 @@ class EncodedImage(NamedTuple):
     colorspace: str
     format: str
     notes: tuple[str, ...] = ()
+    orientation: int = 1
 
 
 def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
@@ -147,7 +157,12 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
         return _encode_jpeg(data, options)
     image = open_image(image_format, data)
     _check_pixels(image.width, image.height, options)
-    load_pixels(image_format, image)
+    with _BUDGET.room_for(image.width * image.height):
+        load_pixels(image_format, image)
+        return _encode_loaded(image_format, image, options)
+
+
+def _encode_loaded(image_format: str, image: Image.Image, options: ImageOptions) -> EncodedImage:
     notes: tuple[str, ...] = ()
     if image_format != options.output_format:
         notes = (f"repaired:{image_format.lower()}",)
@@ -216,8 +231,17 @@ def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
         )
     target = _stored_target(header.width, header.height, orientation, options)
     data, repairs = _prepare_jpeg(data, header)
-    image, box = _load_jpeg(data, (header.width, header.height), target)
-    return _finish(image, box, target, orientation, repairs + notes, options)
+    image, box = _open_jpeg(data, (header.width, header.height), target)
+    with _BUDGET.room_for(_jpeg_pixels(image, header)):
+        load_pixels("JPEG", image)
+        return _finish(image, box, target, orientation, repairs + notes, options)
+
+
+def _jpeg_pixels(image: Image.Image, header: JpegHeader) -> int:
+    """How many pixels decoding holds: of a progressive JPEG libjpeg keeps all coefficients."""
+    if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:
+        return header.width * header.height
+    return image.width * image.height
 
 
 def _can_keep_bytes(header: JpegHeader, options: ImageOptions) -> bool:
@@ -301,10 +325,10 @@ def _stored_target(
     return target_width, target_height
 
 
-def _load_jpeg(
+def _open_jpeg(
     data: bytes, size: tuple[int, int], target: tuple[int, int]
 ) -> tuple[Image.Image, _Box | None]:
-    """Decodes a JPEG; where it is to shrink to a half or less, libjpeg does the first part.
+    """Opens a JPEG; where it is to shrink to a half or less, libjpeg does the first part.
 
     libjpeg scales by 1/2, 1/4 or 1/8 inside its inverse DCT, which halves the time of the
     whole; the filter does the rest. The result is never smaller than the target. Measured
@@ -312,8 +336,8 @@ def _load_jpeg(
     the bicubic filter differs from the bilinear one.
 
     Returns:
-        The image, and the part of it that holds the picture: where the sides are not
-        multiples of the scale, libjpeg rounds up.
+        The image, not decoded yet, and the part of it that holds the picture: where the sides
+        are no multiples of the scale, libjpeg rounds up.
     """
     image = open_image("JPEG", data)
     if image.size != size:  # Else the check of the size could be led astray.
@@ -322,7 +346,6 @@ def _load_jpeg(
     if target != size:
         drafted = image.draft(None, target)
         box = drafted[1] if drafted else None
-    load_pixels("JPEG", image)
     return image, box
 
 
@@ -334,11 +357,12 @@ def _finish(
     notes: tuple[str, ...],
     options: ImageOptions,
 ) -> EncodedImage:
-    """Converts, resizes, turns and encodes a loaded image."""
-    image, mode_notes = to_rgb_or_gray(image)
+    """Converts, resizes, turns and encodes a loaded image, which cannot be used after that."""
+    converted, mode_notes = to_rgb_or_gray(image)
+    image = _instead_of(image, converted)
     if image.size != target:
-        image = image.resize(target, _RESAMPLING, box)
-    image = rotated(image, orientation)
+        image = _instead_of(image, image.resize(target, _RESAMPLING, box))
+    image = _instead_of(image, rotated(image, orientation))
     is_gray = image.mode == "L"
     return EncodedImage(
         data=_encode(image, options),
@@ -348,7 +372,15 @@ def _finish(
         colorspace="Grayscale" if is_gray else "RGB",
         format=options.output_format,
         notes=notes + mode_notes,
+        orientation=orientation,
     )
+
+
+def _instead_of(image: Image.Image, successor: Image.Image) -> Image.Image:
+    """Returns the successor; frees the image, which callers may still refer to."""
+    if successor is not image:
+        image.close()
+    return successor
 
 
 def _encode(image: Image.Image, options: ImageOptions) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.example import FeatureValue, Floats, Ints
+from imagenet_beam.transforms.core.image_modes import turned_box
 from imagenet_beam.transforms.core.images import EncodedImage
 from imagenet_beam.transforms.core.records import LabeledImage
 
@@ -16,9 +17,10 @@ def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     """The keys of TensorFlow's inception and slim writers.
 
     Their writers store the boxes' classes as `image/object/bbox/label`, their
-    readers look for `image/object/class/label`: both are written.
+    readers look for `image/object/class/label`: both are written. Boxes relate to
+    the pixels as stored, so they are turned where the pixels were.
     """
-    boxes = image.boxes
+    boxes = [turned_box(box, encoded.orientation) for box in image.boxes]
     box_labels = Ints([image.label] * len(boxes))
     return {
         "image/height": encoded.height,

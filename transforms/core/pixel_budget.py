@@ -1,0 +1,48 @@
+"""How many pixels the threads of a process may have decoded at the same time.
+
+A file of a few kilobytes can hold 179 million pixels, which is more than a gigabyte once
+it is decoded; so what bounds the bytes of files under way does not bound memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+
+class PixelBudget:
+    """Lets small images pass, and large ones as far as there is room for them.
+
+    An image that is larger than the whole budget waits until it is the only large one.
+
+    Args:
+        max_pixels: How many pixels large images may have together.
+        small_pixels: Images up to this size are neither counted nor kept waiting:
+            they are nearly all images, and threads bound their number.
+    """
+
+    def __init__(self, max_pixels: int, small_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._small_pixels = small_pixels
+        self._used_pixels = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def room_for(self, pixels: int) -> Iterator[None]:
+        """Waits for room, which is given back at the end of the block."""
+        if pixels <= self._small_pixels:
+            yield
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_room(pixels))
+            self._used_pixels += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used_pixels -= pixels
+                self._changed.notify_all()
+
+    def _has_room(self, pixels: int) -> bool:
+        return not self._used_pixels or self._used_pixels + pixels <= self._max_pixels
