@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 
 from imagenet_beam.runners.arguments import SentenceParser
+from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
 from imagenet_beam.runners.input_flags import comma_separated
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
@@ -48,6 +50,7 @@ def add_bounding_boxes_parser(commands: argparse._SubParsersAction[SentenceParse
         help="a list of classes, one wnid a line: others are left out, validation images too; "
         "--synsets=imagenet_lsvrc_2015_synsets.txt",
     )
+    add_gcs_command_flags(parser, writes=True)
 
 
 def run_bounding_boxes(args: argparse.Namespace) -> int:
@@ -58,7 +61,7 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
     """
     from imagenet_beam.transforms.core.label_files import read_class_list
 
-    storage = Storage()
+    storage = command_storage(args, args.output)
     synsets: frozenset[str] = frozenset()
     if args.synsets:
         synsets = frozenset(read_class_list(storage.read_bytes(args.synsets), args.synsets))
@@ -91,7 +94,7 @@ def _lines(
 
     for path in paths:
         for annotation in iter_annotations(path, storage):
-            if synsets and annotation.stem.partition("_")[0] not in synsets:
+            if synsets and re.split("[_/]", annotation.stem)[0] not in synsets:
                 continue
             counts["files"] += 1
             counts["boxes"] += len(annotation.boxes)

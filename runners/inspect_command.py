@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 from imagenet_beam.runners.arguments import SentenceParser
+from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
 from imagenet_beam.transforms.files import Storage
 
 _DESCRIPTION = """\
@@ -40,6 +41,7 @@ def add_inspect_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         action="store_true",
         help="count all images, however long it takes; --exact",
     )
+    add_gcs_command_flags(parser)
 
 
 def run_inspect(args: argparse.Namespace) -> int:
@@ -50,7 +52,7 @@ def run_inspect(args: argparse.Namespace) -> int:
     """
     from imagenet_beam.pipeline.inspect import QUICK_SECONDS, inspect_path
 
-    storage = Storage()
+    storage = command_storage(args)
     seconds = 0.0 if args.exact else QUICK_SECONDS
     with ThreadPoolExecutor(_THREADS) as pool:
         findings = list(pool.map(lambda path: inspect_path(path, storage, seconds), args.paths))

@@ -43,6 +43,22 @@ def test_who_pays_and_the_key_are_in_all_requests_of_a_conversion(flags, proxy, 
     assert len(begun) >= len(["probe", "plan", "shard", "receipt", "labels", "manifest"])
 
 
+def test_the_small_commands_take_the_flags_too(clean, put, bucket, proxy, write_archives, tmp_path):
+    archives = write_archives(tmp_path, classes=2, train_per_class=1, boxes=True)
+    boxes = tmp_path / "ILSVRC2012_bbox_train_v2.tar.gz"
+    annotations = put("in/boxes.tar.gz", boxes.read_bytes())
+    validation = put("in/val.tar", archives.validation.read_bytes())
+    flags = ["--gcs_billing_project=payer"]
+    assert main(["inspect", validation, *flags]) == 0
+    output = f"--output=gs://{bucket}/boxes.csv"
+    command = ["bounding_boxes", f"--annotations={annotations}", output, f"--kms_key={KEY}"]
+    assert main([*command, *flags]) == 0
+    asked = [request for request in proxy.requests if "upload_id" not in request.query]
+    assert {tuple(request.query["userProject"]) for request in asked} == {("payer",)}
+    assert {tuple(r.query["kmsKeyName"]) for r in proxy.seen("POST", UPLOAD)} == {(KEY,)}
+    assert main([*command, *flags, "--output=boxes.csv"]) == 2
+
+
 def test_verified_reads_ask_for_each_image_twice_over_two_connections(flags, proxy):
     assert main([*flags, "--verify_reads"]) == 0
     by_range = {}
