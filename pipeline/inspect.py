@@ -22,9 +22,9 @@ from imagenet_beam.transforms.core.label_files import sniff_label_file, validati
 from imagenet_beam.transforms.core.names import (
     base_name,
     is_image_name,
-    is_test_name,
     is_wnid,
 )
+    split_in_path,
 from imagenet_beam.transforms.core.ranges import Readable
 from imagenet_beam.transforms.core.streams import is_compressed, open_compressed
 from imagenet_beam.transforms.core.tar import BLOCK_BYTES, walk_tar
@@ -126,7 +126,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
         names = _peek(reader, head)
     except InputError as error:
         return _label_file(path, storage, reader, head, error)
-    if any(base_name(name) in (META_NAME, "readme.txt") for name in names):
+    if any(base_name(name) == META_NAME for name in names):
         return _devkit(path, storage)
     if any(map(is_xml_name, names)):
         what = f"bounding boxes (.xml), from {names[0]}"
@@ -227,9 +227,7 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
 
 
 def _split_of(name: str) -> str:
-    if is_test_name(name):
-        return "test"
-    return "train" if validation_number(name) is None else "validation"
+    return split_in_path(name) or ("train" if validation_number(name) is None else "validation")
 
 
 def _flag(splits: list[str], kind: str) -> str:

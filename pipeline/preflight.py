@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.label_files import validation_number
+from imagenet_beam.transforms.core.label_files import validation_number, why_no_number
 from imagenet_beam.transforms.core.names import is_test_name
 from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.files import Storage, is_local, unpinned
@@ -78,7 +78,7 @@ def _mistake(ref: ImageRef, split: SplitConfig) -> str:
     if split.label_from != "none" and is_test_name(name):
         return f"{name}: it is a test archive, without labels; give it to --test_archive"
     if split.label_from == "number" and validation_number(name) is None:
-        return f"{name}, which is no validation image; names are like ILSVRC2012_val_00000001.JPEG"
+        return why_no_number(name)
     if split.label_from == "place" and validation_number(name) is not None:
         return f"{name}: it is a validation archive; give it to --validation_archive"
     if split.label_from == "none" and not is_test_name(name) and ref.wnid:

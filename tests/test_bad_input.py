@@ -193,7 +193,16 @@ def test_a_name_without_a_number(refused, clean, tmp_path):
     members = read_tar(clean.validation)
     members[5] = ("holiday.JPEG", members[5][1])
     path = write_tar(tmp_path / "val.tar", members)
-    refused("holiday.JPEG does not look like a validation image", "val_00000001", validation=path)
+    refused("holiday.JPEG, which is no validation image", "val_00000001", validation=path)
+
+
+def test_validation_images_of_another_year(refused, clean, tmp_path):
+    """Their numbers are those of other pictures."""
+    members = [(name.replace("2012", "2010"), data) for name, data in read_tar(clean.validation)]
+    path = write_tar(tmp_path / "val.tar", members)
+    refused("_val_00000", "a validation image of ILSVRC2010", "class folders", validation=path)
+    mixed = write_tar(tmp_path / "val.tar", [*read_tar(clean.validation)[1:], members[0]])
+    refused(members[0][0], "a validation image of ILSVRC2010", validation=mixed)
 
 
 def test_an_unknown_class(refused, clean, tmp_path):

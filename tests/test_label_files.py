@@ -153,6 +153,8 @@ def test_what_cannot_be_right_is_refused(
         ("ILSVRC2012_val_00000293_n01440764.JPEG", 293, "n01440764"),
         ("ILSVRC2012_test_00000293.JPEG", None, ""),
         ("ILSVRC2012_val_293.JPEG", None, ""),
+        ("ILSVRC2010_val_00000293.JPEG", None, ""),
+        ("ILSVRC2013_val_00000293.JPEG", None, ""),
         ("n01440764_10026.JPEG", None, "n01440764"),
         ("n01440764_10026.png", None, "n01440764"),
         ("n01440764_10026_n01440764.JPEG", None, "n01440764"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
+from imagenet_beam.transforms.core.label_files import why_no_number
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
 
@@ -104,10 +105,7 @@ def require_truth(labels: Labels, filename: str, number: int | None) -> str:
         InputError: If the name has no number, or the number no label.
     """
     if number is None:
-        raise InputError(
-            f"{filename} does not look like a validation image: names are like "
-            "ILSVRC2012_val_00000001.JPEG; is this the training archive?"
-        )
+        raise InputError(f"among the validation images there is {why_no_number(filename)}")
     if not labels.truth:
         raise InputError(
             f"the class of {filename} is not known: it lies in no class folder; give --devkit, or "

@@ -19,11 +19,13 @@ _NAME_AND_NUMBER = re.compile(r"\S+[ \t]+[0-9]{1,9}")
 _WNID_NUMBER_WORD = re.compile(r"(n[0-9]{8})[ \t]+([0-9]{1,9})[ \t]+(\S+)")
 _WNID_AND_TEXT = re.compile(r"(n[0-9]{8})[ \t]+(\S.*)")
 _VALIDATION_NAME = re.compile(
-    r"ILSVRC[0-9]{4}_val_([0-9]{8})(?:_n[0-9]{8})?(?:\.[A-Za-z]+)?", re.IGNORECASE
+    r"ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?(?:\.[A-Za-z]+)?", re.IGNORECASE
 )
+_ANY_VALIDATION_NAME = re.compile(r"(ILSVRC[0-9]{4})_val_[0-9]{8}.*", re.IGNORECASE)
 _TRAIN_NAME = re.compile(r"(n[0-9]{8})_[0-9]+(?:_n[0-9]{8})?(?:\.[A-Za-z]+)?")
 _WNID_AT_END = re.compile(r".*_(n[0-9]{8})(?:\.[A-Za-z]+)?")
 _SOLUTION_HEADER = "ImageId,PredictionString"
+_CLASSES_CSV_START = "# label_order="
 _SHOWN_CHARACTERS = 60
 
 
@@ -52,7 +54,7 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
     sample = lines[:20]
     if lines[0] == _SOLUTION_HEADER:
         return LabelFileKind.LOC_SOLUTION
-    if lines[0].startswith("# label_order="):
+    if lines[0].startswith(_CLASSES_CSV_START):
         return LabelFileKind.CLASSES_CSV
     if all(_WNID.fullmatch(line) for line in sample):
         repeated = len(set(lines)) < len(lines)
@@ -68,6 +70,11 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
         " 'n01440764', 'n01440764 tench, Tinca tinca', 'n01440764 449 tench',"
         f" 'ILSVRC2012_val_00000001.JPEG 65' or the header '{_SOLUTION_HEADER}'"
     )
+
+
+def is_classes_csv(data: bytes, name: str) -> bool:
+    """Whether this is the `classes.csv` of an earlier run; for files that may be anything else."""
+    return decode_text(data, name).startswith(_CLASSES_CSV_START)
 
 
 def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[str, ...]:
@@ -204,13 +211,26 @@ def read_map_clsloc(data: bytes, name: str) -> dict[str, tuple[int, str]]:
 
 
 def validation_number(filename: str) -> int | None:
-    """Returns the number of a validation image, or None for any other name.
+    """Returns the number of a validation image of ILSVRC2012, or None for any other name.
 
+    Other years number other pictures, to which the labels of 2012 do not belong.
     With or without suffix, and with the wnid that Hugging Face appends:
     `ILSVRC2012_val_00000293.JPEG`, `ILSVRC2012_val_00000293_n01440764.JPEG`.
     """
     match = _VALIDATION_NAME.fullmatch(filename)
     return int(match[1]) if match else None
+
+
+def why_no_number(filename: str) -> str:
+    """Says of an image that `validation_number` gives no number what is wrong with its name."""
+    match = _ANY_VALIDATION_NAME.fullmatch(filename)
+    if match:
+        return (
+            f"{filename}, a validation image of {match[1]}: labels by number are those of"
+            " ILSVRC2012 and belong to other pictures; lay these images in class folders and"
+            " give no labels by number"
+        )
+    return f"{filename}, which is no validation image; names are like ILSVRC2012_val_00000001.JPEG"
 
 
 def wnid_in_name(filename: str) -> str:
@@ -293,14 +313,22 @@ def _lemmas(text: str) -> set[str]:
     return {part.strip().casefold() for part in text.split(",")}
 
 
-def _lines(data: bytes, name: str) -> list[str]:
-    """Returns the lines without line ends, without blank lines at the end; at least one."""
+def decode_text(data: bytes, name: str) -> str:
+    """Returns the text of a label file, which editors may have saved in UTF-16 or with a mark.
+
+    Raises:
+        InputError: It is no text.
+    """
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        text = data.decode(encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not a text file; expected a label file") from error
-    lines = [line.strip() for line in text.rstrip().split("\n")]
+
+
+def _lines(data: bytes, name: str) -> list[str]:
+    """Returns the lines without line ends, without blank lines at the end; at least one."""
+    lines = [line.strip() for line in decode_text(data, name).rstrip().split("\n")]
     if lines == [""]:
         raise InputError(f"{name} is empty; expected a label file")
     if lines[0].startswith("<"):
