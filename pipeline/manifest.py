@@ -95,10 +95,11 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
 
     Args:
         counts: What was read.
-        listings: What the archives hold, before anything was left out.
+        listings: What the archives hold, before anything was left out, each once.
     """
     with_image = sum(listing.boxes for listing in listings)
-    return {**counts._asdict(), "without_image": counts.boxes - with_image}
+    # A name without its class may stand for several images, which all get its boxes.
+    return {**counts._asdict(), "without_image": max(0, counts.boxes - with_image)}
 
 
 def options(config: ConvertConfig) -> dict[str, Any]:

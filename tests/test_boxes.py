@@ -15,6 +15,7 @@ from imagenet_beam.transforms.core.boxes import (
     Annotation,
     BoxCounts,
     BoxIndex,
+    annotated_stem,
     box_rows,
     boxes_by_name,
     image_stem,
@@ -25,7 +26,8 @@ from imagenet_beam.transforms.core.boxes import (
     write_boxes_csv,
 )
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.records import BoundingBox
+from imagenet_beam.transforms.core.records import BoundingBox, ImageRef, LabeledImage
+from imagenet_beam.transforms.join_boxes import with_boxes
 
 SAMPLE = Path(__file__).parents[1].parent / "shared" / "data" / "ilsvrc_sample"
 Corners = tuple[object, object, object, object]
@@ -75,7 +77,7 @@ FULL_BOX = BoundingBox(0.0, 0.0, 1.0, 1.0)
     ],
 )
 def test_a_box_is_scaled_clamped_swapped_or_dropped(corners: Corners, expected: Annotation) -> None:
-    assert parse_annotation_xml(make_xml(corners), "n1/n1_2.xml") == expected
+    assert parse_annotation_xml(make_xml(corners), "n1_2.xml") == expected
 
 
 _PIXEL = st.integers(-10, 600)
@@ -124,16 +126,47 @@ def test_what_is_no_annotation_is_refused(data: bytes, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("filename", "stem"),
     [
-        ("n01440764/n01440764_10026.xml", "n01440764_10026"),
+        ("n01440764_10026", "n01440764_10026"),
         ("n01440764_10026_n01440764.JPEG", "n01440764_10026"),
         ("ILSVRC2012_val_00000293_n01440764.JPEG", "ILSVRC2012_val_00000293"),
         ("ILSVRC2012_val_00000293", "ILSVRC2012_val_00000293"),
         ("daisy_n01440764.jpg", "daisy_n01440764"),
+        ("daisy/1.jpg", "daisy/1"),
         ("a.b.png", "a.b"),
     ],
 )
 def test_images_and_boxes_find_each_other(filename: str, stem: str) -> None:
     assert image_stem(filename) == stem
+
+
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [
+        ("n01440764/n01440764_10026.xml", "n01440764_10026"),
+        ("val/ILSVRC2012_val_00000293.xml", "ILSVRC2012_val_00000293"),
+        ("n01440764_10026_n01440764.JPEG", "n01440764_10026"),
+        ("flowers/daisy/1.xml", "daisy/1"),
+        ("daisy/1.jpg", "daisy/1"),
+        ("1.xml", "1"),
+        ("VOC/Annotations/1.xml", "1"),
+        ("n01440764/part/holiday.xml", "n01440764/holiday"),
+    ],
+)
+def test_the_place_of_an_annotation_tells_its_image(path: str, stem: str) -> None:
+    assert annotated_stem(path) == stem
+    assert read_tar(make_tar({path.rpartition(".")[0] + ".xml": make_xml()})) == [
+        Annotation(stem, ())
+    ]
+    assert list(parse_boxes_csv([f"{path},0,0,1,1"], "f")) == [(stem, FULL_BOX)]
+
+
+def test_equal_names_in_two_classes_have_boxes_of_their_own() -> None:
+    index = boxes_by_name([Annotation("daisy/1", (FULL_BOX,)), Annotation("2", (FULL_BOX,))])
+    found = {
+        name: with_boxes(LabeledImage(ImageRef("a", 0, 1, name), 0, "", ""), index).boxes
+        for name in ("daisy/1.jpg", "roses/1.jpg", "roses/2.jpg")
+    }
+    assert found == {"daisy/1.jpg": (FULL_BOX,), "roses/1.jpg": (), "roses/2.jpg": (FULL_BOX,)}
 
 
 MEMBERS = {
@@ -146,7 +179,7 @@ MEMBERS = {
 }
 ANNOTATIONS = [
     Annotation("n01440764_1", (FULL_BOX,)),
-    Annotation("n01440764_2" * 20, ()),
+    Annotation(f"n01440764/{'n01440764_2' * 20}", ()),
     Annotation("n01440764_3", (FULL_BOX,)),
     Annotation("n01440764_4", (), dropped=1),
 ]
@@ -163,7 +196,7 @@ def test_an_archive_of_class_archives() -> None:
     inner = gzip.compress(make_tar(MEMBERS))
     other = make_tar({"Annotation/n2/n2_1.xml": make_xml(FULL)})
     data = make_tar({"n01440764.tar.gz": inner, "n2.tar": other})
-    assert read_tar(data) == [*ANNOTATIONS, Annotation("n2_1", (FULL_BOX,))]
+    assert read_tar(data) == [*ANNOTATIONS, Annotation("n2/n2_1", (FULL_BOX,))]
 
 
 def _tar_of_one(size_bytes: int) -> bytes:
@@ -251,7 +284,7 @@ def test_the_index_gives_back_what_went_in(annotations: list[Annotation], absent
     for annotation in annotations:
         assert annotation.stem in index
         assert index.boxes(annotation.stem) == annotation.boxes
-    assert index.contains(absent) == (absent in {a.stem for a in annotations})
+    assert (absent in index) == (absent in {a.stem for a in annotations})
     assert sum(index.counts[1:]) == sum(len(a.boxes) + sum(a[2:]) for a in annotations)
 
 
@@ -264,7 +297,7 @@ def test_the_index_stores_the_floats_of_the_record() -> None:
 def test_rows_of_a_csv_are_gathered_by_image() -> None:
     half = BoundingBox(0.0, 0.0, 0.5, 0.5)
     empty = BoundingBox(0.5, 0.0, 0.5, 1.0)
-    index = boxes_by_name(rows=[("b", half), ("a", half), ("b", FULL_BOX), ("c", empty)])
+    index = boxes_by_name(tables=[[("b", half), ("a", half), ("b", FULL_BOX), ("c", empty)]])
     assert index.counts == BoxCounts(files=3, boxes=3, clamped=0, swapped=0, dropped=1)
     assert index.boxes("b") == (half, FULL_BOX)
     assert (index.boxes("a"), index.boxes("c")) == ((half,), ())
@@ -278,7 +311,22 @@ def test_an_annotation_given_twice_counts_once() -> None:
     with pytest.raises(InputError, match="gives boxes for the image a twice"):
         boxes_by_name([one, one._replace(boxes=(FULL_BOX, FULL_BOX))])
     with pytest.raises(InputError, match="gives boxes for the image a twice"):
-        boxes_by_name([one], rows=[("a", FULL_BOX)])
+        boxes_by_name([one], [[("a", BoundingBox(0, 0, 1, 0.9998))]])
+
+
+THIRDS = BoundingBox(0.0, 1 / 3, 2 / 3, 1.0)
+THIN = BoundingBox(0.5, 0.0, 0.50001, 1.0)
+
+
+def test_a_csv_given_beside_its_annotations_or_twice_counts_once() -> None:
+    annotations = [Annotation("a", (THIRDS, THIN, FULL_BOX), clamped=1), Annotation("b", ())]
+    csv = [*write_boxes_csv(box_rows(annotations)), "c.JPEG,0,0,1,1\n", "c.JPEG,0,0,1,1\n"]
+    rows = list(parse_boxes_csv(csv, "f"))
+    both = boxes_by_name(annotations, [rows, reversed(rows[-2:])])
+    assert both == boxes_by_name([*annotations, Annotation("c", (FULL_BOX, FULL_BOX))])
+    assert boxes_by_name(tables=[rows, rows]) == boxes_by_name(tables=[rows])
+    with pytest.raises(InputError, match="gives boxes for the image a twice"):
+        boxes_by_name(annotations, [rows[:2]])
 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the sample of real photographs is not here")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imagenet_beam.transforms.core.box_annotations import (
     Annotation,
+    annotated_stem,
     iter_annotations_tar,
     parse_annotation_xml,
 )
@@ -36,8 +37,7 @@ def read_boxes(paths: Sequence[str], storage: Storage) -> BoxIndex:
         if path not in csvs
         for annotation in iter_annotations(path, storage)
     )
-    rows = (row for path in sorted(csvs) for row in _csv_rows(path, storage))
-    return boxes_by_name(annotations, rows)
+    return boxes_by_name(annotations, (_csv_rows(path, storage) for path in sorted(csvs)))
 
 
 def iter_annotations(path: str, storage: Storage) -> Iterator[Annotation]:
@@ -88,4 +88,4 @@ def _iter_folder(path: str, storage: Storage) -> Iterator[Annotation]:
         for name, size_bytes, _ in storage.files(path, folder):
             if is_xml_name(name):
                 data = storage.read_range(join(path, name), 0, size_bytes)
-                yield parse_annotation_xml(data, join(path, name))
+                yield parse_annotation_xml(data, join(path, name), annotated_stem(name))

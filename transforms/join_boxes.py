@@ -71,7 +71,7 @@ class JoinBoxes(beam.PTransform):
         self._boxes = boxes
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
-        """Looks the image's name up, without folder, suffix and appended wnid."""
+        """Looks the image's name up as `image_stem` gives it, then without its class."""
         is_carried = images.element_type is ImageBytes
         return images | "FindBoxes" >> beam.Map(
             _carried_with_boxes if is_carried else with_boxes, AsSingleton(self._boxes)
@@ -80,7 +80,8 @@ class JoinBoxes(beam.PTransform):
 
 def with_boxes(image: LabeledImage, index: BoxIndex) -> LabeledImage:
     """The image with its boxes; without any where it has no annotation."""
-    return image._replace(boxes=index.boxes(image_stem(image.ref.filename)))
+    stem = image_stem(image.ref.filename)
+    return image._replace(boxes=index.boxes(stem if stem in index else base_name(stem)))
 
 
 def _carried_with_boxes(carried: ImageBytes, index: BoxIndex) -> ImageBytes:

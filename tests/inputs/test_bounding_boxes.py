@@ -160,6 +160,48 @@ def test_the_csv_of_some_synsets(official, archives, tmp_path):
     assert all(line.startswith(wnid) for line in csv.read_text().splitlines())
 
 
+def test_boxes_of_a_train_archive_with_held_out_images_count_once(
+    official, archives, convert, tmp_path
+):
+    output = tmp_path / "out"
+    done = convert(
+        f"--train_archive={official.train}",
+        f"--devkit={official.devkit}",
+        f"--bounding_boxes={archives[0]}",
+        "--holdout_per_class=1",
+        "--train_shards=1",
+        "--test_shards=1",
+        f"--output_dir={output}",
+    )
+    assert done.status == 0, done.message
+    entry = json.loads((output / "manifest.json").read_text())["bounding_boxes"]
+    assert entry["without_image"] == STRANGERS
+
+
+def test_classes_of_any_name_have_boxes_of_their_own(pictures, make, convert, examples, tmp_path):
+    """Names may come again in another class; the CSV of the XML says the same once more."""
+    data = next(iter(pictures.train.values()))
+    images = make.tree(tmp_path / "images", {"daisy/1.jpg": data, "roses/1.jpg": data})
+    xml = (
+        "<annotation><size><width>8</width><height>8</height></size><object><bndbox>"
+        "<xmin>0</xmin><ymin>2</ymin><xmax>4</xmax><ymax>8</ymax></bndbox></object></annotation>"
+    )
+    boxes = make.tree(tmp_path / "boxes", {"daisy/1.xml": xml.encode()})
+    csv, output = tmp_path / "boxes.csv", tmp_path / "out"
+    assert main(["bounding_boxes", f"--annotations={boxes}", f"--output={csv}"]) == 0
+    assert csv.read_text() == "daisy/1.JPEG,0.0000,0.2500,0.5000,1.0000\n"
+    done = convert(
+        f"--train_directory={images}",
+        "--allow_any_class_names",
+        f"--bounding_boxes={boxes},{csv}",
+        "--train_shards=1",
+        f"--output_dir={output}",
+    )
+    assert done.status == 0, done.message
+    found = {r["image/filename"][0]: boxes_in(r) for r in examples(output, "train")}
+    assert found == {b"daisy/1.jpg": [(0.0, 0.25, 0.5, 1.0)], b"roses/1.jpg": []}
+
+
 def test_boxes_that_are_missing_or_none_are_refused(official, refused, tmp_path):
     flags = official.validation_flags
     assert "--bounding_boxes: " in refused(*flags, f"--bounding_boxes={tmp_path}/no.tgz")

@@ -11,18 +11,20 @@ from xml.etree import ElementTree
 from imagenet_beam.transforms.core.box_tar import MAX_XML_BYTES, iter_xml_members
 from imagenet_beam.transforms.core.compressed import ByteStream
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.names import class_in_path, image_name
 from imagenet_beam.transforms.core.records import BoundingBox
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _SUFFIX = re.compile(r"\.[A-Za-z]+$")
-_APPENDED_WNID = re.compile(r"(ILSVRC[0-9]{4}_val_[0-9]{8}|n[0-9]{8}_[0-9]+)_n[0-9]{8}")
+_OFFICIAL = re.compile(r"(ILSVRC[0-9]{4}_(?:val|test)_[0-9]{8}|n[0-9]{8}_[0-9]+)(?:_n[0-9]{8})?")
+_NO_CLASS_FOLDERS = ("annotations", "annotation")
 
 
 class Annotation(NamedTuple):
     """The boxes of one image, as fractions of the size that its XML states.
 
     Attributes:
-        stem: The image: its file name without folder and suffix.
+        stem: The image, as `image_stem` names it.
         boxes: The usable boxes in the order of the file.
         clamped: How many of them reached beyond the image and were cut to it.
         swapped: How many of them had a minimum above its maximum.
@@ -39,15 +41,29 @@ class Annotation(NamedTuple):
 def image_stem(filename: str) -> str:
     """Returns the name by which an image and its boxes find each other.
 
-    Without folder and suffix, and without the wnid that Hugging Face appends:
-    `n01440764_10026` for `n01440764_10026_n01440764.JPEG`.
+    It is the image's name in its record without the suffix. Official names stand
+    alone, without the wnid that Hugging Face appends: `n01440764_10026` for
+    `n01440764_10026_n01440764.JPEG`. Other names are unique in their class only,
+    which stands before them: `daisy/1` for `daisy/1.jpg`.
     """
-    stem = _SUFFIX.sub("", filename.rpartition("/")[2])
-    appended = _APPENDED_WNID.fullmatch(stem)
-    return appended[1] if appended else stem
+    stem = _SUFFIX.sub("", filename)
+    official = _OFFICIAL.fullmatch(stem.rpartition("/")[2])
+    return official[1] if official else stem
 
 
-def parse_annotation_xml(data: bytes, path_name: str) -> Annotation:
+def annotated_stem(path: str) -> str:
+    """Returns the same for the image that a file or a row at this path annotates.
+
+    The nearest folder is the class, unless it is PASCAL-VOC's `Annotations`; without
+    one the file name alone is the key.
+    """
+    *folders, name = path.split("/")
+    if folders and folders[-1].lower() in _NO_CLASS_FOLDERS:
+        path = name
+    return image_stem(image_name(path, class_in_path(path)))
+
+
+def parse_annotation_xml(data: bytes, path_name: str, stem: str = "") -> Annotation:
     """Reads one annotation.
 
     The path is the key, since `<filename>` is "%s" in some files and `<name>` a
@@ -57,17 +73,19 @@ def parse_annotation_xml(data: bytes, path_name: str) -> Annotation:
 
     Args:
         data: The XML.
-        path_name: The file's path; its last part names the image.
+        path_name: The file's path, for messages.
+        stem: The image; by default what the path tells.
 
     Raises:
         InputError: It is no annotation, or a coordinate is missing or no number.
     """
+    stem = stem or annotated_stem(path_name)
     root = _parse(data, path_name)
     width = _size(root.findtext("size/width"))
     height = _size(root.findtext("size/height"))
     corners = [_corners(box, path_name) for box in root.iterfind("object/bndbox")]
     if not width or not height:
-        return Annotation(image_stem(path_name), (), dropped=len(corners))
+        return Annotation(stem, (), dropped=len(corners))
     boxes, clamped, swapped = [], 0, 0
     for values in corners:
         scaled = (values[0] / width, values[1] / height, values[2] / width, values[3] / height)
@@ -77,7 +95,7 @@ def parse_annotation_xml(data: bytes, path_name: str) -> Annotation:
             clamped += was_clamped
             swapped += was_swapped
     dropped = len(corners) - len(boxes)
-    return Annotation(image_stem(path_name), tuple(boxes), clamped, swapped, dropped)
+    return Annotation(stem, tuple(boxes), clamped, swapped, dropped)
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -154,4 +172,4 @@ def iter_annotations_tar(stream: ByteStream, name: str) -> Iterator[Annotation]:
         InputError: The archive or an annotation in it cannot be read.
     """
     for member, data in iter_xml_members(stream, name):
-        yield parse_annotation_xml(data, f"{name}/{member}")
+        yield parse_annotation_xml(data, f"{name}/{member}", annotated_stem(member))

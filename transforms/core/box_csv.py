@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from imagenet_beam.transforms.core.box_annotations import Annotation, image_stem
+from imagenet_beam.transforms.core.box_annotations import Annotation, annotated_stem
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import BoundingBox
 
@@ -40,7 +40,7 @@ def parse_boxes_csv(lines: Iterable[str], name: str) -> Iterator[tuple[str, Boun
                 f"--bounding_boxes: line {number} of {name} is {text[:80]!r}; expected a file name"
                 " and xmin, ymin, xmax, ymax as fractions of the image from 0 to 1, minima first"
             )
-        yield image_stem(filename), box
+        yield annotated_stem(filename), box
 
 
 def _fractions(values: list[str]) -> BoundingBox | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import sys
 from array import array
@@ -14,7 +15,8 @@ from imagenet_beam.transforms.core.box_annotations import Annotation
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import BoundingBox
 
-_ROW, _ANNOTATION = 0, 1
+_ANNOTATION = 0  # what entries from XML have where those of CSVs have their file's number
+_CSV_ERROR = 0.51e-4  # half of the fourth decimal, and what 32 bits cannot tell apart
 _HEADER = struct.Struct("<5Q4Q")  # the counts; the sizes of stems and of the three arrays
 
 
@@ -62,11 +64,8 @@ class BoxIndex:
         return len(self.stem_starts) - 1
 
     def __contains__(self, stem: object) -> bool:
-        return isinstance(stem, str) and self._find(stem) is not None
-
-    def contains(self, stem: str) -> bool:
         """Whether there is an annotation for an image, be it one without boxes."""
-        return self._find(stem) is not None
+        return isinstance(stem, str) and self._find(stem) is not None
 
     def boxes(self, stem: str) -> tuple[BoundingBox, ...]:
         """Returns the boxes of an image; none for an image without an annotation."""
@@ -118,14 +117,19 @@ def _little_endian(numbers: array[int] | array[float]) -> bytes:
 
 
 def boxes_by_name(
-    annotations: Iterable[Annotation] = (), rows: Iterable[tuple[str, BoundingBox]] = ()
+    annotations: Iterable[Annotation] = (),
+    tables: Iterable[Iterable[tuple[str, BoundingBox]]] = (),
 ) -> BoxIndex:
-    """Packs annotations, or the rows of a CSV, into an index.
+    """Packs annotations and CSVs into an index.
+
+    The boxes of an image count once where several sources have the same ones, as an
+    archive, its extracted folder, and the CSV that was made of it. Annotations go
+    before CSVs, whose four decimals are less exact.
 
     Args:
-        annotations: One for each annotated image. The same one twice, as when an
-            archive and its extracted folder are both given, counts once.
-        rows: One for each box; the rows of an image need not be neighbours.
+        annotations: One for each annotated image.
+        tables: The rows of each CSV, one for each box; the rows of an image need not
+            be neighbours.
 
     Raises:
         InputError: Two sources have different boxes for one image.
@@ -133,8 +137,9 @@ def boxes_by_name(
     builder = _Builder()
     for annotation in annotations:
         builder.add_annotation(annotation)
-    for stem, box in rows:
-        builder.add_row(stem, box)
+    for number, rows in enumerate(tables, 1):
+        for stem, box in rows:
+            builder.add_row(stem, box, number)
     return builder.build()
 
 
@@ -145,25 +150,25 @@ class _Builder:
         self._stems: list[bytes] = []
         self._starts = array("I", [0])
         self._corners = array("f")
-        self._kinds = bytearray()
+        self._sources = array("I")
         self._fixes = array("I")  # clamped, swapped, dropped of each entry
 
     def add_annotation(self, annotation: Annotation) -> None:
         self._add(annotation.stem, annotation.boxes, _ANNOTATION, annotation[2:5])
 
-    def add_row(self, stem: str, box: BoundingBox) -> None:
+    def add_row(self, stem: str, box: BoundingBox, source: int) -> None:
         # Four decimals can make a thin box an empty one.
         empty = box.xmin == box.xmax or box.ymin == box.ymax
-        self._add(stem, () if empty else (box,), _ROW, (0, 0, int(empty)))
+        self._add(stem, () if empty else (box,), source, (0, 0, int(empty)))
 
     def _add(
-        self, stem: str, boxes: tuple[BoundingBox, ...], kind: int, fixes: tuple[int, int, int]
+        self, stem: str, boxes: tuple[BoundingBox, ...], source: int, fixes: tuple[int, int, int]
     ) -> None:
         self._stems.append(stem.encode("utf-8", "surrogatepass"))
         for box in boxes:
             self._corners.extend(box)
         self._starts.append(len(self._corners))
-        self._kinds.append(kind)
+        self._sources.append(source)
         self._fixes.extend(fixes)
 
     def build(self) -> BoxIndex:
@@ -171,37 +176,56 @@ class _Builder:
         corners, box_starts = array("f"), array("I", [0])
         fixes = [0, 0, 0]
         order = sorted(range(len(self._stems)), key=self._stems.__getitem__)
-        previous = -1
-        for entry in order:
-            if previous >= 0 and self._stems[entry] == self._stems[previous]:
-                if self._repeats(entry, previous):
-                    continue
-                box_starts.pop()
-            else:
-                stems += self._stems[entry]
-                stem_starts.append(len(stems))
-            corners.extend(self._corners_of(entry))
+        for stem, entries in itertools.groupby(order, key=self._stems.__getitem__):
+            chosen = self._agreed(list(entries))
+            stems += stem
+            stem_starts.append(len(stems))
+            for entry in chosen:
+                corners.extend(self._corners_of(entry))
+                for index in range(3):
+                    fixes[index] += self._fixes[3 * entry + index]
             box_starts.append(len(corners) // 4)
-            fixes = [
-                a + b for a, b in zip(fixes, self._fixes[3 * entry : 3 * entry + 3], strict=True)
-            ]
-            previous = entry
         counts = BoxCounts(len(stem_starts) - 1, len(corners) // 4, *fixes)
         return BoxIndex(counts, bytes(stems), stem_starts, box_starts, corners)
 
-    def _repeats(self, entry: int, previous: int) -> bool:
-        """Whether an annotation comes again; False for two rows, which belong together."""
-        if self._kinds[entry] == self._kinds[previous] == _ROW:
-            return False
-        if self._kinds[entry] == self._kinds[previous] and (
-            self._corners_of(entry) == self._corners_of(previous)
-        ):
-            return True
-        stem = self._stems[entry].decode("utf-8", "replace")
-        raise InputError(
-            f"--bounding_boxes gives boxes for the image {stem} twice, and not the same ones;"
-            " name only the file that is right"
-        )
+    def _agreed(self, entries: list[int]) -> list[int]:
+        """Of all entries of an image those of the first source that has it."""
+        if len(entries) == 1:
+            return entries
+        by_source: dict[int, list[int]] = {}
+        for entry in entries:
+            source = self._sources[entry]
+            # Each annotation is a whole; the rows of one CSV belong together.
+            by_source.setdefault(source or -1 - entry, []).append(entry)
+        first, *others = by_source.values()
+        for other in others:
+            if not self._are_same(first, other):
+                raise InputError(_contradiction(self._stems[entries[0]]))
+        return first
+
+    def _are_same(self, one: list[int], other: list[int]) -> bool:
+        if self._sources[one[0]] == self._sources[other[0]] == _ANNOTATION:
+            return self._corners_of(one[0]) == self._corners_of(other[0])
+        a, b = self._as_in_csv(one), self._as_in_csv(other)
+        return len(a) == len(b) and all(abs(x - y) <= _CSV_ERROR for x, y in zip(a, b, strict=True))
+
+    def _as_in_csv(self, entries: list[int]) -> list[float]:
+        """The corners of those boxes that four decimals do not make empty."""
+        found: list[float] = []
+        for entry in entries:
+            values = self._corners_of(entry)
+            for start in range(0, len(values), 4):
+                xmin, ymin, xmax, ymax = values[start : start + 4]
+                if round(xmin, 4) < round(xmax, 4) and round(ymin, 4) < round(ymax, 4):
+                    found += (xmin, ymin, xmax, ymax)
+        return found
 
     def _corners_of(self, entry: int) -> array[float]:
         return self._corners[self._starts[entry] : self._starts[entry + 1]]
+
+
+def _contradiction(stem: bytes) -> str:
+    return (
+        f"--bounding_boxes gives boxes for the image {stem.decode('utf-8', 'replace')} twice, and"
+        " not the same ones; name only the file that is right"
+    )

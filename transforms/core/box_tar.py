@@ -29,7 +29,7 @@ _FILES_LOOKED_AT = 1000  # with no annotation among so many files this is anothe
 
 
 def iter_xml_members(stream: ByteStream, name: str) -> Iterator[tuple[str, bytes]]:
-    """Yields name and content of each XML file in a tar archive, compressed or not.
+    """Yields path and content of each XML file in a tar archive, compressed or not.
 
     Older box archives hold a compressed tar for each class; these are looked into.
 
@@ -88,7 +88,7 @@ def _members_at_any_depth(stream: ByteStream, name: str) -> Iterator[tuple[str, 
 
 
 def _members(stream: ByteStream, name: str) -> Iterator[tuple[str, _Body]]:
-    """Yields the regular files of one tar archive with their own names, without folders."""
+    """Yields the regular files of one tar archive."""
     with damaged_gzip_as_input_error(name):
         content = OpenedStream(stream, name, MAX_XML_BYTES).content
         long_name = ""
@@ -99,9 +99,9 @@ def _members(stream: ByteStream, name: str) -> Iterator[tuple[str, _Body]]:
             elif header.type == tarfile.XHDTYPE:
                 long_name = _pax_path(body.read(body.left))
             else:
-                own_name = (long_name or header.name).rpartition("/")[2]
-                if header.type in _FILE_TYPES and not own_name.startswith("."):
-                    yield own_name, body
+                path = long_name or header.name
+                if header.type in _FILE_TYPES and not path.rpartition("/")[2].startswith("."):
+                    yield path, body
                 long_name = ""
             body.skip()
         while content.read(MAX_XML_BYTES):  # the checksum of gzip comes last

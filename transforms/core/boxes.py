@@ -2,6 +2,7 @@
 
 from imagenet_beam.transforms.core.box_annotations import (
     Annotation,
+    annotated_stem,
     image_stem,
     iter_annotations_tar,
     parse_annotation_xml,
@@ -18,6 +19,7 @@ __all__ = [
     "Annotation",
     "BoxCounts",
     "BoxIndex",
+    "annotated_stem",
     "box_rows",
     "boxes_by_name",
     "image_stem",
