@@ -9,6 +9,7 @@ from apache_beam.pvalue import AsSingleton
 from imagenet_beam.transforms.box_sources import read_boxes
 from imagenet_beam.transforms.core.box_annotations import image_stem
 from imagenet_beam.transforms.core.box_index import BoxIndex
+from imagenet_beam.transforms.core.names import base_name
 from imagenet_beam.transforms.core.records import LabeledImage
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.image_steps import ImageBytes
