@@ -26,7 +26,7 @@ from imagenet_beam.pipeline.manifest import (
     reconcile,
     rejects_jsonl,
 )
-from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare
+from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare, unfinished
 from imagenet_beam.transforms.core.box_index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.core.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
@@ -34,7 +34,7 @@ from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
 from imagenet_beam.transforms.core.shards import ShardPlan
 from imagenet_beam.transforms.core.tfds_metadata import TfdsSplit, tfds_files
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import Storage, join
+from imagenet_beam.transforms.files import join
 from imagenet_beam.transforms.image_steps import CarriedImageEncoder, ImageBytes
 from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
@@ -51,7 +51,8 @@ class ConvertImages(beam.PTransform):
 
     The element appears when everything is written. Building the transform checks
     the inputs and writes the plan into the output folder; shards that an earlier
-    run with the same plan has published are not written again.
+    run with the same plan has published are not written again. It does not lock the
+    folder, not knowing how long the job lives: see `pipeline.prepare.exclusive`.
 
     Args:
         config: What to convert; or the result of `prepare`, where that was done
@@ -73,7 +74,7 @@ class ConvertImages(beam.PTransform):
             for split in config.splits
         ]
         labels = _load_labels(begin, config, refs)
-        boxes = _load_boxes(begin, config)
+        boxes = _load_boxes(begin, self._prepared)
         labeled = [
             images | f"Label{split.name.capitalize()}" >> _LabelSplit(config, split, labels, boxes)
             for split, images in zip(config.splits, refs, strict=True)
@@ -114,12 +115,12 @@ class _Labeled(NamedTuple):
     choice: Choice | None
 
 
-def _load_boxes(
-    begin: beam.pvalue.PBegin, config: ConvertConfig
-) -> beam.PCollection[BoxIndex] | None:
+def _load_boxes(begin: beam.pvalue.PBegin, prepared: Prepared) -> beam.PCollection[BoxIndex] | None:
+    config = prepared.config
     if not config.bounding_boxes:
         return None
-    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage)
+    known = tuple(prepared.states[path] for path in config.bounding_boxes)
+    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage, known)
 
 
 def _load_labels(
@@ -274,21 +275,40 @@ class _WriteSplit(beam.PTransform):
             receipts_dir=layout.receipts_dir(config.output_dir),
             plan=self._prepared.plan.fingerprint,
             done_shards=self._prepared.done[split.name],
+            made_from=self._prepared.local_archives(split),
             threads=config.threads,
             read_threads=config.reads_at_once(split),
         )
+
+
+class _Written(NamedTuple):
+    """What becomes of one split, as the side inputs of `_write_manifest` bring it.
+
+    Attributes:
+        found: What the archives hold.
+        listing: What of it was converted.
+        receipts: Those of the shards that this run has written.
+    """
+
+    found: Listing
+    listing: Listing
+    receipts: Sequence[ShardReceipt]
 
 
 def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) -> str:
     """Writes everything that stands beside the shards, the manifest last."""
     check_unchanged(prepared)
     config = prepared.config
-    sides, counts = _split_off_boxes(config, sides)
+    written = [_Written(*sides[at : at + 3]) for at in range(0, 3 * len(config.splits), 3)]
     results = [
-        SplitResult(split, listing, [*receipts, *_stored_receipts(prepared, split)])
-        for split, listing, receipts in zip(config.splits, sides[1::3], sides[2::3], strict=True)
+        SplitResult(split, part.listing, [*part.receipts, *_stored_receipts(prepared, split)])
+        for split, part in zip(config.splits, written, strict=True)
     ]
-    boxes = None if counts is None else boxes_entry(counts, sides[::3])
+    boxes = None
+    if config.bounding_boxes:
+        boxes = boxes_entry(
+            BoxCounts(*sides[-1]), _listed_once(config, [part.found for part in written])
+        )
     manifest = build_manifest(config, labels, results, prepared.plan.fingerprint, boxes)
     storage, folder = config.storage, config.output_dir
     storage.publish_bytes(join(folder, layout.LABELS), labels_txt(labels.classes).encode())
@@ -299,29 +319,25 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
     for name in prepared.stale:
         storage.remove(join(folder, name))
     storage.remove(join(folder, layout.STALE))
-    _remove_unfinished(storage, folder)
+    for name in unfinished(config, storage.unfinished(folder)):  # by workers that were lost
+        storage.remove(join(folder, name))
     path = join(folder, layout.MANIFEST)
     storage.publish_bytes(path, manifest_json(manifest))
     return path
 
 
-def _remove_unfinished(storage: Storage, folder: str) -> None:
-    """Removes what workers that were lost had begun; another has published those shards."""
-    for name in storage.unfinished(folder):
-        storage.remove(join(folder, name))
+def _listed_once(config: ConvertConfig, found: Sequence[Listing]) -> list[Listing]:
+    """Held-out images lie in the archives of another split and are listed with it."""
+    return [
+        listing
+        for split, listing in zip(config.splits, found, strict=True)
+        if not split.selection.is_holdout
+    ]
 
 
 def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:
     files, boxes, clamped, swapped, dropped = index.counts
     return files, boxes, clamped, swapped, dropped
-
-
-def _split_off_boxes(
-    config: ConvertConfig, sides: tuple[Any, ...]
-) -> tuple[tuple[Any, ...], BoxCounts | None]:
-    if not config.bounding_boxes:
-        return sides, None
-    return sides[:-1], BoxCounts(*sides[-1])
 
 
 def _tfds_files(

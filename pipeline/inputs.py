@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import glob
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
@@ -56,6 +57,7 @@ def stat_inputs(config: ConvertConfig) -> dict[str, FileStat]:
 
 def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]) -> SplitConfig:
     paths = [found for path in split.archives for found in expand(path, storage)]
+    _check_repeated(paths)
     stats = [archives.get(path) or _stat(path, split.kind, storage) for path in paths]
     archives.update(zip(paths, stats, strict=True))
     pinned = tuple(stat.pinned for stat in stats)
@@ -65,7 +67,28 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
     )
 
 
+def _check_repeated(paths: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for path in paths:
+        place = os.path.realpath(path.removeprefix("file://")) if is_local(path) else path
+        if place in seen:
+            raise InputError(f"{path} is given twice; name each archive once")
+        seen.add(place)
+
+
+def check_text(path: str, flag: str = "") -> None:
+    """Refuses a path that no message, reference or record could hold as text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{flag}{shown} has bytes in its name that are not UTF-8; rename it"
+        ) from error
+
+
 def _stat(path: str, kind: str, storage: Storage) -> FileStat:
+    check_text(path)
     source: object = KINDS.get(kind)
     if isinstance(source, FolderKind):
         return source.stat(storage, path)
@@ -83,7 +106,11 @@ def expand(pattern: str, storage: Storage) -> list[str]:
     Raises:
         InputError: If there is none.
     """
-    if not any(character in pattern for character in _WILDCARDS) or _exists(pattern, storage.stat):
+    if (
+        not any(character in pattern for character in _WILDCARDS)
+        or storage.is_folder(pattern)
+        or _exists(pattern, storage.stat)
+    ):
         return [pattern]
     found = sorted(glob.glob(pattern) if is_local(pattern) else _remote(pattern, storage))
     if not found:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
@@ -40,15 +40,32 @@ class Plan(NamedTuple):
         return json.dumps(self.content, indent=1, sort_keys=True).encode() + b"\n"
 
 
+class SmallFile(NamedTuple):
+    """A label file, or a list of images: read whole, and told by its content.
+
+    Attributes:
+        flag: The flag that names it.
+        path: Where it is.
+        sha256: The checksum of its content.
+    """
+
+    flag: str
+    path: str
+    sha256: str
+
+
 def make_plan(
-    config: ConvertConfig, archives: Mapping[str, FileStat], label_sha256: Mapping[str, str]
+    config: ConvertConfig,
+    archives: Mapping[str, FileStat],
+    small_files: Sequence[SmallFile],
 ) -> Plan:
     """Makes the plan of a conversion.
 
     Args:
         config: What was asked for.
         archives: The state of each archive by its path.
-        label_sha256: The checksum of each label file by its path.
+        small_files: The label files and lists, in the order in which they count: of two
+            that name a class, the first one decides.
     """
     content = {
         "format": FORMAT,
@@ -56,7 +73,8 @@ def make_plan(
             path: {"size_bytes": stat.size_bytes, "version": stat.version}
             for path, stat in archives.items()
         },
-        "label_files": dict(label_sha256),
+        "label_files": [list(file) for file in small_files],
+        "bounding_boxes": list(config.bounding_boxes),
         "splits": {
             config.prefix(split): {
                 "archives": list(split.archives),
@@ -117,5 +135,8 @@ def _flatten(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(content, Mapping):
         for key, value in content.items():
             yield from _flatten(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(content, list) and any(isinstance(item, list) for item in content):
+        for number, item in enumerate(content, start=1):
+            yield f"{name}.{number}", item
     else:
         yield name, content

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
-from imagenet_beam.pipeline.plan import Plan, differences, make_plan, read_plan
+from imagenet_beam.pipeline.inputs import check_text, resolve_inputs, stat_inputs
+from imagenet_beam.pipeline.plan import Plan, SmallFile, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.box_sources import stat_boxes
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core import tfds_metadata
+from imagenet_beam.transforms.core.errors import InputError, changed_input
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, join, unpinned
+from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, FileStat, Storage, is_local, join
+from imagenet_beam.transforms.label_sources import devkit_files
 
 _RECEIPT_THREADS = 16
+_SMALL_FILES = ("labels_file", "validation_labels", "class_names", "only_files")
 _SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
 
 
@@ -29,16 +33,20 @@ class Prepared(NamedTuple):
     """A conversion that may start.
 
     Attributes:
-        config: What was asked for, with archives pinned to their present version.
+        config: What was asked for, with archives and label files pinned to their present
+            version.
         plan: What decides the bytes.
+        states: What archives and sources of boxes were when the plan was made, by path,
+            that of archives being the pinned one.
         done: By split, the numbers of the shards that are there already.
         images_done: How many images these shards were made from.
         complete: Whether the manifest of this plan is there too: nothing to do.
-        stale: Names of shards of an earlier plan, to be removed at the end.
+        stale: Names of files of an earlier plan, to be removed at the end.
     """
 
     config: ConvertConfig
     plan: Plan
+    states: Mapping[str, FileStat]
     done: Mapping[str, frozenset[int]]
     images_done: int
     complete: bool
@@ -49,68 +57,124 @@ class Prepared(NamedTuple):
         """How many shards are there already."""
         return sum(map(len, self.done.values()))
 
+    def local_archives(self, split: SplitConfig) -> tuple[FileStat, ...]:
+        """The state of the archives of a split that are one file on this machine."""
+        storage = self.config.storage
+        paths = (path for path in split.archives if is_local(path) and not storage.is_folder(path))
+        return tuple(self.states[path] for path in paths)
+
+
+@contextlib.contextmanager
+def exclusive(config: ConvertConfig) -> Iterator[None]:
+    """Keeps a second run out of a local output folder, from `prepare` to the job's end.
+
+    Raises:
+        InputError: If one is at it, or the folder cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            state = join(config.output_dir, layout.STATE_DIR)
+            stack.enter_context(config.storage.exclusive(state))
+        except InputError as error:
+            raise InputError(
+                f"--output_dir={config.output_dir} cannot be written: {error}"
+            ) from error
+        yield
+
 
 def prepare(config: ConvertConfig) -> Prepared:
     """Checks inputs and output, and finds out what is left to do.
 
-    Writes the plan into the output folder, and nothing else.
+    Writes the plan into the output folder, and nothing else; with `overwrite`, also
+    removes what would be taken for done. Nothing is touched before all is checked.
 
     Raises:
         InputError: If something is missing or wrong, or if the folder belongs to
             another plan and `overwrite` is not set.
     """
-    labels = config.labels.load(config.storage)
-    pinned, archives = resolve_inputs(config)
+    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
+        check_text(path, f"--{flag}=")
+    small_files = _small_files(config)
+    storage = _with_checksums(config.storage, small_files)
+    labels = config.labels.load(storage)
+    pinned, archives = resolve_inputs(dataclasses.replace(config, storage=storage))
     check_archives(pinned, labels)
-    archives |= {path: stat_boxes(path, config.storage) for path in config.bounding_boxes}
-    plan = make_plan(config, archives, _file_checksums(config))
-    config.storage.check_writable(config.output_dir)
-    sizes = config.storage.list_sizes(config.output_dir)
+    boxes = {path: stat_boxes(path, storage) for path in config.bounding_boxes}
+    plan = make_plan(config, archives | boxes, small_files)
+    storage.check_writable(config.output_dir)
+    sizes = storage.list_sizes(config.output_dir)
     _check_output(config, plan, sizes)
-    stale = _stale_shards(config, sizes)
-    _remove_leftovers(config, sizes)
-    if config.overwrite and stale:
-        config.storage.publish_bytes(
-            join(config.output_dir, layout.STALE), json.dumps(stale).encode()
-        )
-    config.storage.publish_bytes(layout.plan_path(config.output_dir), plan.to_json())
     receipts = {
         split.name: _done_shards(config, split, plan.fingerprint, sizes) for split in config.splits
     }
     shards = sum(split.num_shards for split in config.splits)
     left = 1 - sum(map(len, receipts.values())) / shards
+    states = {stat.pinned: stat for stat in archives.values()}
     if left:
-        sizes_bytes = {stat.pinned: stat.size_bytes for stat in archives.values()}
-        check_space(pinned, sizes_bytes, left)
+        check_space(pinned, {path: stat.size_bytes for path, stat in states.items()}, left)
+    stale = _begin(config, plan, sizes)
     done = {name: frozenset(found) for name, found in receipts.items()}
     images_done = sum(sum(found.values()) for found in receipts.values())
     complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
-    return Prepared(pinned, plan, done, images_done, complete, stale)
+    return Prepared(pinned, plan, boxes | states, done, images_done, complete, stale)
 
 
-def _file_checksums(config: ConvertConfig) -> dict[str, str]:
-    """SHA-256 of all small files that decide the records, by path."""
-    lists = {split.selection.only_files for split in config.splits} - {""}
-    checksums = config.labels.checksums(config.storage)
-    for path in sorted(lists):
-        checksums[path] = hashlib.sha256(config.storage.read_bytes(path)).hexdigest()
-    return checksums
+def _begin(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Makes the folder that of this plan; what comes before leaves it as it was.
+
+    What is stale is written down before the earlier plan, which tells it, is removed:
+    a run that goes on after a kill in between knows it, too.
+
+    Returns:
+        The names of the files that this plan leaves behind.
+    """
+    storage, stale = config.storage, _stale_files(config, sizes)
+    if config.overwrite and stale:
+        storage.publish_bytes(join(config.output_dir, layout.STALE), json.dumps(stale).encode())
+    _remove_leftovers(config, sizes, {layout.LOCK, layout.STALE} if stale else {layout.LOCK})
+    storage.publish_bytes(layout.plan_path(config.output_dir), plan.to_json())
+    return stale
+
+
+def _small_files(config: ConvertConfig) -> list[SmallFile]:
+    """All small files that decide the records, in the order in which they are read."""
+    storage = config.storage
+    files = [("devkit", path) for path in devkit_files(config.labels.devkit, storage)]
+    files += [(flag, path) for flag, path in config.input_paths() if flag in _SMALL_FILES]
+    return [SmallFile(flag, path, _sha256(flag, path, storage)) for flag, path in files]
+
+
+def _sha256(flag: str, path: str, storage: Storage) -> str:
+    try:
+        return hashlib.sha256(storage.read_bytes(path)).hexdigest()
+    except InputError as error:
+        raise InputError(f"--{flag}: {error}") from error
+
+
+def _with_checksums(storage: Storage, files: Iterable[SmallFile]) -> Storage:
+    """Storage that refuses these files with another content, in the workers, too."""
+    return dataclasses.replace(storage, sha256=tuple((file.path, file.sha256) for file in files))
 
 
 def check_unchanged(prepared: Prepared) -> None:
     """Looks at the archives again, after the job.
 
     Raises:
-        InputError: If one has changed since the plan was made: the shards may then
-            be a mixture.
+        InputError: If one has changed since the plan was made: the shards may then be
+            a mixture, so the next run finds none of them done.
     """
-    planned = prepared.plan.content["archives"]
-    for path, stat in stat_inputs(prepared.config).items():
-        entry = planned.get(path) or planned.get(unpinned(path))  # the plan has it as given
-        if entry and (stat.size_bytes, stat.version) != (entry["size_bytes"], entry["version"]):
-            raise InputError(
-                f"{path} was changed while it was being read; run again with --overwrite"
-            )
+    for path, now in stat_inputs(prepared.config).items():
+        before = prepared.states[path]
+        if (now.size_bytes, now.version) != (before.size_bytes, before.version):
+            _forget_shards(prepared.config)
+            raise changed_input(path)
+
+
+def _forget_shards(config: ConvertConfig) -> None:
+    shards = (name for split in config.splits for name in config.shard_names(split))
+    names = [layout.MANIFEST, *map(layout.receipt_name, shards)]
+    with ThreadPoolExecutor(_RECEIPT_THREADS) as pool:
+        list(pool.map(lambda name: config.storage.remove(join(config.output_dir, name)), names))
 
 
 def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> None:
@@ -131,24 +195,42 @@ def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -
         )
 
 
-def _stale_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """The shards that this plan leaves behind.
+def _stale_files(config: ConvertConfig, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """The shards, and what stands beside them, that this plan leaves behind.
 
     A run that overwrites finds them by their names; one that goes on where such a run
     was interrupted is told by it.
     """
+    found = set(_told_stale(config, sizes))
     if config.overwrite:
         prefixes = _prefixes(config)
         with contextlib.suppress(InputError):  # no plan, or a damaged one
             path = layout.plan_path(config.output_dir)
-            prefixes |= _planned_prefixes(read_plan(config.storage.read_bytes(path), path))
-        found = _shards(prefixes, sizes)
-    elif layout.STALE in sizes:
-        found = json.loads(config.storage.read_bytes(join(config.output_dir, layout.STALE)))
-    else:
-        return ()
+            old = read_plan(config.storage.read_bytes(path), path)
+            prefixes |= _planned_prefixes(old)
+            found |= set(_metadata(_planned_schema(old)))
+        found |= set(_shards(prefixes, sizes))
     mine = {name for split in config.splits for name in config.shard_names(split)}
-    return tuple(name for name in found if name in sizes and name not in mine)
+    mine |= set(_metadata(config.schema))
+    return tuple(sorted(name for name in found if name in sizes and name not in mine))
+
+
+def _told_stale(config: ConvertConfig, sizes: Mapping[str, int]) -> list[str]:
+    """What a run that overwrote, and was interrupted, has written down."""
+    if layout.STALE not in sizes:
+        return []
+    path = join(config.output_dir, layout.STALE)
+    try:
+        return list(map(str, json.loads(config.storage.read_bytes(path))))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a list of this program ({error}); remove it and run again"
+        ) from error
+
+
+def _metadata(schema: str) -> tuple[str, ...]:
+    """What a schema needs beside the shards, labels and manifest."""
+    return tfds_metadata.FILES if schema == "tfds" else ()
 
 
 def _prefixes(config: ConvertConfig) -> set[str]:
@@ -157,6 +239,11 @@ def _prefixes(config: ConvertConfig) -> set[str]:
 
 def _planned_prefixes(plan: Plan) -> set[str]:
     return set(plan.content.get("splits", ()))
+
+
+def _planned_schema(plan: Plan) -> str:
+    options = plan.content.get("options")
+    return str(options.get("schema")) if isinstance(options, Mapping) else ""
 
 
 def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
@@ -173,14 +260,28 @@ def _check_no_foreign_shards(config: ConvertConfig, sizes: Mapping[str, int]) ->
         )
 
 
-def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
+def unfinished(config: ConvertConfig, names: Iterable[str]) -> set[str]:
+    """Those of the names that are files which a run of this conversion had begun.
+
+    Not all that lie below the output folder: another job may write in a folder there.
+    """
+    folders = {"", layout.STATE_DIR, join(layout.STATE_DIR, "receipts")}
+    folders |= {prefix.rpartition("/")[0] for prefix in _prefixes(config)}
+    return {
+        name
+        for name in names
+        if name.endswith(TEMPORARY_SUFFIX) and name.rpartition("/")[0] in folders
+    }
+
+
+def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int], kept: Set[str]) -> None:
     """Removes what a killed run was writing; on --overwrite, what would be taken for done."""
     state = join(layout.STATE_DIR, "")
-    for name in sizes:
-        is_state = name.startswith(state) and name != layout.LOCK  # this run holds the lock
-        is_overwritten = config.overwrite and (is_state or name == layout.MANIFEST)
-        if name.endswith(TEMPORARY_SUFFIX) or is_overwritten:
-            config.storage.remove(join(config.output_dir, name))
+    removed = unfinished(config, sizes)
+    if config.overwrite:
+        removed |= {name for name in sizes if name.startswith(state) or name == layout.MANIFEST}
+    for name in sorted(removed - kept):
+        config.storage.remove(join(config.output_dir, name))
 
 
 def _done_shards(
@@ -210,7 +311,8 @@ def _done_shards(
 
 def _has_manifest(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> bool:
     """Whether the manifest of this plan, and all that is written with it, is there."""
-    written = (layout.LABELS, layout.CLASSES, layout.REJECTS, layout.MANIFEST)
+    beside = (layout.LABELS, layout.CLASSES, layout.REJECTS, layout.MANIFEST)
+    written = beside + _metadata(config.schema)
     if config.overwrite or not all(name in sizes for name in written):
         return False
     manifest = config.storage.read_bytes(join(config.output_dir, layout.MANIFEST))

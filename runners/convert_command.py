@@ -8,19 +8,17 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets.registry import IMAGENET
-from imagenet_beam.pipeline.prepare import Prepared, prepare
+from imagenet_beam.pipeline.prepare import Prepared, exclusive, prepare
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.dataset_flags import download_if_asked
 from imagenet_beam.runners.progress import duration
-from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import join
 
 DONE, TOO_MANY_REJECTS = 0, 3
@@ -42,7 +40,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     options = LaunchOptions(tuple(beam_args), args.detach)
     runner.check(config, options)
     download_if_asked(args)
-    with _exclusive(config):
+    with exclusive(config):
         prepared = prepare(config)
         if prepared.complete:
             _say(f"{config.output_dir} is complete already: nothing to do")
@@ -53,20 +51,6 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     manifest = _read_manifest(prepared)
     _say(summary(manifest, prepared, time.monotonic() - started))
     return _exit_status(manifest, prepared)
-
-
-@contextmanager
-def _exclusive(config: ConvertConfig) -> Iterator[None]:
-    """Keeps a second run out of the output folder."""
-    with ExitStack() as stack:
-        try:
-            state = join(config.output_dir, layout.STATE_DIR)
-            stack.enter_context(config.storage.exclusive(state))
-        except InputError as error:
-            raise InputError(
-                f"--output_dir={config.output_dir} cannot be written: {error}"
-            ) from error
-        yield
 
 
 def _announce(prepared: Prepared) -> None:

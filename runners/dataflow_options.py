@@ -87,13 +87,10 @@ def check_remote(config: ConvertConfig) -> None:
     Raises:
         InputError: If an input or the output is local.
     """
-    inputs = [(f"--{split.flag}=", path) for split in config.splits for path in split.archives]
-    labels = [("", path) for path in config.labels.paths()]
-    boxes = [("--bounding_boxes=", path) for path in config.bounding_boxes]
-    for flag, path in [("--output_dir=", config.output_dir), *inputs, *labels, *boxes]:
+    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
         if is_local(path):
             raise InputError(
-                f"{flag}{path} is on this machine, where Dataflow's workers cannot reach it; "
+                f"--{flag}={path} is on this machine, where Dataflow's workers cannot reach it; "
                 "give a gs:// path"
             )
 

@@ -76,7 +76,7 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
     if environment == LOOPBACK:
         return
     remote = environment == "DOCKER" or not all(map(is_this_machine, hosts))
-    for flag, path in _paths(config):
+    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
         if not is_local(path) or path.startswith("file://"):
             continue
         if remote:
@@ -91,13 +91,6 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
                 f"--{flag}={path} is a relative path, and workers that the cluster starts have "
                 "another current folder: give the whole path, from /"
             )
-
-
-def _paths(config: ConvertConfig) -> list[tuple[str, str]]:
-    archives = [(split.flag, path) for split in config.splits for path in split.archives]
-    labels = [("devkit", path) for path in config.labels.paths()]
-    boxes = [("bounding_boxes", path) for path in config.bounding_boxes]
-    return [("output_dir", config.output_dir), *archives, *labels, *boxes]
 
 
 def check_parallelism(asked: int, overview: Overview) -> int:

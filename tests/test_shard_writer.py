@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import subprocess
 import sys
 import zlib
@@ -53,6 +54,18 @@ def test_records_are_sorted_by_key_and_framed(tmp_path, pool):
 def test_without_a_folder_for_receipts_there_are_none(tmp_path, pool):
     target(tmp_path).write(1, KEYED, pool)
     assert files(tmp_path) == [NAME]
+
+
+def test_what_a_changed_file_became_is_not_published(tmp_path, pool):
+    source = tmp_path / "train.tar"
+    source.write_bytes(b"images")
+    made_from = (Storage().stat(str(source)),)
+    shard = target(tmp_path / "out", receipts_dir=f"{tmp_path}/out/receipts", made_from=made_from)
+    shard.write(1, KEYED, pool)
+    os.utime(source, ns=(0, 0))
+    with pytest.raises(InputError, match=f"{source} was changed while it was being read"):
+        shard.write(2, KEYED, pool)
+    assert files(tmp_path / "out") == [f"receipts/{NAME}.json", NAME]
 
 
 def test_gzip_is_the_same_each_time_and_has_no_clock(tmp_path, pool):

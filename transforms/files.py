@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.errors import InputError, changed_input
 from imagenet_beam.transforms.storage.base import (
     TEMPORARY_SUFFIX,
     AtomicFile,
@@ -64,6 +65,8 @@ class Storage:
             requests and bytes, for networks that are not trusted (docs/failures.md).
         gcs_retry_seconds: How long a request to `gs://` is repeated before the
             job gives up.
+        sha256: The checksums that small files had when the job was planned, by path;
+            `read_bytes` gives no other content.
 
     Raises:
         InputError: If a value cannot be right; the message names the flag.
@@ -75,6 +78,7 @@ class Storage:
     kms_key: str = ""
     verify_reads: bool = False
     gcs_retry_seconds: float = 300.0
+    sha256: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for flag in ("gcs_project", "gcs_billing_project"):
@@ -96,6 +100,13 @@ class Storage:
         _open_readers.forget(self, path)
         return self._backend(path).stat(_plain(path))
 
+    def check_unchanged(self, known: Iterable[FileStat]) -> None:
+        """Raises `InputError` where one of these files is no longer what it was."""
+        for before in known:
+            now = self._backend(before.path).stat(_plain(before.path))
+            if (now.size_bytes, now.version) != (before.size_bytes, before.version):
+                raise changed_input(before.path)
+
     def open_ranges(self, path: str) -> RangeReader:
         """Gives a reader of byte ranges, shared by all who ask for the same path."""
         return _open_readers.get(self, path)
@@ -105,8 +116,12 @@ class Storage:
         return self.open_ranges(path).read(offset_bytes, length_bytes)
 
     def read_bytes(self, path: str) -> bytes:
-        """Reads a small file whole."""
-        return self._backend(path).read_bytes(_plain(path))
+        """Reads a small file whole; raises `InputError` where it has changed."""
+        data = self._backend(path).read_bytes(_plain(path))
+        planned = dict(self.sha256).get(path)
+        if planned and hashlib.sha256(data).hexdigest() != planned:
+            raise changed_input(path)
+        return data
 
     def list_sizes(self, directory: str) -> dict[str, int]:
         """Maps each file below a directory, by relative path, to its size in bytes."""

@@ -6,12 +6,13 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.pvalue import AsSingleton
 
-from imagenet_beam.transforms.box_sources import read_boxes
+from imagenet_beam.transforms.box_sources import read_boxes, stat_boxes
 from imagenet_beam.transforms.core.box_annotations import image_stem
 from imagenet_beam.transforms.core.box_index import BoxIndex
+from imagenet_beam.transforms.core.errors import changed_input
 from imagenet_beam.transforms.core.names import base_name
 from imagenet_beam.transforms.core.records import LabeledImage
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import FileStat, Storage
 from imagenet_beam.transforms.image_steps import ImageBytes
 
 
@@ -40,20 +41,44 @@ class LoadBoxes(beam.PTransform):
     Args:
         paths: Archives, folders or CSV files; see `read_boxes`.
         storage: How to reach them.
+        known: What `stat_boxes` said of them when the job was planned; that they have
+            changed is an error.
     """
 
-    def __init__(self, paths: tuple[str, ...], storage: Storage | None = None) -> None:
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        storage: Storage | None = None,
+        known: tuple[FileStat, ...] = (),
+    ) -> None:
         super().__init__()
         self._paths = paths
         self._storage = storage or Storage()
+        self._known = known
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[BoxIndex]:
         """Reads in a worker, so that the boxes need not travel in the job's graph."""
         return (
             begin
             | "Once" >> beam.Create([self._paths])
-            | "ReadBoxes" >> beam.Map(read_boxes, self._storage).with_output_types(BoxIndex)
+            | "ReadBoxes"
+            >> beam.Map(read_known_boxes, self._storage, self._known).with_output_types(BoxIndex)
         )
+
+
+def read_known_boxes(
+    paths: tuple[str, ...], storage: Storage, known: tuple[FileStat, ...]
+) -> BoxIndex:
+    """Reads all boxes, and makes sure that they are those that the job was planned with.
+
+    Raises:
+        InputError: If they are wrong, or have changed.
+    """
+    index = read_boxes(paths, storage)
+    for before in known:
+        if stat_boxes(before.path, storage) != before:
+            raise changed_input(before.path)
+    return index
 
 
 class JoinBoxes(beam.PTransform):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
-from imagenet_beam.transforms.core.label_files import why_no_number
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.label_files import why_no_number
 from imagenet_beam.transforms.files import Storage
 
 LABEL_FROM = ("place", "number", "index", "none")
@@ -61,11 +60,6 @@ class LabelSource:
         """Whether the classes are those that the archives turn out to have."""
         return not (self.devkit or self.labels_file or self.listed)
 
-    def paths(self) -> tuple[str, ...]:
-        """The files that `load` reads, and the devkit, which may be a folder."""
-        first = (path for path in (self.devkit, self.labels_file) if path)
-        return (*first, *self.validation_labels, *self.class_names)
-
     def load(self, storage: Storage) -> Labels:
         """Reads the label files.
 
@@ -75,14 +69,6 @@ class LabelSource:
         from imagenet_beam.transforms.label_sources import load_labels
 
         return load_labels(self, storage)
-
-    def checksums(self, storage: Storage) -> dict[str, str]:
-        """SHA-256 of each file that `load` reads, by path."""
-        from imagenet_beam.transforms.label_sources import devkit_files
-
-        own = (path for path in self.paths() if path != self.devkit)
-        paths = (*devkit_files(self.devkit, storage), *own)
-        return {path: hashlib.sha256(storage.read_bytes(path)).hexdigest() for path in paths}
 
 
 def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> Labels:

@@ -13,7 +13,7 @@ from imagenet_beam.transforms.core.receipts import ReceiptBuilder, ShardReceipt,
 from imagenet_beam.transforms.core.records import Record, Reject
 from imagenet_beam.transforms.core.tally import tally
 from imagenet_beam.transforms.core.tfrecord import frame_parts, framed_size_bytes
-from imagenet_beam.transforms.files import AtomicFile, Storage, join
+from imagenet_beam.transforms.files import AtomicFile, FileStat, Storage, join
 
 V = TypeVar("V")
 
@@ -36,6 +36,8 @@ class ShardTarget(Generic[V]):
         receipts_dir: Where a receipt of each shard is kept; "" keeps none.
         plan: Fingerprint of the plan that the receipts belong to.
         compression: `none`, `gzip` or `zlib`.
+        made_from: What the files that values are read from were when the plan was
+            made. A shard is published, and has a receipt, only while they still are.
     """
 
     path_format: str
@@ -44,6 +46,7 @@ class ShardTarget(Generic[V]):
     receipts_dir: str = ""
     plan: str = ""
     compression: str = "none"
+    made_from: tuple[FileStat, ...] = ()
 
     def path(self, shard: int) -> str:
         """The path of one shard."""
@@ -62,7 +65,8 @@ class ShardTarget(Generic[V]):
         """Writes and publishes one shard, then its receipt.
 
         Raises:
-            InputError: If no value became a record, or the output cannot be written.
+            InputError: If no value became a record, the output cannot be written, or
+                one of the files that values are read from has changed.
         """
         path = self.path(shard)
         ordered = sorted(keyed_values, key=_key)
@@ -71,6 +75,7 @@ class ShardTarget(Generic[V]):
         try:
             builder = write_outcomes(outcomes, file, self.compression)
             _check_complete(path, len(ordered), builder)
+            self.storage.check_unchanged(self.made_from)
             file.publish()
         finally:
             file.discard()

@@ -11,13 +11,14 @@ from apache_beam import coders
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
+from apache_beam.transforms.window import GlobalWindows
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt
 from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
 from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import FileStat, Storage
 from imagenet_beam.transforms.packing import Packer, PackFn
 from imagenet_beam.transforms.shard_writer import ShardTarget
 
@@ -64,6 +65,8 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         receipts_dir: Where a receipt of each shard is kept, for resuming.
         plan: Fingerprint of all that decides the bytes; kept in the receipts.
         done_shards: Numbers of shards that are there already and not written again.
+        made_from: The state of the files that the elements are read from; once one of
+            them has changed, no shard is published any more.
         shard_plan: The result of `PlanShards` over elements with the same names, for
             elements that are too large to be looked at twice.
         threads: Elements encoded at once by a worker; 0 is the number of cores.
@@ -87,6 +90,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         receipts_dir: str = "",
         plan: str = "",
         done_shards: frozenset[int] = frozenset(),
+        made_from: tuple[FileStat, ...] = (),
         shard_plan: beam.PCollection[ShardPlan] | None = None,
         threads: int = 0,
         read_threads: int = 0,
@@ -104,6 +108,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         self._num_shards = 1 if shard_name_template == "" else max(1, num_shards)
         self._prefix = file_path_prefix
         self._encoder = encode or ExampleEncoder(coder)
+        self._noun = "images" if encode else "records"
         self._seed = seed
         self._shuffle = shuffle
         self._done_shards = done_shards
@@ -116,6 +121,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
             receipts_dir=receipts_dir,
             plan=plan,
             compression=_compression(file_path_prefix + file_name_suffix, compression_type),
+            made_from=made_from,
         )
 
     def _path_format(self, prefix: str, suffix: str) -> str:
@@ -126,19 +132,22 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         """Plans the shards, groups the elements by shard, writes."""
         if not pcoll.is_bounded:
             raise ValueError("WriteToTFRecord needs a bounded PCollection: it sorts within shards")
+        _check_windows(pcoll)
         plan = self._plan
         if plan is None:
             plan = (
                 pcoll
                 | "PlanShards" >> PlanShards(self._num_shards, self._encoder, self._seed)
-                | "CheckPlan" >> beam.Map(check_plan, self._prefix).with_output_types(ShardPlan)
+                | "CheckPlan"
+                >> beam.Map(check_plan, self._prefix, self._noun).with_output_types(ShardPlan)
             )
         value_type = pcoll.element_type
         assigned = (  # (shard, (key, value))
             pcoll
             | "AssignShards"
             >> beam.ParDo(
-                _AssignShardFn(self._encoder, self._seed, self._done_shards), AsSingleton(plan)
+                _AssignShardFn(self._encoder, self._seed, self._done_shards, self._noun),
+                AsSingleton(plan),
             ).with_output_types(tuple[int, tuple[bytes, value_type]])  # type: ignore[valid-type]
         )
         encoder = self._encoder
@@ -192,18 +201,39 @@ def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
     return fingerprint(repr(outcome), seed)
 
 
-def check_plan(plan: ShardPlan, what: str) -> ShardPlan:
+def check_plan(plan: ShardPlan, what: str, noun: str = "records") -> ShardPlan:
     """Gives the plan back if every shard has something in it.
 
+    Args:
+        plan: The plan.
+        what: The output, for the message.
+        noun: What is written, for the message.
+
     Raises:
-        InputError: If a shard would be empty; `what` says of which output.
+        InputError: If a shard would be empty.
     """
-    if not all(plan.counts):
+    if all(plan.counts):
+        return plan
+    total = sum(plan.counts)
+    if total >= plan.num_shards:
         raise InputError(
-            f"{sum(plan.counts):,} images are too few for {plan.num_shards:,} shards of {what}: "
-            "some would be empty; ask for fewer shards"
+            f"some of the {plan.num_shards:,} shards of {what} would be empty, because many of "
+            f"the {total:,} {noun} are equal and equal ones go to the same shard; give "
+            "(name, value) pairs with unique names"
         )
-    return plan
+    raise InputError(
+        f"{total:,} {noun} are too few for {plan.num_shards:,} shards of {what}: "
+        "some would be empty; ask for fewer shards"
+    )
+
+
+def _check_windows(pcoll: beam.PCollection) -> None:
+    windows = pcoll.windowing.windowfn
+    if not isinstance(windows, GlobalWindows):
+        raise ValueError(
+            f"WriteToTFRecord writes each shard once, and {type(windows).__name__} would divide "
+            "it; put beam.WindowInto(beam.window.GlobalWindows()) before it"
+        )
 
 
 def _compression(path: str, compression_type: str) -> str:
@@ -245,8 +275,11 @@ class _PlanShardsFn(beam.CombineFn):
 class _AssignShardFn(beam.DoFn):
     """Tells each value its shard; values of shards that are done are left out."""
 
-    def __init__(self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int]) -> None:
+    def __init__(
+        self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int], noun: str
+    ) -> None:
         self._encoder = encoder
+        self._noun = noun
         self._seed = seed
         self._done = done
 
@@ -254,7 +287,7 @@ class _AssignShardFn(beam.DoFn):
         key = key_of(value, self._encoder, self._seed)
         if key in plan.duplicates and (name := self._encoder.name(value)):
             raise InputError(
-                f"two images are called {name}: file names must be unique in a split; "
+                f"two {self._noun} are called {name}: names must be unique in a split; "
                 "remove one of them"
             )
         shard = plan.shard_of(key)

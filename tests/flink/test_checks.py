@@ -75,6 +75,10 @@ def test_two_task_managers_of_a_host_cannot_share_a_pool():
     [
         ({"output_dir": "/data/out"}, "--output_dir=/data/out"),
         ({"labels": LabelSource(devkit="/data/devkit.tar.gz")}, "--devkit=/data/devkit.tar.gz"),
+        (
+            {"labels": LabelSource(class_names=("/data/words.txt",))},
+            "--class_names=/data/words.txt",
+        ),
         ({"bounding_boxes": ("/data/boxes.tgz",)}, "--bounding_boxes=/data/boxes.tgz"),
         ({"splits": imagenet2012.splits("/data/t.tar", "", 4, 4)}, "--train_archive=/data/t.tar"),
     ],

@@ -52,6 +52,16 @@ def test_a_held_out_split_is_stratified_and_disjoint(run, official):
     assert "is_official_count" not in found["manifest"]["splits"]["train"]
 
 
+def test_boxes_of_held_out_images_are_counted_once(run, official):
+    boxes = official.train.with_name("ILSVRC2012_bbox_train_v2.tar.gz")
+    counts = [
+        run(f"--bounding_boxes={boxes}", *holdout)["manifest"]["bounding_boxes"]
+        for holdout in ((), ("--holdout_per_class=1",))
+    ]
+    assert counts[0] == counts[1]
+    assert counts[0]["without_image"] == 1  # the annotation of an image that is in no archive
+
+
 def test_held_out_images_follow_the_seed_and_not_the_form(run, official, make, pictures, tmp_path):
     first = run("--holdout_per_class=2", "--holdout_split=validation")["validation"]
     files = {f"{pictures.wnid(n)}/{n}": data for n, data in pictures.train.items()}
@@ -97,6 +107,23 @@ def test_only_files(run, official, tmp_path):
     listed = tmp_path / "1percent.txt"
     listed.write_text("".join(f"train/{name}\n" for name in names))
     assert sorted(run(f"--only_files={listed}")["train"]) == names
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("daisy/1.jpg\nroses/2.jpg\n", ["daisy/1.jpg", "roses/2.jpg"]),
+        ("flower_photos/daisy/1.jpg\n3.jpg\n", ["daisy/1.jpg", "roses/3.jpg"]),
+    ],
+)
+def test_only_files_of_any_name(listed, expected, run, pictures, make, tmp_path):
+    data = next(iter(pictures.train.values()))
+    names = ("daisy/1.jpg", "daisy/2.jpg", "roses/1.jpg", "roses/2.jpg", "roses/3.jpg")
+    folder = make.tree(tmp_path / "flowers", dict.fromkeys(names, data))
+    path = tmp_path / "some.txt"
+    path.write_text(listed)
+    source = [f"--train_directory={folder}", "--allow_any_class_names"]
+    assert sorted(run(f"--only_files={path}", source=source)["train"]) == expected
 
 
 def test_the_order_of_choices(run, official):

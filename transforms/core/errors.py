@@ -11,6 +11,11 @@ class InputError(ValueError):
     """
 
 
+def changed_input(path: str) -> InputError:
+    """What is said of an input that is no longer what the plan was made of."""
+    return InputError(f"{path} was changed while it was being read; run again with --overwrite")
+
+
 class ImageRejected(Exception):
     """One image that cannot become a record; it becomes a reject instead.
 

@@ -11,6 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 VERSION = "1.0.0"
+
+FEATURES, INFO, CLASS_NAMES = "features.json", "dataset_info.json", "label.labels.txt"
+FILES = (FEATURES, INFO, CLASS_NAMES)
+"""What stands beside the shards."""
+
 _FEATURES = "tensorflow_datasets.core.features"
 
 
@@ -41,9 +46,9 @@ def tfds_files(
         splits: All splits.
     """
     return {
-        "features.json": _json(_features(len(classes), channels, image_format)),
-        "dataset_info.json": _json(_info(name, splits)),
-        "label.labels.txt": "".join(f"{wnid}\n" for wnid in classes).encode(),
+        FEATURES: _json(_features(len(classes), channels, image_format)),
+        INFO: _json(_info(name, splits)),
+        CLASS_NAMES: "".join(f"{wnid}\n" for wnid in classes).encode(),
     }
 
 
