@@ -36,7 +36,6 @@ class SplitConfig:
         num_shards: How many shards it becomes.
         label_from: How an image's class is told; see `JoinLabels`.
         official_images: How many images the official archive has; 0 if unknown.
-        official_bytes: How long the official archive is; 0 if unknown.
         kind: What the archives are, a key of `sources.table.KINDS`; "" tells each by
             its content.
         part: Which split it is where an archive holds several; by default its name.
@@ -50,7 +49,6 @@ class SplitConfig:
     num_shards: int
     label_from: str = "place"
     official_images: int = 0
-    official_bytes: int = 0
     kind: str = ""
     part: str = ""
     streamed: bool = False
@@ -88,7 +86,9 @@ class ConvertConfig:
         expect: How the counts are checked before anything is written:
             `consistent` (classes and labels agree with the archives), `official`
             (also the official counts), or `any` (nothing is compared).
-        max_rejects: With more rejects than that the run ends with status 3.
+        max_rejects: With more rejects than that the command ends with status 3, when all
+            is written. `ConvertImages` has no status and takes no notice: the manifest
+            counts the rejects.
         overwrite: Whether to begin anew in a folder with another conversion.
         threads: Images encoded at once by a worker; 0 is the number of cores.
         read_threads: Images fetched at once by a worker; 0 follows from where the
@@ -121,6 +121,10 @@ class ConvertConfig:
             raise InputError(
                 "nothing to convert; give --train_archive, --validation_archive or both"
             )
+        names = [split.name for split in self.splits]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"two splits are called {name}; give each a name of its own")
         check_schema(self.schema)
         _check_choice("output_layout", self.output_layout, OUTPUT_LAYOUTS)
         if self.schema == "tfds":

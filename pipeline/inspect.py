@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import time
@@ -23,8 +24,8 @@ from imagenet_beam.transforms.core.names import (
     base_name,
     is_image_name,
     is_wnid,
-)
     split_in_path,
+)
 from imagenet_beam.transforms.core.ranges import Readable
 from imagenet_beam.transforms.core.streams import is_compressed, open_compressed
 from imagenet_beam.transforms.core.tar import BLOCK_BYTES, walk_tar
@@ -39,6 +40,7 @@ QUICK_SECONDS = 5.0
 _HEAD_BYTES = 512
 _PEEKED_MEMBERS = 20
 _LABEL_FILE_BYTES = 64 << 20
+_DEVKIT_BYTES = 64 << 20
 _HASH_BYTES = 8 << 20
 _LIST_PER_SPAN = 256
 _APPENDED = ("ILSVRC2012_val_", "n")
@@ -128,6 +130,9 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
         return _label_file(path, storage, reader, head, error)
     if any(base_name(name) == META_NAME for name in names):
         return _devkit(path, storage)
+    if reader.size_bytes <= _DEVKIT_BYTES and any(base_name(n) == "readme.txt" for n in names):
+        with contextlib.suppress(InputError):  # images may come with a readme.txt, too
+            return _devkit(path, storage)
     if any(map(is_xml_name, names)):
         what = f"bounding boxes (.xml), from {names[0]}"
         return Finding(path, what, "bounding_boxes", [_size(reader)])

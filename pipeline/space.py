@@ -68,7 +68,9 @@ def estimate_bytes(
         if isinstance(outcome, Record):
             taken += len(data)
             made += framed_size_bytes(len(outcome.data))
-    shared = Counter(path for item in config.splits for path in item.archives)
+    shared = Counter(  # held-out images are counted with the split that they are taken from
+        path for item in config.splits if not item.selection.is_holdout for path in item.archives
+    )
     total = sum(sizes_bytes.get(path, 0) / shared[path] for path in split.archives)
     return selection.fraction * total * made / taken if taken else 0
 

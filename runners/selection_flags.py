@@ -151,7 +151,6 @@ def _holdout(train: SplitConfig, holdout: _HoldoutFlags) -> SplitConfig:
         part="train",
         num_shards=holdout.shards,
         official_images=0,
-        official_bytes=0,
         selection=dataclasses.replace(train.selection, is_holdout=True),
     )
 

@@ -58,7 +58,6 @@ def split(
         num_shards=official.shards if num_shards is None else num_shards,
         label_from=official.label_from,
         official_images=official.images,
-        official_bytes=official.size_bytes,
         kind="folder" if is_folder else "",
     )
 

@@ -62,6 +62,15 @@ def test_kaggle_zip_and_tree(make, pictures, inspect, tmp_path):
     assert "validation: 8 images" in tree_part
 
 
+def test_images_with_a_readme(make, pictures, inspect, tmp_path):
+    files = {"readme.txt": b"How to cite"}
+    files |= {f"{n[:9]}/{n}": data for n, data in pictures.train.items()}
+    status, output = inspect(make.tar(tmp_path / "train.tar", files))
+    assert status == 0, output
+    assert "images: train" in output
+    assert "meta.mat" not in output
+
+
 def test_hugging_face_part(make, pictures, inspect, tmp_path):
     files = {f"{n[:-5]}_{n[:9]}.JPEG": data for n, data in pictures.train.items()}
     status, output = inspect(make.tar(tmp_path / "p.tar.gz", files, "w:gz"))

@@ -1,5 +1,7 @@
 """The estimate of the output, against what is written; and the refusal."""
 
+import dataclasses
+
 import pytest
 
 from imagenet_beam.pipeline.config import ConvertConfig
@@ -8,6 +10,7 @@ from imagenet_beam.pipeline.space import check_free, check_space, estimate_bytes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.images import ImageOptions
 from imagenet_beam.transforms.core.resize import Resize
+from imagenet_beam.transforms.core.selection import Selection
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.labels import LabelSource
 
@@ -65,6 +68,20 @@ def test_too_little_room_is_refused_before_the_job(large, tmp_path):
         check_space(config(large, tmp_path, "none", FullDisk()), sizes)
     check_space(config(large, tmp_path, "none", FullDisk()), sizes, left=0.0)
     check_space(config(large, tmp_path, "none", FullDisk(), "any"), sizes)
+
+
+def test_held_out_images_are_estimated_once(large, tmp_path):
+    asked = config(large, tmp_path, "none")
+    train = asked.splits[0]
+    sizes = {str(large.train): large.train.stat().st_size}
+    kept, held = (Selection(holdout_per_class=5, is_holdout=is_held) for is_held in (False, True))
+    both = (
+        dataclasses.replace(train, selection=kept),
+        dataclasses.replace(train, name="test", part="train", selection=held),
+    )
+    split = dataclasses.replace(asked, splits=both)
+    estimates = [estimate_bytes(split, item, sizes) for item in split.splits]
+    assert estimates == [estimate_bytes(asked, train, sizes), 0]
 
 
 def test_the_sentence_says_what_to_do():
