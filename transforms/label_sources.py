@@ -17,6 +17,8 @@ from imagenet_beam.transforms.core.devkit import (
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import (
     LabelFileKind,
+    decode_text,
+    is_classes_csv,
     merge_agreeing,
     merge_texts,
     read_caffe_labels,
@@ -60,8 +62,9 @@ def load_labels(source: LabelSource, storage: Storage) -> Labels:
             or contradicts another; the first three disagreements are shown.
     """
     devkit = _load_devkit(source.devkit, storage)
-    names = _load_names(source, storage, devkit)
-    wnids = _class_list(source, storage, devkit)
+    in_file = _listed_classes(source, storage)
+    names = _load_names(source, storage, devkit, in_file)
+    wnids = _class_list(source, devkit, in_file)
     listed = tuple(
         info._replace(text=info.text or names.texts.get(info.wnid, "")) for info in source.listed
     )
@@ -107,13 +110,21 @@ def _load_devkit(path: str, storage: Storage) -> Devkit | None:
     return read_devkit(storage.read_bytes(path), path) if files else None
 
 
-def _load_names(source: LabelSource, storage: Storage, devkit: Devkit | None) -> _Names:
+def _load_names(
+    source: LabelSource,
+    storage: Storage,
+    devkit: Devkit | None,
+    in_file: Sequence[ClassInfo],
+) -> _Names:
     """Words and ILSVRC2012_IDs of classes, from the devkit and from files of names."""
     texts: list[tuple[str, Mapping[str, str]]] = []
     ids: list[tuple[str, Mapping[str, int]]] = []
     if devkit:
         texts.append((source.devkit, {info.wnid: info.text for info in devkit.classes}))
         ids.append((source.devkit, {info.wnid: info.ilsvrc2012_id for info in devkit.classes}))
+    path = source.labels_file
+    texts.append((path, {info.wnid: info.text for info in in_file if info.text}))
+    ids.append((path, {info.wnid: info.ilsvrc2012_id for info in in_file if info.ilsvrc2012_id}))
     for path in source.class_names:
         data, kind = _read(path, "class_names", _NAME_KINDS, storage)
         if kind is LabelFileKind.MAP_CLSLOC:
@@ -132,40 +143,45 @@ def _longest_first(
     return sorted(texts, key=lambda item: not any("," in text for text in item[1].values()))
 
 
-def _class_list(source: LabelSource, storage: Storage, devkit: Devkit | None) -> Sequence[str]:
+def _class_list(
+    source: LabelSource, devkit: Devkit | None, in_file: Sequence[ClassInfo]
+) -> Sequence[str]:
     """The wnids of all classes, in the order of the file that lists them."""
     in_devkit = [info.wnid for info in devkit.classes] if devkit else []
     if not source.labels_file:
         return in_devkit
-    path = source.labels_file
-    data = storage.read_bytes(path)
-    if source.any_names and not data.startswith(b"# label_order="):
-        wnids: Sequence[str] = read_class_list(data, path, any_names=True)
-    else:
-        wnids = _listed_classes(source, storage)
+    wnids = [info.wnid for info in in_file]
     unknown = sorted(set(wnids) - set(in_devkit)) if devkit else []
     if unknown:
         raise InputError(
-            f"--labels_file={path} and --devkit={source.devkit} disagree: {len(unknown)} classes "
-            f"of the file are not in the devkit ({', '.join(unknown[:3])}); give only the one that "
-            "is right"
+            f"--labels_file={source.labels_file} and --devkit={source.devkit} disagree: "
+            f"{len(unknown)} classes of the file are not in the devkit ({', '.join(unknown[:3])}); "
+            "give only the one that is right"
         )
     return wnids
 
 
-def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[str]:
+def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo]:
+    """What `--labels_file` says of each class, in its order; nothing without that flag."""
     path = source.labels_file
-    data, kind = _read(path, "labels_file", _CLASS_KINDS, storage)
-    if kind is LabelFileKind.CLASS_LIST:
-        return read_class_list(data, path)
-    table = read_classes_csv(data.decode("utf-8"), path)
+    if not path:
+        return ()
+    if source.any_names:
+        data = storage.read_bytes(path)
+        is_list = not is_classes_csv(data, path)
+    else:
+        data, kind = _read(path, "labels_file", _CLASS_KINDS, storage)
+        is_list = kind is LabelFileKind.CLASS_LIST
+    if is_list:
+        return [ClassInfo(wnid) for wnid in read_class_list(data, path, source.any_names)]
+    table = read_classes_csv(decode_text(data, path), path)
     if table.base != source.base:
         raise InputError(
             f"--labels_file={path} was written with --label_base={table.base}, and "
             f"--label_base={source.base} is asked for; give --label_base={table.base}, or another "
             "file"
         )
-    return [info.wnid for info in table.classes]
+    return table.classes
 
 
 def _load_truth(

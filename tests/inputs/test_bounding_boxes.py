@@ -160,24 +160,6 @@ def test_the_csv_of_some_synsets(official, archives, tmp_path):
     assert all(line.startswith(wnid) for line in csv.read_text().splitlines())
 
 
-def test_boxes_of_a_train_archive_with_held_out_images_count_once(
-    official, archives, convert, tmp_path
-):
-    output = tmp_path / "out"
-    done = convert(
-        f"--train_archive={official.train}",
-        f"--devkit={official.devkit}",
-        f"--bounding_boxes={archives[0]}",
-        "--holdout_per_class=1",
-        "--train_shards=1",
-        "--test_shards=1",
-        f"--output_dir={output}",
-    )
-    assert done.status == 0, done.message
-    entry = json.loads((output / "manifest.json").read_text())["bounding_boxes"]
-    assert entry["without_image"] == STRANGERS
-
-
 def test_classes_of_any_name_have_boxes_of_their_own(pictures, make, convert, examples, tmp_path):
     """Names may come again in another class; the CSV of the XML says the same once more."""
     data = next(iter(pictures.train.values()))

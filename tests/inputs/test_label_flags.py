@@ -11,6 +11,7 @@ import pytest
 
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable, classes_csv
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import Storage
 from imagenet_beam.transforms.labels import Labels, LabelSource, with_classes
@@ -118,6 +119,42 @@ def test_the_converted_labels_follow_order_and_base(official, convert, examples,
     again = load(labels_file=str(tmp_path / "out" / "classes.csv"), order="listed", base=0)
     rows = list(csv.DictReader(io.StringIO(written.partition("\n")[2])))
     assert [str(again.classes.label_of(row["wnid"])) for row in rows] == ["0", "1", "2", "3"]
+
+
+EDITED = {
+    "as_written": lambda text: text.encode(),
+    "mark": lambda text: text.encode("utf-8-sig"),
+    "utf16": lambda text: text.encode("utf-16"),
+    "spreadsheet": lambda text: text.replace("\n", ",,,\r\n", 1).encode("utf-8-sig"),
+}
+
+
+@pytest.mark.parametrize("any_names", [True, False])
+@pytest.mark.parametrize("edited", EDITED)
+def test_the_classes_csv_of_an_earlier_run_gives_all_that_it_says(any_names, edited, tmp_path):
+    infos = (ClassInfo("n00000002", "tench, Tinca", 7), ClassInfo("n00000001", "kit fox", 3))
+    if any_names:
+        infos = (*infos, ClassInfo("daisy"))
+    table = ClassTable(infos, base=0, order="listed")
+    path = tmp_path / "classes.csv"
+    path.write_bytes(EDITED[edited](classes_csv(table)))
+    given = {"labels_file": str(path), "base": 0, "any_names": any_names}
+    assert load(**given, order="listed").classes == table
+    if not any_names:
+        by_id = load(**given, order="ilsvrc2012_id").classes
+        assert by_id.classes == infos[::-1]
+
+
+def test_a_classes_csv_and_other_sources_complete_each_other(official, tmp_path):
+    path, wnids = tmp_path / "classes.csv", official.expected.wnids
+    path.write_text(classes_csv(ClassTable((ClassInfo(wnids[0], "", 0),), 1, "listed")))
+    info = load(labels_file=str(path), devkit=str(official.devkit)).classes.info(wnids[0])
+    assert info == ClassInfo(
+        wnids[0], official.expected.words[wnids[0]], official.expected.ilsvrc_ids[wnids[0]]
+    )
+    path.write_text(classes_csv(ClassTable((ClassInfo(wnids[0], "a thing"),), 1, "listed")))
+    with pytest.raises(InputError, match=r"classes.csv disagree on 1 of 1 entries"):
+        load(labels_file=str(path), devkit=str(official.devkit))
 
 
 def test_disagreeing_validation_labels_show_the_first_three(files, official, tmp_path):

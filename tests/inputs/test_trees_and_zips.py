@@ -138,6 +138,29 @@ def test_several_archives_for_one_split(way, make, pictures, official, same, tmp
     same("train", f"--train_archive={value}", f"--devkit={official.devkit}")
 
 
+def test_a_class_may_be_called_like_a_split_below_a_split(
+    make, pictures, convert, examples, tmp_path
+):
+    data = next(iter(pictures.train.values()))
+    names = ("train/train/1.jpg", "train/cars/1.jpg", "val/train/2.jpg", "val/cars/2.jpg")
+    archive = make.tar(tmp_path / "vehicles.tar", dict.fromkeys(names, data))
+    done = convert(
+        f"--train_archive={archive}",
+        f"--validation_archive={archive}",
+        "--allow_any_class_names",
+        "--train_shards=1",
+        "--validation_shards=1",
+        f"--output_dir={tmp_path}/out",
+    )
+    assert done.status == 0, done.message
+    for split, number in (("train", 1), ("validation", 2)):
+        found = {
+            r["image/filename"][0].decode(): r["image/class/synset"][0].decode()
+            for r in examples(tmp_path / "out", split)
+        }
+        assert found == {f"train/{number}.jpg": "train", f"cars/{number}.jpg": "cars"}
+
+
 def test_classes_without_wnids_are_refused_unless_asked_for(
     make, pictures, refused, convert, examples, tmp_path
 ):

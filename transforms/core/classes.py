@@ -218,7 +218,7 @@ def read_classes_csv(text: str, name: str) -> ClassTable:
         InputError: It is another kind of file, or was edited so that labels do not count up.
     """
     comment, _, rest = text.partition("\n")
-    order, base = _read_comment(comment.rstrip("\r"), name)
+    order, base = _read_comment(comment.rstrip(",\r"), name)  # spreadsheets fill up rows
     try:
         rows = list(csv.reader(io.StringIO(rest, newline=""), strict=True))
     except csv.Error as error:

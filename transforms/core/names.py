@@ -78,14 +78,18 @@ def class_in_path(path: str) -> str:
     """The class that a path tells, or "".
 
     It is the nearest folder that is a wnid; or the wnid in an official name; or,
-    for other names, the folder, whatever it is called.
+    for other names, the folder, whatever it is called. A folder that is called like a
+    split (`train`) is a class only below another such folder (`val/train/1.jpg`).
     """
     *folders, name = path.split("/")
     wnid = next(filter(is_wnid, reversed(folders)), "") or wnid_in_name(name)
     if wnid or _OFFICIAL.fullmatch(name):
         return wnid
     folder = folders[-1] if folders else ""
-    return "" if folder in ("", ".", "..") or folder.lower() in _SPLIT_FOLDERS else folder
+    if folder.lower() in _SPLIT_FOLDERS:
+        is_below_a_split = any(name.lower() in _SPLIT_FOLDERS for name in folders[:-1])
+        return folder if is_below_a_split else ""
+    return "" if folder in ("", ".", "..") else folder
 
 
 def split_in_path(path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.names import image_name
+from imagenet_beam.transforms.core.names import base_name, class_in_path, image_name
 from imagenet_beam.transforms.core.records import LabeledImage
 from imagenet_beam.transforms.core.shards import KEY_BYTES, fingerprint
 
@@ -82,7 +82,7 @@ class Selection:
         name = image.ref.filename
         if self.classes and image.wnid and image.wnid not in self.classes:
             return False
-        if self.only_files and name not in names:
+        if self.only_files and name not in names and base_name(name) not in names:
             return False
         if self.fraction == 1:
             return True
@@ -92,6 +92,9 @@ class Selection:
 def read_names(data: bytes, path: str) -> frozenset[str]:
     """Reads a list of images, one path or name a line, as the 1 % and 10 % lists are.
 
+    Names that are unique in their class only have it before them, as in the records
+    (`daisy/1.jpg`); without it they stand for the images of that name in all classes.
+
     Raises:
         InputError: If it is no such list; the message names the path.
     """
@@ -99,7 +102,7 @@ def read_names(data: bytes, path: str) -> frozenset[str]:
         lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         raise InputError(f"--only_files={path} is not a text file of image names") from error
-    names = frozenset(image_name(line) for line in lines if line)
+    names = frozenset(image_name(line, class_in_path(line)) for line in lines if line)
     if not names:
         raise InputError(f"--only_files={path} is empty; give one image name a line")
     return names
