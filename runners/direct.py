@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 import apache_beam as beam
@@ -19,6 +16,7 @@ from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
+from imagenet_beam.runners.signals import on_stop
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.tally import tally
 
@@ -56,7 +54,7 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     pipeline | ConvertImages(prepared)
     tally.reset()
-    with _exit_on_signals(), ProgressDisplay(lambda: _snapshot(prepared)):
+    with on_stop(_exit), ProgressDisplay(lambda: _snapshot(prepared)):
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
@@ -100,23 +98,12 @@ def _snapshot(prepared: Prepared) -> Snapshot:
     )
 
 
-@contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Ends the process at once on Ctrl-C or a request to stop: what is published is whole."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        print(
-            f"\nstopped; {tally.shards:,} shards of this run are published, the same command goes "
-            "on from there",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(128 + number)
-
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in stops]
-    try:
-        yield
-    finally:
-        for number, handler in zip(stops, before, strict=True):
-            signal.signal(number, handler)
+def _exit(number: int, _: FrameType | None) -> None:
+    """Ends the process at once: what is published is whole."""
+    print(
+        f"\nstopped; {tally.shards:,} shards of this run are published, the same command goes "
+        "on from there",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(128 + number)

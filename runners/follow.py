@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 from imagenet_beam.pipeline.prepare import Prepared
@@ -14,6 +12,7 @@ from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.progress import ProgressDisplay
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
+from imagenet_beam.runners.signals import on_stop
 
 POLL_SECONDS = 2.0
 SILENCE_SECONDS = 300.0
@@ -48,7 +47,7 @@ def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOption
         JobFailed: If it failed for another reason, or was cancelled by somebody else.
         SystemExit: If the user stopped it.
     """
-    with _signals_raise():
+    with on_stop(_raise_stopped):
         try:
             job = submit()
         except _Stopped as stopped:
@@ -114,20 +113,8 @@ def _cancel(job: Job) -> None:
     _say(f"cancelled {job.title}; what is published is whole, the same command goes on from there")
 
 
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Turns Ctrl-C and a request to stop into an exception of the main thread."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        raise _Stopped(number)
-
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in stops]
-    try:
-        yield
-    finally:
-        for number, handler in zip(stops, before, strict=True):
-            signal.signal(number, handler)
+def _raise_stopped(number: int, _: FrameType | None) -> None:
+    raise _Stopped(number)
 
 
 def _say(text: str) -> None:
