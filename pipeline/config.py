@@ -121,6 +121,8 @@ class ConvertConfig:
             raise InputError(
                 "nothing to convert; give --train_archive, --validation_archive or both"
             )
+        for flag, path in [("output_dir", self.output_dir), *self.input_paths()]:
+            check_text(path, f"--{flag}=")
         names = [split.name for split in self.splits]
         for name in names:
             if names.count(name) > 1:
@@ -183,6 +185,17 @@ class ConvertConfig:
         """The names of a split's shards, in order, with a folder if they have one."""
         prefix = self.prefix(split)
         return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
+
+
+def check_text(path: str, flag: str = "") -> None:
+    """Refuses a path that no message, reference or record could hold as text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{flag}{shown} has bytes in its name that are not UTF-8; rename it"
+        ) from error
 
 
 def _check_choice(flag: str, value: str, accepted: tuple[str, ...]) -> None:

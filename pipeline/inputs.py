@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, check_text
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import FileStat, Storage, is_local, join
 from imagenet_beam.transforms.sources.base import FolderKind
@@ -74,17 +74,6 @@ def _check_repeated(paths: Sequence[str]) -> None:
         if place in seen:
             raise InputError(f"{path} is given twice; name each archive once")
         seen.add(place)
-
-
-def check_text(path: str, flag: str = "") -> None:
-    """Refuses a path that no message, reference or record could hold as text."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise InputError(
-            f"{flag}{shown} has bytes in its name that are not UTF-8; rename it"
-        ) from error
 
 
 def _stat(path: str, kind: str, storage: Storage) -> FileStat:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.inputs import check_text, resolve_inputs, stat_inputs
+from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
 from imagenet_beam.pipeline.plan import Plan, SmallFile, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.space import check_space
@@ -92,8 +92,6 @@ def prepare(config: ConvertConfig) -> Prepared:
         InputError: If something is missing or wrong, or if the folder belongs to
             another plan and `overwrite` is not set.
     """
-    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
-        check_text(path, f"--{flag}=")
     small_files = _small_files(config)
     storage = _with_checksums(config.storage, small_files)
     labels = config.labels.load(storage)
