@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,12 +130,43 @@ def test_what_is_written_is_read_back_and_order_does_not_matter(features, random
 
 
 @pytest.mark.parametrize(
-    ("value", "error"),
-    [(None, TypeError), ({"a": 1}, TypeError), ((1, 2.5), TypeError), (2**63, ValueError)],
+    ("value", "error", "message"),
+    [
+        (None, TypeError, "the feature 'x' cannot be stored: no feature can hold a NoneType"),
+        ({"a": 1}, TypeError, "no feature can hold a dict"),
+        ((1, 2.5), TypeError, "'x' cannot be stored: a list of float and int; accepted are lists"),
+        ([b"a", 1], TypeError, "a list of bytes and int"),
+        (np.zeros((2, 3)), TypeError, "an array of 2 dimensions; flatten it"),
+        (2**63, ValueError, None),
+    ],
 )
-def test_what_no_feature_can_hold_is_refused(value, error):
-    with pytest.raises(error):
+def test_what_no_feature_can_hold_is_refused(value, error, message):
+    with pytest.raises(error, match=message):
         serialize_example({"x": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.int64(-3), -3),
+        (np.uint8(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        (np.bool_(True), 1),
+        (np.str_("a"), "a"),
+        (np.array(7), 7),
+        (np.arange(3), (0, 1, 2)),
+        (np.array([0.5, 2], np.float32), (0.5, 2.0)),
+        ([np.float32(0.5), 2], (0.5, 2.0)),
+        ((np.int32(1), np.int64(2)), (1, 2)),
+        (np.array([b"a", b"bc"]), (b"a", b"bc")),
+        (np.array([], np.float32), Floats()),
+        (np.array([], np.int8), Ints()),
+    ],
+    ids=repr,
+)
+def test_numpy_holds_what_python_holds(value, plain):
+    assert serialize_example({"x": value}) == serialize_example({"x": plain})
 
 
 def test_no_name_clashes_with_the_messages_of_tensorflow():

@@ -12,12 +12,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+
+class NumpyValue(Protocol):
+    """A scalar or an array of numpy, which is not imported for it."""
+
+    def tolist(self) -> Any:
+        """The Python values."""
+
+
 FeatureValue: TypeAlias = (
-    bytes | str | int | float | Sequence[bytes] | Sequence[str] | Sequence[int] | Sequence[float]
+    bytes
+    | str
+    | int
+    | float
+    | NumpyValue
+    | Sequence[bytes]
+    | Sequence[str]
+    | Sequence[int]
+    | Sequence[float]
+    | Sequence[NumpyValue]
 )
 
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -43,15 +60,20 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
         features: bytes and str become a bytes list, int an int64 list, float a
             float list, of one value; sequences become lists of their items.
             Use `Floats` and `Ints` where a sequence may be empty; any other
-            empty sequence is an empty bytes list.
+            empty sequence is an empty bytes list. Scalars and one-dimensional
+            arrays of numpy are taken as the Python values that they hold.
 
     Raises:
-        TypeError: If a value is of another type.
+        TypeError: If a value is of another type, or a sequence mixes types; the
+            message names the feature.
     """
     example = _example_class()()
     feature_map = example.features.feature
     for name, value in features.items():
-        _set_feature(feature_map[name], value)
+        try:
+            _set_feature(feature_map[name], value)
+        except TypeError as error:
+            raise TypeError(f"the feature {name!r} cannot be stored: {error}") from error
     data: bytes = example.SerializeToString(deterministic=True)
     return data
 
@@ -77,21 +99,43 @@ def _set_feature(feature: Any, value: FeatureValue) -> None:
         feature.float_list.value.append(value)
     elif isinstance(value, (tuple, list)):
         _set_list(feature, value)
+    elif hasattr(value, "tolist"):
+        _set_feature(feature, _without_numpy(value))
     else:
         raise TypeError(f"no feature can hold a {type(value).__name__}")
 
 
+def _without_numpy(value: Any) -> Any:
+    """Returns what a scalar or an array of numpy holds, told without importing numpy."""
+    if not hasattr(value, "tolist"):
+        return value
+    if value.ndim > 1:
+        raise TypeError(f"an array of {value.ndim} dimensions; flatten it")
+    plain = value.tolist()
+    if plain == []:
+        return {"f": Floats, "i": Ints, "u": Ints, "b": Ints}.get(value.dtype.kind, tuple)()
+    return plain
+
+
 def _set_list(feature: Any, value: Sequence[Any]) -> None:
     first = value[0] if value else None
+    items = value
+    if hasattr(first, "tolist"):
+        items = [_without_numpy(item) for item in value]
+        first = items[0]
     if isinstance(value, Floats) or isinstance(first, float):
         chosen = feature.float_list
     elif isinstance(value, Ints) or isinstance(first, int):
         chosen = feature.int64_list
     else:
         chosen = feature.bytes_list
-        value = [item.encode() if isinstance(item, str) else item for item in value]
+        items = [item.encode() if isinstance(item, str) else item for item in items]
     chosen.SetInParent()
-    chosen.value.extend(value)
+    try:
+        chosen.value.extend(items)
+    except TypeError as error:
+        kinds = " and ".join(sorted({type(item).__name__ for item in items}))
+        raise TypeError(f"a list of {kinds}; accepted are lists of one type") from error
 
 
 @functools.cache
