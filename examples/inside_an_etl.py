@@ -16,15 +16,20 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image, ImageStat
 
-from imagenet_beam.transforms.core.example import serialize_example
-from imagenet_beam.transforms.core.images import ImageOptions
-from imagenet_beam.transforms.core.resize import Resize
-from imagenet_beam.transforms.core.schemas import inception_features
-from imagenet_beam.transforms.image_steps import DecodeAndResize, DecodedImage, ReadImages
-from imagenet_beam.transforms.join_labels import JoinLabels, LoadLabels
-from imagenet_beam.transforms.labels import LabelSource
-from imagenet_beam.transforms.list_images import ListImages
-from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord
+from imagenet_beam.transforms import (
+    DecodeAndResize,
+    DecodedImage,
+    ImageOptions,
+    JoinLabels,
+    LabelSource,
+    ListImages,
+    LoadLabels,
+    ReadImages,
+    Resize,
+    WriteToTFRecord,
+    inception_features,
+    serialize_example,
+)
 
 DROPPED = "n02963159"  # cardigan, the garment
 

@@ -16,6 +16,7 @@ from imagenet_beam.transforms.coders import OutcomeCoder
 from imagenet_beam.transforms.core.ordered import OrderedPool
 from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encoders import RecordEncoder
+from imagenet_beam.transforms.image_steps import ImageBytes
 
 V = TypeVar("V")
 
@@ -35,7 +36,7 @@ class EncodeImages(beam.PTransform):
     Flink keeps all that a bundle yields on a TaskManager's heap until the bundle has
     ended, and makes one bundle of everything that a subtask has to do. Only for a
     DoFn with state it makes one bundle a key; so this one has a state, which it does
-    not use, and keys that stand for a few megabytes each.
+    not use, and keys that stand for 16 MiB of an archive each.
 
     Args:
         encoder: Makes the records.
@@ -64,10 +65,12 @@ def chunk_of(assigned: Assigned[Any]) -> bytes:
     """A name for a value and its neighbours: in the archive, so that reads stay in order.
 
     It depends on the value alone, since a runner may do a step again after a loss.
+    Values that lie in no archive make 256 chunks: nothing is known of their sizes.
     """
     key, value = assigned[1]
-    if isinstance(value, LabeledImage):
-        ref = value.ref
+    image = value.image if isinstance(value, ImageBytes) else value
+    if isinstance(image, LabeledImage):
+        ref = image.ref
         return f"{ref.archive}\n{ref.offset_bytes // CHUNK_BYTES}".encode()
     return key[:1]
 

@@ -56,6 +56,7 @@ class RecordEncoder(Protocol[Value]):
         """Makes the record."""
 
 
+_SHOWN_CHARACTERS = 80
 NamedValue = tuple[str, "bytes | Record"]
 
 
@@ -88,8 +89,19 @@ class ExampleEncoder:
     def finish(self, value: NamedValue | Any, data: bytes) -> Record | Reject:
         """The record as it is, or a record without a class."""
         if not _is_named(value):
-            return Record(self.coder.encode(value))
+            return Record(self._encode(value))
         return value[1] if isinstance(value[1], Record) else Record(value[1])
+
+    def _encode(self, value: Any) -> bytes:
+        try:
+            data: bytes = self.coder.encode(value)
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:
+            raise TypeError(
+                "WriteToTFRecord takes (name, value) pairs with bytes or a Record as value, or "
+                f"elements of its coder, {type(self.coder).__name__}; this is neither: "
+                f"{repr(value)[:_SHOWN_CHARACTERS]}"
+            ) from error
+        return data
 
 
 def _is_named(value: Any) -> bool:
