@@ -15,7 +15,6 @@ from imagenet_beam.transforms.core.cifar import (
     CIFAR10,
     CIFAR100,
     CifarImage,
-    read_cifar_class_names,
     read_cifar_images,
 )
 from imagenet_beam.transforms.core.errors import InputError
@@ -127,14 +126,6 @@ def test_both_forms_hold_the_same_pixels():
         for archive in (tgz(python_members()), tgz(binary_members()))
     )
     assert python == binary
-
-
-@pytest.mark.parametrize("members", [python_members(), binary_members()], ids=["python", "binary"])
-def test_class_names(members):
-    assert read_cifar_class_names(Pipe(tgz(members)), "cifar.tgz") == tuple(NAMES)
-    del members[next(name for name in members if "meta" in name)]
-    with pytest.raises(InputError, match="holds no class names"):
-        read_cifar_class_names(Pipe(tgz(members)), "cifar.tgz")
 
 
 def test_cifar100_keeps_the_fine_labels():

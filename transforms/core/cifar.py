@@ -29,8 +29,6 @@ _PYTHON_BYTES_PER_IMAGE = 8192
 """Bound on a pickled batch: 3,072 bytes of pixels, which Python 3 doubles at worst when
 it writes protocol 2, and room for the file name and the labels."""
 
-_MAX_NAMES_BYTES = 1 << 16
-
 
 @dataclass(frozen=True)
 class CifarVariant:
@@ -41,8 +39,6 @@ class CifarVariant:
         num_classes: Labels run from 0 to one less.
         batches: The batch names of each split, with the images of each official batch.
         label_key: Where a pickled batch keeps its labels.
-        python_names: The member with the class names, and its key for them.
-        binary_names: The member of the binary archive with a class name a line.
         label_bytes: Bytes before the pixels of a binary row; the last is the label.
     """
 
@@ -50,8 +46,6 @@ class CifarVariant:
     num_classes: int
     batches: dict[str, dict[str, int]]
     label_key: str
-    python_names: tuple[str, str]
-    binary_names: str
     label_bytes: int
 
     @property
@@ -68,8 +62,6 @@ CIFAR10 = CifarVariant(
         "test": {"test_batch": 10_000},
     },
     label_key="labels",
-    python_names=("batches.meta", "label_names"),
-    binary_names="batches.meta.txt",
     label_bytes=1,
 )
 
@@ -78,8 +70,6 @@ CIFAR100 = CifarVariant(
     num_classes=100,
     batches={"train": {"train": 50_000}, "test": {"test": 10_000}},
     label_key="fine_labels",
-    python_names=("meta", "fine_label_names"),
-    binary_names="fine_label_names.txt",
     label_bytes=2,
 )
 
@@ -135,48 +125,18 @@ def read_cifar_images(
         if missing.pop(batch, None) is None:
             raise InputError(f"{name} holds the batch {batch} twice")
         official = variant.batches[split][batch]
-        where = f"{name}: {batch}"
+        found = _Batch(tar, member, batch, f"{name}: {batch}", official)
         rows = _binary_rows if is_binary else _python_rows
         count = 0
-        for image in rows(tar, member, where, variant, official):
+        for image in rows(found, variant):
             count += 1
             yield image
-        _check_count(count, where, official, expected_per_batch)
+        _check_count(count, found.where, official, expected_per_batch)
     if missing:
         raise InputError(
             f"{name} lacks {', '.join(missing)}; accepted are the python and the binary "
             f"archive of {variant.title} as downloaded"
         )
-
-
-def read_cifar_class_names(
-    stream: ByteStream, name: str, variant: CifarVariant = CIFAR10
-) -> tuple[str, ...]:
-    """Reads the class names; the place of a name is its label.
-
-    Raises:
-        InputError: The archive holds none, or not as many as there are classes.
-    """
-    for tar, member in _members(stream, name, variant):
-        base = member.name.rpartition("/")[2]
-        if base not in (variant.python_names[0], variant.binary_names) or not member.isfile():
-            continue
-        where = f"{name}: {base}"
-        data = _read_member(tar, member, where, _MAX_NAMES_BYTES)
-        if base == variant.binary_names:
-            names = _text_names(data)
-        else:
-            names = _pickled_names(data, where, variant.python_names[1])
-        if len(set(names)) != variant.num_classes:
-            raise InputError(
-                f"{where} has {len(set(names))} different class names; accepted are "
-                f"{variant.num_classes}"
-            )
-        return names
-    raise InputError(
-        f"{name} holds no class names; {variant.title} has them in {variant.python_names[0]} "
-        f"or {variant.binary_names}"
-    )
 
 
 def _members(
@@ -221,65 +181,68 @@ def _batch_name(member: tarfile.TarInfo) -> tuple[str, bool]:
     return base.removesuffix(".bin"), base.endswith(".bin")
 
 
-def _read_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, where: str, max_bytes: int
-) -> bytes:
-    if member.size > max_bytes:
-        raise InputError(f"{where} has {member.size:,} bytes; accepted are up to {max_bytes:,}")
-    with _damage_as_input_error(where):
-        file = tar.extractfile(member)
-        return file.read() if file is not None else b""
+class _Batch(NamedTuple):
+    """A batch where the walk through the archive has come to it.
+
+    Attributes:
+        tar: The archive.
+        member: The batch in it.
+        name: `data_batch_1`.
+        where: What to call it in messages.
+        images: How many the official batch has.
+    """
+
+    tar: tarfile.TarFile
+    member: tarfile.TarInfo
+    name: str
+    where: str
+    images: int
+
+    def read(self, max_bytes_per_image: int) -> bytes:
+        """Its content, if that is no longer than the official batch's can be."""
+        max_bytes = self.images * max_bytes_per_image
+        if self.member.size > max_bytes:
+            raise InputError(
+                f"{self.where} has {self.member.size:,} bytes; accepted are up to {max_bytes:,}"
+            )
+        with _damage_as_input_error(self.where):
+            file = self.tar.extractfile(self.member)
+            return file.read() if file is not None else b""
 
 
-def _binary_rows(
-    tar: tarfile.TarFile,
-    member: tarfile.TarInfo,
-    where: str,
-    variant: CifarVariant,
-    official: int,
-) -> Iterator[CifarImage]:
+def _binary_rows(batch: _Batch, variant: CifarVariant) -> Iterator[CifarImage]:
     row_bytes = variant.row_bytes
-    if member.size % row_bytes:
+    if batch.member.size % row_bytes:
         raise InputError(
-            f"{where} has {member.size:,} bytes, which is not a whole number of images of "
-            f"{row_bytes:,} bytes"
+            f"{batch.where} has {batch.member.size:,} bytes, which is not a whole number of images "
+            f"of {row_bytes:,} bytes"
         )
-    data = _read_member(tar, member, where, official * row_bytes)
-    batch, _ = _batch_name(member)
+    data = batch.read(row_bytes)
     for index in range(len(data) // row_bytes):
         row = data[index * row_bytes : (index + 1) * row_bytes]
         label = row[variant.label_bytes - 1]
-        _check_label(label, where, index, variant)
-        yield CifarImage(
-            f"{batch}_{index:05d}.png", label, row[variant.label_bytes :], batch, index
-        )
+        _check_label(label, batch.where, index, variant)
+        filename = f"{batch.name}_{index:05d}.png"
+        yield CifarImage(filename, label, row[variant.label_bytes :], batch.name, index)
 
 
-def _python_rows(
-    tar: tarfile.TarFile,
-    member: tarfile.TarInfo,
-    where: str,
-    variant: CifarVariant,
-    official: int,
-) -> Iterator[CifarImage]:
-    pickled = _read_member(tar, member, where, official * _PYTHON_BYTES_PER_IMAGE)
-    batch = _text_keys(load_plain_pickle(pickled, where), where)
-    images = _array_of_images(batch.get("data"), where)
-    labels = _list_of(batch, variant.label_key, where)
-    filenames = _list_of(batch, "filenames", where)
+def _python_rows(batch: _Batch, variant: CifarVariant) -> Iterator[CifarImage]:
+    where = batch.where
+    contents = _text_keys(load_plain_pickle(batch.read(_PYTHON_BYTES_PER_IMAGE), where), where)
+    images = _array_of_images(contents.get("data"), where)
+    labels = _list_of(contents, variant.label_key, where)
+    filenames = _list_of(contents, "filenames", where)
     if not images.shape[0] == len(labels) == len(filenames):
         raise InputError(
             f"{where} has {images.shape[0]:,} images, {len(labels):,} labels and "
             f"{len(filenames):,} file names; accepted is the same number of each"
         )
-    batch_name, _ = _batch_name(member)
     for index, label in enumerate(labels):
         _check_label(label, where, index, variant)
         filename = _filename(filenames[index], where)
         start = index * LAYOUT.size_bytes
-        yield CifarImage(
-            filename, label, images.data[start : start + LAYOUT.size_bytes], batch_name, index
-        )
+        pixels = images.data[start : start + LAYOUT.size_bytes]
+        yield CifarImage(filename, label, pixels, batch.name, index)
 
 
 def _array_of_images(array: object, where: str) -> Uint8Array:
@@ -343,13 +306,3 @@ def _check_count(count: int, where: str, official: int, expected: int | None) ->
         raise InputError(
             f"{where} has {count:,} images; accepted are {expected or official:,} in each batch"
         )
-
-
-def _text_names(data: bytes) -> tuple[str, ...]:
-    lines = data.decode("utf-8", errors="replace").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
-
-
-def _pickled_names(data: bytes, where: str, key: str) -> tuple[str, ...]:
-    meta = _text_keys(load_plain_pickle(data, where), where)
-    return tuple(_text(item, where) for item in _list_of(meta, key, where))
