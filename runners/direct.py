@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import sys
 from types import FrameType
 
@@ -54,7 +56,8 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     pipeline | ConvertImages(prepared)
     tally.reset()
-    with on_stop(_exit), ProgressDisplay(lambda: _snapshot(prepared)):
+    stop = functools.partial(_exit, pipeline.local_tempdir)
+    with on_stop(stop), ProgressDisplay(lambda: _snapshot(prepared)):
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
@@ -98,7 +101,7 @@ def _snapshot(prepared: Prepared) -> Snapshot:
     )
 
 
-def _exit(number: int, _: FrameType | None) -> None:
+def _exit(temporary_folder: str, number: int, _: FrameType | None) -> None:
     """Ends the process at once: what is published is whole."""
     print(
         f"\nstopped; {tally.shards:,} shards of this run are published, the same command goes "
@@ -106,4 +109,5 @@ def _exit(number: int, _: FrameType | None) -> None:
         file=sys.stderr,
         flush=True,
     )
+    shutil.rmtree(temporary_folder, ignore_errors=True)  # Beam would do it at the job's end
     os._exit(128 + number)

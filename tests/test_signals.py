@@ -30,7 +30,9 @@ def test_a_stopped_run_says_so_and_goes_on_later(
 ):
     out = tmp_path / "out"
     flags = (*clean.flags, f"--output_dir={out}", *SLOW)
-    running = start("convert", *flags)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    running = start("convert", *flags, env={**os.environ, "TMPDIR": str(scratch)})
     running.wait_for(lambda: len(receipts(out)) >= 2)
     running.send(number)
     stopped = running.finish()
@@ -39,6 +41,7 @@ def test_a_stopped_run_says_so_and_goes_on_later(
     assert said and int(said[1]) >= 2
     assert "the same command goes on from there" in stopped.message
     assert "Traceback" not in stopped.message
+    assert not list(scratch.iterdir())
     done = receipts(out)
     assert 2 <= len(done) < 18 and not (out / "manifest.json").exists()
     before = {name: (out / name).stat().st_mtime_ns for name in done}
