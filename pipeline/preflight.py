@@ -9,7 +9,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import validation_number, why_no_number
-from imagenet_beam.transforms.core.names import is_test_name
+from imagenet_beam.transforms.core.names import is_test_name, is_train_name
 from imagenet_beam.transforms.core.records import ImageRef
 from imagenet_beam.transforms.files import Storage, is_local, unpinned
 from imagenet_beam.transforms.labels import Labels
@@ -28,7 +28,7 @@ def check_archives(config: ConvertConfig, labels: Labels) -> None:
         check_wanted_classes(split.selection.classes, labels)
         for archive in split.archives:
             try:
-                _check_kind(archive, split, config.storage)
+                _check_kind(archive, split, labels, config.storage)
             except InputError as error:
                 raise InputError(f"--{split.flag}: {error}") from error
         if split.label_from == "place" and config.expect != "any":
@@ -45,7 +45,7 @@ def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
         )
 
 
-def _check_kind(archive: str, split: SplitConfig, storage: Storage) -> None:
+def _check_kind(archive: str, split: SplitConfig, labels: Labels, storage: Storage) -> None:
     """Tells train, validation and test apart by the first image; then looks for its own."""
     spans = list(itertools.islice(split_source(archive, storage, split.kind), 1))
     if spans and spans[0].wnid and split.label_from != "place":
@@ -59,10 +59,10 @@ def _check_kind(archive: str, split: SplitConfig, storage: Storage) -> None:
             f"{unpinned(archive)} holds no images and no class tars; give the archive as it was "
             "downloaded"
         )
-    mistake = _mistake(first, split)
+    mistake = _mistake(first, split, labels)
     if mistake:
         own = next(_refs(archive, split, storage, split.part), None)
-        mistake = _mistake(own, split) if own else mistake
+        mistake = _mistake(own, split, labels) if own else mistake
     if mistake:
         raise InputError(f"{unpinned(archive)} holds {mistake}")
 
@@ -72,12 +72,14 @@ def _refs(archive: str, split: SplitConfig, storage: Storage, part: str) -> Iter
         yield from list_images(span, storage, part)
 
 
-def _mistake(ref: ImageRef, split: SplitConfig) -> str:
+def _mistake(ref: ImageRef, split: SplitConfig, labels: Labels) -> str:
     """What is wrong with a first image, or ""."""
     name = ref.filename
+    # As `label_image` does it: without labels by number the folder tells the class.
+    has_class = bool(ref.wnid) and not labels.truth and not is_train_name(name)
     if split.label_from != "none" and is_test_name(name):
         return f"{name}: it is a test archive, without labels; give it to --test_archive"
-    if split.label_from == "number" and validation_number(name) is None:
+    if split.label_from == "number" and validation_number(name) is None and not has_class:
         return why_no_number(name)
     if split.label_from == "place" and validation_number(name) is not None:
         return f"{name}: it is a validation archive; give it to --validation_archive"

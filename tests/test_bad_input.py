@@ -205,6 +205,23 @@ def test_validation_images_of_another_year(refused, clean, tmp_path):
     refused(members[0][0], "a validation image of ILSVRC2010", validation=mixed)
 
 
+def test_validation_images_of_another_year_in_class_folders(clean, convert, examples, tmp_path):
+    wnids = clean.expected.wnids
+    members = [
+        (f"val/{wnids[at % 4]}/{name.replace('2012', '2010')}", data)
+        for at, (name, data) in enumerate(read_tar(clean.validation))
+    ]
+    path = write_tar(tmp_path / "val.tar", members)
+    flags = [f"--validation_archive={path}", "--validation_shards=1", f"--output_dir={tmp_path}/o"]
+    finished = convert(*flags)
+    assert finished.status == 0, finished.message
+    found = {
+        (r["image/class/synset"][0].decode(), r["image/filename"][0].decode())
+        for r in examples(tmp_path / "o", "validation")
+    }
+    assert found == {tuple(name.split("/")[1:]) for name, _ in members}
+
+
 def test_an_unknown_class(refused, clean, tmp_path):
     (_, data), *others = read_tar(clean.train)
     path = write_tar(tmp_path / "train.tar", [*others, ("n09999999.tar", data)])

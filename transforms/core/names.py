@@ -50,6 +50,12 @@ def is_test_name(name: str) -> bool:
     return official is not None and official["split"] == "test"
 
 
+def is_train_name(name: str) -> bool:
+    """Whether an image is called like those of the training archive, n01440764_10026.JPEG."""
+    official = _OFFICIAL.fullmatch(name)
+    return official is not None and not official["split"]
+
+
 def base_name(name: str) -> str:
     """The name without folders."""
     return name.rpartition("/")[2]
