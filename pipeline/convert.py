@@ -119,8 +119,7 @@ def _load_boxes(begin: beam.pvalue.PBegin, prepared: Prepared) -> beam.PCollecti
     config = prepared.config
     if not config.bounding_boxes:
         return None
-    known = tuple(prepared.states[path] for path in config.bounding_boxes)
-    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage, known)
+    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage, prepared.boxes)
 
 
 def _load_labels(

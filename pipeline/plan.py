@@ -57,6 +57,7 @@ class SmallFile(NamedTuple):
 def make_plan(
     config: ConvertConfig,
     archives: Mapping[str, FileStat],
+    boxes: Sequence[FileStat],
     small_files: Sequence[SmallFile],
 ) -> Plan:
     """Makes the plan of a conversion.
@@ -64,6 +65,7 @@ def make_plan(
     Args:
         config: What was asked for.
         archives: The state of each archive by its path.
+        boxes: The state of each source of bounding boxes, which may be a folder of images, too.
         small_files: The label files and lists, in the order in which they count: of two
             that name a class, the first one decides.
     """
@@ -74,7 +76,11 @@ def make_plan(
             for path, stat in archives.items()
         },
         "label_files": [list(file) for file in small_files],
-        "bounding_boxes": list(config.bounding_boxes),
+        "bounding_boxes": [[stat.path, stat.size_bytes, stat.version] for stat in boxes],
+        "class_names": {
+            "any": config.labels.any_names,
+            "listed": [list(info) for info in config.labels.listed],
+        },
         "splits": {
             config.prefix(split): {
                 "archives": list(split.archives),

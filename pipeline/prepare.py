@@ -36,8 +36,8 @@ class Prepared(NamedTuple):
         config: What was asked for, with archives and label files pinned to their present
             version.
         plan: What decides the bytes.
-        states: What archives and sources of boxes were when the plan was made, by path,
-            that of archives being the pinned one.
+        archives: What they were when the plan was made, by pinned path.
+        boxes: What the sources of boxes were then.
         done: By split, the numbers of the shards that are there already.
         images_done: How many images these shards were made from.
         complete: Whether the manifest of this plan is there too: nothing to do.
@@ -46,7 +46,8 @@ class Prepared(NamedTuple):
 
     config: ConvertConfig
     plan: Plan
-    states: Mapping[str, FileStat]
+    archives: Mapping[str, FileStat]
+    boxes: tuple[FileStat, ...]
     done: Mapping[str, frozenset[int]]
     images_done: int
     complete: bool
@@ -61,7 +62,7 @@ class Prepared(NamedTuple):
         """The state of the archives of a split that are one file on this machine."""
         storage = self.config.storage
         paths = (path for path in split.archives if is_local(path) and not storage.is_folder(path))
-        return tuple(self.states[path] for path in paths)
+        return tuple(self.archives[path] for path in paths)
 
 
 @contextlib.contextmanager
@@ -95,10 +96,10 @@ def prepare(config: ConvertConfig) -> Prepared:
     small_files = _small_files(config)
     storage = _with_checksums(config.storage, small_files)
     labels = config.labels.load(storage)
-    pinned, archives = resolve_inputs(dataclasses.replace(config, storage=storage))
+    pinned, given = resolve_inputs(dataclasses.replace(config, storage=storage))
     check_archives(pinned, labels)
-    boxes = {path: stat_boxes(path, storage) for path in config.bounding_boxes}
-    plan = make_plan(config, archives | boxes, small_files)
+    boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
+    plan = make_plan(config, given, boxes, small_files)
     storage.check_writable(config.output_dir)
     sizes = storage.list_sizes(config.output_dir)
     _check_output(config, plan, sizes)
@@ -107,14 +108,14 @@ def prepare(config: ConvertConfig) -> Prepared:
     }
     shards = sum(split.num_shards for split in config.splits)
     left = 1 - sum(map(len, receipts.values())) / shards
-    states = {stat.pinned: stat for stat in archives.values()}
+    archives = {stat.pinned: stat for stat in given.values()}
     if left:
-        check_space(pinned, {path: stat.size_bytes for path, stat in states.items()}, left)
+        check_space(pinned, {path: stat.size_bytes for path, stat in archives.items()}, left)
     stale = _begin(config, plan, sizes)
     done = {name: frozenset(found) for name, found in receipts.items()}
     images_done = sum(sum(found.values()) for found in receipts.values())
     complete = sum(map(len, done.values())) == shards and _has_manifest(config, plan, sizes)
-    return Prepared(pinned, plan, boxes | states, done, images_done, complete, stale)
+    return Prepared(pinned, plan, archives, boxes, done, images_done, complete, stale)
 
 
 def _begin(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> tuple[str, ...]:
@@ -162,9 +163,10 @@ def check_unchanged(prepared: Prepared) -> None:
             a mixture, so the next run finds none of them done.
     """
     for path, now in stat_inputs(prepared.config).items():
-        before = prepared.states[path]
+        before = prepared.archives[path]
         if (now.size_bytes, now.version) != (before.size_bytes, before.version):
-            _forget_shards(prepared.config)
+            with contextlib.suppress(InputError):  # where nothing may be deleted
+                _forget_shards(prepared.config)
             raise changed_input(path)
 
 

@@ -143,10 +143,9 @@ def test_a_key_without_a_place_for_it_is_refused(capsys):
 def test_archives_are_looked_at_again_after_the_job(flags):
     prepared = prepare(config_of(flags))
     check_unchanged(prepared)
-    for entry in prepared.plan.content["archives"].values():
-        entry["version"] = "1"
+    others = {path: stat._replace(version="1") for path, stat in prepared.archives.items()}
     with pytest.raises(InputError, match=r"in/val\.tar.* was changed while it was being read"):
-        check_unchanged(prepared)
+        check_unchanged(prepared._replace(archives=others))
 
 
 @pytest.mark.usefixtures("generations")

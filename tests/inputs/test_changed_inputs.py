@@ -1,6 +1,7 @@
 """Inputs that change between the plan and the job: nothing made of them is taken for done."""
 
 import os
+import tarfile
 
 import apache_beam as beam
 import pytest
@@ -120,3 +121,18 @@ def test_the_order_of_label_files_is_part_of_the_plan(official, convert, tmp_pat
     finished = convert(*flags, f"--class_names={two}")
     assert finished.status == 2
     assert "holds another conversion: label_files.1 was ['class_names', " in finished.message
+
+
+def test_annotations_may_lie_beside_the_images(official, make, pictures, convert, tmp_path):
+    """One folder given twice is two inputs: its images and its boxes."""
+    folder = make.tree(tmp_path / "d", {f"{n[:9]}/{n}": b for n, b in pictures.train.items()})
+    with tarfile.open(official.train.with_name("ILSVRC2012_bbox_train_v2.tar.gz")) as tar:
+        tar.extractall(folder, filter="data")
+    flags = (f"--train_directory={folder}", *FLAGS, f"--output_dir={tmp_path / 'out'}")
+    done = convert(*flags, f"--bounding_boxes={folder}")
+    assert done.status == 0, done.message
+    os.utime(next(folder.rglob("*.xml")))
+    again = convert(*flags, f"--bounding_boxes={folder}")
+    assert "holds another conversion: bounding_boxes.1 was " in again.message
+    os.utime(next(folder.rglob("*.JPEG")))
+    assert "archives." in convert(*flags, f"--bounding_boxes={folder}").message
