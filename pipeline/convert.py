@@ -237,7 +237,7 @@ class _WriteSplit(beam.PTransform):
         )
 
     def _stream(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ImageBytes]:
-        """Reads the sources once more, with the images' bytes: see docs/decisions/0020."""
+        """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
         config, split = self._prepared.config, self._split
         carried = (
             images.pipeline

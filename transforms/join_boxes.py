@@ -89,7 +89,7 @@ class JoinBoxes(beam.PTransform):
 
     Args:
         boxes: The result of `LoadBoxes`, used as a side input: see
-            docs/decisions/0022.
+            docs/decisions/0012.
     """
 
     def __init__(self, boxes: beam.PCollection[BoxIndex]) -> None:
