@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import math
+import platform
 import runpy
 import struct
 import subprocess
@@ -259,6 +260,33 @@ def test_memory_of_a_decompression_bomb(mode: str, tmp_path: Path) -> None:
         [sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True
     )
     assert int(run.stdout) < 10 * 4000**2
+
+
+KEPT = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from imagenet_beam.transforms.core.images import ImageOptions, encode_image
+
+def resident_bytes():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+before, data = resident_bytes(), Path(sys.argv[1]).read_bytes()
+with ThreadPoolExecutor(3) as pool:
+    list(pool.map(lambda data: encode_image(data, ImageOptions()), [data] * 3))
+    print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept by glibc")
+def test_no_thread_keeps_the_memory_of_a_large_image(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(hard.save(Image.new("RGBA", (7000, 7000)), "PNG"))
+    run = subprocess.run(
+        [sys.executable, "-c", KEPT, path], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 4 * 7000**2
 
 
 def test_large_images_wait_for_room() -> None:

@@ -123,6 +123,7 @@ def load_pixels(image_format: str, image: Image.Image) -> None:
     try:
         image.load()
     except DECODE_ERRORS as error:
+        image.close()  # frees the pixels now, not with the last traceback
         raise rejected(image_format, error) from error
 
 
