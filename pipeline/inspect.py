@@ -115,8 +115,8 @@ def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:
 
 def _tree_names(path: str, storage: Storage) -> Iterator[str]:
     for folder in storage.folders(path):
-        for name, _, _ in storage.files(path, folder):
-            yield name
+        for file in storage.files(path, folder):
+            yield file.path
 
 
 def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:

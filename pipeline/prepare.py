@@ -21,7 +21,14 @@ from imagenet_beam.transforms.box_sources import stat_boxes
 from imagenet_beam.transforms.core import tfds_metadata
 from imagenet_beam.transforms.core.errors import InputError, changed_input
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import TEMPORARY_SUFFIX, FileStat, Storage, is_local, join
+from imagenet_beam.transforms.files import (
+    MAX_TEXT_BYTES,
+    TEMPORARY_SUFFIX,
+    FileStat,
+    Storage,
+    is_local,
+    join,
+)
 from imagenet_beam.transforms.label_sources import devkit_files
 
 _RECEIPT_THREADS = 16
@@ -145,7 +152,7 @@ def _small_files(config: ConvertConfig) -> list[SmallFile]:
 
 def _sha256(flag: str, path: str, storage: Storage) -> str:
     try:
-        return hashlib.sha256(storage.read_bytes(path)).hexdigest()
+        return hashlib.sha256(storage.read_bytes(path, MAX_TEXT_BYTES)).hexdigest()
     except InputError as error:
         raise InputError(f"--{flag}: {error}") from error
 

@@ -12,7 +12,7 @@ from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
 from imagenet_beam.runners.input_flags import comma_separated
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import MAX_TEXT_BYTES, Storage
 
 _DESCRIPTION = """\
 Writes the CSV of TensorFlow's process_bounding_boxes.py: file name, xmin, ymin,
@@ -64,7 +64,8 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
     storage = command_storage(args, args.output)
     synsets: frozenset[str] = frozenset()
     if args.synsets:
-        synsets = frozenset(read_class_list(storage.read_bytes(args.synsets), args.synsets))
+        listed = storage.read_bytes(args.synsets, MAX_TEXT_BYTES)
+        synsets = frozenset(read_class_list(listed, args.synsets))
     counts: Counter[str] = Counter()
     paths = comma_separated(args.annotations)
     lines = _lines(paths, storage, synsets, counts)

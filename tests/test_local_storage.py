@@ -192,12 +192,37 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
     assert refusal(BACKEND.stat, str(tmp_path)) == f"{tmp_path} is a directory, not a file"
 
 
-def test_a_listing_does_not_follow_links_to_folders_and_forgives_broken_ones(tmp_path):
+def test_a_listing_visits_each_folder_once_and_forgives_broken_links(tmp_path):
     (tmp_path / "a").write_bytes(b"12")
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "broken").symlink_to(tmp_path / "none")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert BACKEND.list_sizes(str(tmp_path)) == {"a": 2, "link": 2}
+
+
+def test_a_split_on_another_disk_is_listed_where_its_link_is(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a").write_bytes(b"12")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train").symlink_to(tmp_path / "disk")
+    assert BACKEND.list_sizes(str(tmp_path / "out")) == {"train/a": 2}
+
+
+def test_files_that_are_listed_again_are_opened_anew(tmp_path):
+    path, storage = tmp_path / "1.JPEG", Storage()
+    path.write_bytes(b"old")
+    assert storage.read_range(str(path), 0, 3) == b"old"
+    (tmp_path / "other").write_bytes(b"new")
+    (tmp_path / "other").replace(path)
+    [file] = storage.files(str(tmp_path), "")
+    assert storage.read_range(file.pinned, 0, 3) == b"new"
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path):
+    with (tmp_path / "train.tar").open("wb") as file:
+        file.truncate(1 << 40)
+    said = refusal(Storage().read_bytes, str(tmp_path / "train.tar"), 1000)
+    assert "has 1,099,511,627,776 bytes, and no file of this kind has more than 1,000" in said
 
 
 def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path, monkeypatch):

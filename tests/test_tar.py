@@ -137,23 +137,32 @@ def test_a_base_256_size_is_read():
 
 def test_what_is_no_regular_file_is_passed_over():
     kinds = [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
-    data = b"".join(header("x.JPEG", 0, kind) for kind in kinds) + header("y", 0) + END
+    data = b"".join(header("x", 0, kind) for kind in kinds) + header("y", 0) + END
     assert walk(data) == [TarMember("y", 3072, 0)]
 
 
 @pytest.mark.parametrize("sparse_format", ["gnu", "pax"])
 def test_sparse_files_are_passed_over_and_what_follows_is_found(tmp_path, sparse_format):
-    with (tmp_path / "holes.JPEG").open("wb") as file:
+    with (tmp_path / "holes").open("wb") as file:
         file.seek(1 << 20)
         file.write(b"end")
     (tmp_path / "after.JPEG").write_bytes(b"after")
     command = ["tar", f"--format={sparse_format}", "--sparse", "-cf", "s.tar"]
-    subprocess.run([*command, "holes.JPEG", "after.JPEG"], cwd=tmp_path, check=True)
+    subprocess.run([*command, "holes", "after.JPEG"], cwd=tmp_path, check=True)
     data = (tmp_path / "s.tar").read_bytes()
     assert len(data) < 1 << 17, "this file system has no holes"
     [found] = walk(data)
     assert (found.name, found.size_bytes) == ("after.JPEG", 5)
     assert data[found.offset_bytes :].startswith(b"after\0")
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.GNUTYPE_SPARSE])
+@pytest.mark.parametrize("name", ["x.JPEG", "n01440764.tar"])
+def test_an_image_without_bytes_of_its_own_is_not_left_out_in_silence(kind, name):
+    said = refusal(header("a") + header(name, 0, kind) + END)
+    assert f"holds {name!r} as a " in said
+    assert ("--sparse" in said) == (kind == tarfile.GNUTYPE_SPARSE)
+    assert [member.name for member in walk(header("a") + header("link", 0, kind) + END)] == ["a"]
 
 
 def test_an_apple_double_is_listed_as_any_other_member():

@@ -85,7 +85,8 @@ def _csv_rows(path: str, storage: Storage) -> Iterable[tuple[str, BoundingBox]]:
 
 def _iter_folder(path: str, storage: Storage) -> Iterator[Annotation]:
     for folder in storage.folders(path):
-        for name, size_bytes, _ in storage.files(path, folder):
-            if is_xml_name(name):
-                data = storage.read_range(join(path, name), 0, size_bytes)
-                yield parse_annotation_xml(data, join(path, name), annotated_stem(name))
+        for file in storage.files(path, folder):
+            if is_xml_name(file.path):
+                data = storage.read_range(file.pinned, 0, file.size_bytes)
+                name = join(path, file.path)
+                yield parse_annotation_xml(data, name, annotated_stem(file.path))

@@ -25,6 +25,7 @@ from imagenet_beam.transforms.storage.base import (
     AtomicFile,
     Backend,
     FileStat,
+    ListedFile,
     RangeReader,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "TEMPORARY_SUFFIX",
     "AtomicFile",
     "FileStat",
+    "ListedFile",
     "RangeReader",
     "Storage",
     "is_local",
@@ -39,6 +41,9 @@ __all__ = [
     "read_ahead_bytes",
     "unpinned",
 ]
+
+MAX_TEXT_BYTES = 256 << 20
+"""Far more than any devkit (2.5 MB) or list of names (1.3 million are 40 MB) has."""
 
 _READ_AHEAD_BYTES = 8 << 20
 """Longer blocks save few requests more, and each listing thread holds one (benchmarks/gcs.md)."""
@@ -115,8 +120,24 @@ class Storage:
         """Reads exactly one byte range of a file."""
         return self.open_ranges(path).read(offset_bytes, length_bytes)
 
-    def read_bytes(self, path: str) -> bytes:
-        """Reads a small file whole; raises `InputError` where it has changed."""
+    def read_bytes(self, path: str, max_bytes: int = 0) -> bytes:
+        """Reads a small file whole.
+
+        Args:
+            path: The file.
+            max_bytes: How long it may be, where a user named it: a wrong path may
+                lead to an archive that is larger than memory. 0 does not ask.
+
+        Raises:
+            InputError: If it has changed since the plan, or is longer.
+        """
+        if max_bytes:
+            size_bytes = self.stat(path).size_bytes
+            if size_bytes > max_bytes:
+                raise InputError(
+                    f"{path} has {size_bytes:,} bytes, and no file of this kind has more than "
+                    f"{max_bytes:,}; give another path"
+                )
         data = self._backend(path).read_bytes(_plain(path))
         planned = dict(self.sha256).get(path)
         if planned and hashlib.sha256(data).hexdigest() != planned:
@@ -149,15 +170,23 @@ class Storage:
         else:
             yield ""
 
-    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
-        """Yields relative path, size and version of the files of one of `folders`."""
+    def files(self, directory: str, folder: str) -> Iterator[ListedFile]:
+        """Yields the files of one of `folders`; see `ListedFile`.
+
+        As with `stat`, what this process holds open of them is opened anew.
+        """
         if is_local(directory):
             from imagenet_beam.transforms.storage.trees import local_files
 
-            yield from local_files(_plain(directory), folder)
+            found = local_files(_plain(directory), folder)
         else:
-            for path, size_bytes in self.list_sizes(directory).items():
-                yield path, size_bytes, ""
+            found = self._backend(directory).list_versions(_plain(directory))
+        for path, size_bytes, version in found:
+            pinned = join(directory, path)
+            if _scheme(directory) == "gs":
+                pinned = f"{pinned}#{version}"
+            _open_readers.forget(self, pinned)
+            yield ListedFile(path, size_bytes, version, pinned)
 
     def create(self, path: str) -> AtomicFile:
         """Starts a file that `publish` makes visible whole."""

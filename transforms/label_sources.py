@@ -30,7 +30,7 @@ from imagenet_beam.transforms.core.label_files import (
     sniff_label_file,
 )
 from imagenet_beam.transforms.core.names import base_name
-from imagenet_beam.transforms.files import Storage, join
+from imagenet_beam.transforms.files import MAX_TEXT_BYTES, Storage, join
 from imagenet_beam.transforms.labels import Labels, LabelSource
 
 _VALIDATION_KINDS = (
@@ -105,9 +105,9 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
 def _load_devkit(path: str, storage: Storage) -> Devkit | None:
     files = devkit_files(path, storage)
     if len(files) == 2:
-        meta, truth = map(storage.read_bytes, files)
+        meta, truth = (storage.read_bytes(file, MAX_TEXT_BYTES) for file in files)
         return parse_devkit(meta, truth, path)
-    return read_devkit(storage.read_bytes(path), path) if files else None
+    return read_devkit(storage.read_bytes(path, MAX_TEXT_BYTES), path) if files else None
 
 
 def _load_names(
@@ -167,7 +167,7 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
     if not path:
         return ()
     if source.any_names:
-        data = storage.read_bytes(path)
+        data = storage.read_bytes(path, MAX_TEXT_BYTES)
         is_list = not is_classes_csv(data, path)
     else:
         data, kind = _read(path, "labels_file", _CLASS_KINDS, storage)
@@ -216,7 +216,7 @@ def _read(
     path: str, flag: str, accepted: Sequence[LabelFileKind], storage: Storage
 ) -> tuple[bytes, LabelFileKind]:
     try:
-        data = storage.read_bytes(path)
+        data = storage.read_bytes(path, MAX_TEXT_BYTES)
         kind = sniff_label_file(data, path)
     except InputError as error:
         raise InputError(f"--{flag}: {error}") from error

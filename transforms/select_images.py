@@ -12,7 +12,7 @@ from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import LabeledImage
 from imagenet_beam.transforms.core.selection import Selection, read_names
 from imagenet_beam.transforms.core.tally import tally
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.files import MAX_TEXT_BYTES, Storage
 from imagenet_beam.transforms.image_steps import ImageBytes
 
 _Key = tuple[str, bytes]
@@ -114,7 +114,8 @@ def _is_below(image: LabeledImage, selection: Selection, limit: Mapping[str, byt
 
 def _read_names(path: str, storage: Storage) -> Iterator[tuple[str, bool]]:
     if path:
-        yield from ((name, True) for name in read_names(storage.read_bytes(path), path))
+        names = read_names(storage.read_bytes(path, MAX_TEXT_BYTES), path)
+        yield from ((name, True) for name in names)
 
 
 class _LastKeys(beam.PTransform):

@@ -106,6 +106,21 @@ def test_one_side_may_be_local(local, proxy, inputs, output, tmp_path, remote):
     assert read_output(target) == local[1]
 
 
+def test_a_tree_of_class_folders_pins_each_image(local, proxy, inputs, output, put, bucket):
+    reader = Storage().open_ranges(str(local[0] / TRAIN))
+    for class_tar in walk_tar(reader):
+        for image in walk_tar(reader, class_tar.offset_bytes, class_tar.size_bytes):
+            data = reader.read(image.offset_bytes, image.size_bytes)
+            put(f"tree/{class_tar.name[:-4]}/{image.name}", data)
+    tree = [f"--train_directory=gs://{bucket}/tree", f"--devkit={inputs}/{DEVKIT}"]
+    assert main(["convert", *tree, f"--output_dir={output}", "--train_shards=3"]) == 0
+    found = read_output(output)
+    shards = {name: data for name, data in local[1].items() if name.startswith("train-")}
+    assert {name: data for name, data in found.items() if name.startswith("train-")} == shards
+    asked = [r for r in proxy.seen("GET", DOWNLOAD) if "/tree%2F" in r.path]
+    assert len(asked) == 24 and all(int(*r.query["generation"]) > 0 for r in asked)
+
+
 def test_a_finished_conversion_is_not_done_again(local, proxy, inputs, output):
     assert main(flags(inputs, output)) == 0
     proxy.forget()

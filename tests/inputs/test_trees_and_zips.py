@@ -1,10 +1,12 @@
 """Extracted trees, Kaggle's tree and zip, several archives for one split, test images."""
 
+import io
 import os
 import tarfile
 import zipfile
 
 import pytest
+from PIL import Image
 
 
 def folders(pictures):
@@ -35,6 +37,26 @@ def test_other_spellings_of_the_suffix(suffix, make, pictures, official, same, t
     files = {path[: -len(".JPEG")] + suffix: data for path, data in folders(pictures).items()}
     tree = make.tree(tmp_path / "train", files)
     same("train", f"--train_directory={tree}", f"--devkit={official.devkit}")
+
+
+def test_a_readme_before_the_class_tars(make, official, same, tmp_path):
+    whole = official.train.read_bytes()
+    (readme := tmp_path / "train.tar").write_bytes(
+        make.tar(tmp_path / "r.tar", {"README": b"hello"}).read_bytes()[:1024] + whole
+    )
+    same("train", f"--train_archive={readme}", f"--devkit={official.devkit}")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "bmp", "JPE"])
+def test_images_of_other_kinds_are_listed(suffix, make, convert, examples, tmp_path):
+    buffer = io.BytesIO()
+    kind = {"JPE": "jpeg"}.get(suffix, suffix)
+    Image.new("RGB", (20, 10), (200, 0, 0)).save(buffer, kind)
+    tree = make.tree(tmp_path / "train", {f"n01440764/n01440764_1.{suffix}": buffer.getvalue()})
+    flags = [f"--train_directory={tree}", f"--output_dir={tmp_path / 'out'}", "--train_shards=1"]
+    assert convert(*flags, "--expect=any").status == 0
+    [example] = examples(tmp_path / "out", "train")
+    assert example["image/class/synset"] == [b"n01440764"]
 
 
 def test_folders_that_are_links(make, pictures, official, same, tmp_path):
@@ -224,6 +246,15 @@ def test_names_that_are_not_utf8_are_refused(make, pictures, official, refused, 
     assert "rename the file" in message
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_images_and_class_tars_in_one_archive(order, make, refused, tmp_path):
+    class_tar = make.tar(tmp_path / "class.tar", {"n01440764_2.JPEG": b"2"}).read_bytes()
+    files = [("n01440764_1.JPEG", b"1"), ("n01440764.tar", class_tar)]
+    mixed = make.tar(tmp_path / "mixed.tar", dict(files[::order]))
+    said = refused(f"--train_archive={mixed}", "--expect=any")
+    assert "holds both class tars (n01440764.tar) and images (n01440764_1.JPEG)" in said
+
+
 REFUSALS = {
     "a directory that is not there": (["--train_directory={tmp}/no"], "no does not exist"),
     "a file as directory": (["--train_directory={train}"], "is a file, not a directory"),
@@ -240,6 +271,11 @@ REFUSALS = {
     ),
     "train as test": (["--test_archive={train}"], "it is a training archive; give it to"),
     "validation as train": (["--train_archive={val}"], "give it to --validation_archive"),
+    "a link to nothing": (["--train_directory={tmp}/linked"], "is a link to a file that does not"),
+    "an archive as labels": (
+        ["--labels_file={tmp}/huge.tar", "--train_archive={train}"],
+        "and no file of this kind has more than",
+    ),
     "a truncated zip": (["--train_archive={zip}"], "is a truncated zip archive"),
 }
 
@@ -248,6 +284,10 @@ REFUSALS = {
 def test_refusals(case, make, pictures, official, refused, tmp_path):
     flags, sentence = REFUSALS[case]
     (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "n01440764_1.JPEG").symlink_to(tmp_path / "none")
+    with (tmp_path / "huge.tar").open("wb") as file:
+        file.truncate(1 << 40)
     archive = make.zip(tmp_path / "k.zip", kaggle(pictures))
     archive.write_bytes(archive.read_bytes()[:-2000])
     places = {

@@ -50,7 +50,10 @@ def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> I
     """
     walk = walk_tar(reader, max_block_bytes=max_block_bytes)
     members = (member for member in walk if not is_hidden(member.name))
-    first = next(members, None)
+    first = None
+    for first in members:  # a README may come before what the archive is about
+        if is_tar_name(first.name) or is_image_name(first.name):
+            break
     if first is None:
         raise InputError(f"{reader.name} holds no files; get the file again")
     if not is_tar_name(first.name):
@@ -61,10 +64,7 @@ def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> I
         if is_tar_name(member.name):
             yield _class_tar(member, reader, archive)
         elif is_image_name(member.name):
-            raise InputError(
-                f"{reader.name} holds both class tars ({first.name}) and images "
-                f"({base_name(member.name)}); give an archive of one kind"
-            )
+            raise _mixed(reader.name, first.name, member.name)
 
 
 def list_span(
@@ -81,7 +81,7 @@ def list_span(
         max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
 
     Raises:
-        InputError: If the archive is damaged or truncated.
+        InputError: If the archive is damaged or truncated, or mixes images and class tars.
     """
     members = walk_tar(
         reader,
@@ -90,11 +90,22 @@ def list_span(
         span.name,
         max_block_bytes=max_block_bytes,
     )
+    image = ""
     for member in members:
         if is_wanted(member.name, split):
+            image = member.name
             yield make_ref(
                 span.archive, member.name, member.offset_bytes, member.size_bytes, span.wnid
             )
+        elif image and is_tar_name(member.name) and not is_hidden(member.name):
+            raise _mixed(span.name, member.name, image)
+
+
+def _mixed(archive: str, class_tar: str, image: str) -> InputError:
+    return InputError(
+        f"{archive} holds both class tars ({base_name(class_tar)}) and images "
+        f"({base_name(image)}); give an archive of one kind"
+    )
 
 
 def _class_tar(member: TarMember, reader: Readable, archive: str) -> TarSpan:

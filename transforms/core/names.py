@@ -13,7 +13,7 @@ from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.label_files import wnid_in_name
 from imagenet_beam.transforms.core.records import ImageRef
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".jpe", ".gif", ".webp", ".bmp")
 """What the names of images end with, in any case; the content may differ."""
 
 _OFFICIAL = re.compile(

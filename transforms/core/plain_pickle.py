@@ -6,7 +6,8 @@ python archive is pickles from the internet. This module does not hand them to
 lists, tuples, text, bytes and whole numbers, plus four names that NumPy's arrays
 need, which stand here for plain values and are never imported. Any other
 instruction or name is an `InputError`. Memory is bounded by the pickle's own
-length, because every value is made of its bytes or of references to others.
+length: values are made of its bytes or of references to others, and what is
+encoded anew, each time that the pickle says so, may be no longer in all than it is.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def load_plain_pickle(data: bytes, name: str) -> Any:
     Raises:
         InputError: The pickle is damaged, or would need more than plain data.
     """
-    machine = _Machine()
+    machine = _Machine(max_encoded_bytes=len(data))
     try:
         for opcode, argument, _ in pickletools.genops(data):
             machine.step(opcode.name, argument)
@@ -88,11 +89,17 @@ def load_plain_pickle(data: bytes, name: str) -> Any:
 
 
 class _Machine:
-    """The stack, the marks and the memo of a pickle."""
+    """The stack, the marks and the memo of a pickle.
 
-    def __init__(self) -> None:
+    Args:
+        max_encoded_bytes: What `_codecs.encode` may make in all. Of each text that an
+            honest pickle has encoded, it holds all characters itself.
+    """
+
+    def __init__(self, max_encoded_bytes: int) -> None:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
+        self._encoded_bytes_left = max_encoded_bytes
 
     def step(self, opcode: str, argument: Any) -> None:
         """Carries out one instruction."""
@@ -204,7 +211,15 @@ class _Machine:
             raise _UnexpectedPickle("calls something that it may not call")
         if function.text not in _CALLS:
             raise _UnexpectedPickle(f"calls {function.text}")
-        self._stack.append(_CALLS[function.text](arguments))
+        value = _CALLS[function.text](arguments)
+        if isinstance(value, bytes):
+            self._count_encoded(len(value))
+        self._stack.append(value)
+
+    def _count_encoded(self, size_bytes: int) -> None:
+        self._encoded_bytes_left -= size_bytes
+        if self._encoded_bytes_left < 0:
+            raise _UnexpectedPickle("encodes more text than it holds")
 
     def _build(self, _: Any) -> None:
         state = self._pop()

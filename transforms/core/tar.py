@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.names import is_image_name, is_tar_name
 from imagenet_beam.transforms.core.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 
 BLOCK_BYTES = tarfile.BLOCKSIZE  # 512, POSIX.1-1988
@@ -59,8 +60,8 @@ def walk_tar(
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
-    Directories, links, devices and sparse files are passed over: they hold no
-    bytes of an image that could be read as a range.
+    Directories and devices are passed over, and so are links and sparse files that
+    are not called like images: they hold no bytes that could be read as a range.
 
     Args:
         reader: The file that holds the archive.
@@ -71,8 +72,9 @@ def walk_tar(
         max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
 
     Raises:
-        InputError: If this is no tar archive, if a header is damaged, or if the
-            archive ends before its members or before its end mark.
+        InputError: If this is no tar archive, if a header is damaged, if an image or
+            a class tar is a link or a sparse file, or if the archive ends before its
+            members or before its end mark.
     """
     name = name or reader.name
     size = reader.size_bytes - offset_bytes if size_bytes is None else size_bytes
@@ -87,7 +89,23 @@ def walk_tar(
                     f"{member.offset_data + member.size:,} of {size:,}; get the file again"
                 )
             yield TarMember(_clean(member.name), offset_bytes + member.offset_data, member.size)
+        elif is_image_name(member.name) or is_tar_name(member.name):
+            _refuse_without_bytes(member, name)
     _check_end(archive, file, name)
+
+
+def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
+    """An image that is left out without a word would be missing in the records."""
+    if member.islnk() or member.issym():
+        raise InputError(
+            f"{name} holds {_clean(member.name)!r} as a link, which has no bytes of its own; "
+            "make the archive with tar --dereference --hard-dereference"
+        )
+    if member.issparse():
+        raise InputError(
+            f"{name} holds {_clean(member.name)!r} as a sparse file, which cannot be read in "
+            "place; make the archive without tar --sparse"
+        )
 
 
 class _HeaderFile(RangedFile):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from imagenet_beam.transforms.core.errors import ImageRejected, InputError
 from imagenet_beam.transforms.core.ranges import RangedFile, Readable
+from imagenet_beam.transforms.core.tar import _clean as clean_name
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -23,20 +24,21 @@ _END = struct.Struct("<4s4H2IH")
 _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _MAX_COMMENT_BYTES = 0xFFFF
+_COUNT_MODULUS = 1 << 16  # what is left of the count when a program writes no zip64
 _WALK_BYTES = 1 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED_FLAG, _UTF8_FLAG = 1, 1 << 11
 _ZIP64 = 1
 _SLACK_BYTES = 64  # a local header's extra fields are a little longer than the central one's
 _SCHEME = "zip:"
-_MAX_MEMBER_BYTES = 1 << 28
 
 
 class ZipMember(NamedTuple):
     """One file of a zip archive.
 
     Attributes:
-        name: As stored, with folders; never to be used as a path.
+        name: As stored, with folders; never to be used as a path. As in tar archives,
+            slashes stand between folders, and what cannot be shown is an escape.
         offset_bytes: Where its local header starts; its bytes follow that.
         size_bytes: Its length, uncompressed.
         encoding: How it is stored, for `unzip_member`.
@@ -88,10 +90,14 @@ def walk_zip(reader: Readable) -> Iterator[ZipMember]:
     """
     start, size, count = _find_directory(reader)
     file = RangedFile(reader, start, size, _WALK_BYTES)
-    for _ in range(count):
-        member = _next_member(file, reader.name)
+    walked = 0
+    while file.tell() < size:
+        member = _next_member(file, reader)
+        walked += 1
         if member is not None:
             yield member
+    if file.tell() != size or (walked - count) % _COUNT_MODULUS:
+        raise _damaged(reader.name)
 
 
 def read_zip_member(reader: Readable, offset_bytes: int, encoding: ZipEncoding) -> bytes:
@@ -139,7 +145,7 @@ def _inflate(stored: bytes, size_bytes: int) -> bytes:
 
 
 def _find_directory(reader: Readable) -> tuple[int, int, int]:
-    """Where the central directory starts, how long it is, and how many members it has."""
+    """Where the central directory starts, how long it is, and the count of its members."""
     tail_bytes = min(reader.size_bytes, _END.size + _MAX_COMMENT_BYTES + _END64_LOCATOR.size)
     tail = reader.read(reader.size_bytes - tail_bytes, tail_bytes)
     at = tail.rfind(b"PK\x05\x06")
@@ -149,17 +155,16 @@ def _find_directory(reader: Readable) -> tuple[int, int, int]:
             "the end, is missing; get the file again"
         )
     _, _, _, _, count, size, start, _ = _END.unpack_from(tail, at)
-    if count == 0xFFFF or size == 0xFFFFFFFF or start == 0xFFFFFFFF:
-        start, size, count = _find_directory64(reader, tail, at)
+    locator = tail[max(0, at - _END64_LOCATOR.size) : at]
+    is_full = count == 0xFFFF or size == 0xFFFFFFFF or start == 0xFFFFFFFF
+    if is_full and locator.startswith(b"PK\x06\x07"):  # else there are just so many
+        start, size, count = _find_directory64(reader, locator)
     if start + size > reader.size_bytes:
         raise _damaged(reader.name)
     return start, size, count
 
 
-def _find_directory64(reader: Readable, tail: bytes, at: int) -> tuple[int, int, int]:
-    locator = tail[max(0, at - _END64_LOCATOR.size) : at]
-    if not locator.startswith(b"PK\x06\x07"):
-        raise _damaged(reader.name)
+def _find_directory64(reader: Readable, locator: bytes) -> tuple[int, int, int]:
     offset = _END64_LOCATOR.unpack(locator)[2]
     if offset + _END64.size > reader.size_bytes:
         raise _damaged(reader.name)
@@ -169,22 +174,29 @@ def _find_directory64(reader: Readable, tail: bytes, at: int) -> tuple[int, int,
     return fields[9], fields[8], fields[7]
 
 
-def _next_member(file: RangedFile, archive: str) -> ZipMember | None:
+def _next_member(file: RangedFile, reader: Readable) -> ZipMember | None:
     header = file.read(_CENTRAL.size)
     if len(header) < _CENTRAL.size or not header.startswith(b"PK\x01\x02"):
-        raise _damaged(archive)
+        raise _damaged(reader.name)
     fields = _CENTRAL.unpack(header)
     flags, method, crc32 = fields[3], fields[4], fields[7]
     name_bytes, extra_bytes, comment_bytes = fields[10:13]
     raw_name, extra = file.read(name_bytes), file.read(extra_bytes)
     file.seek(file.tell() + comment_bytes)
-    name = raw_name.decode("utf-8" if flags & _UTF8_FLAG else "cp437", "replace")
+    name = _name(raw_name, flags)
     if name.endswith("/"):
         return None
-    size, stored, offset = _sizes(fields, extra, archive)
-    _check_supported(flags, method, size, name, archive)
+    size, stored, offset = _sizes(fields, extra, reader.name)
+    _check_supported(flags, method, name, reader.name)
+    _check_place(offset, stored, name, reader)
     header_bytes = _LOCAL.size + name_bytes + extra_bytes + _SLACK_BYTES
     return ZipMember(name, offset, size, str(ZipEncoding(method, stored, header_bytes, crc32)))
+
+
+def _name(raw_name: bytes, flags: int) -> str:
+    """As tar archives give it; some programs on Windows write backslashes for slashes."""
+    name = raw_name.decode("utf-8" if flags & _UTF8_FLAG else "cp437", "surrogateescape")
+    return clean_name(name.replace("\\", "/"))
 
 
 def _sizes(fields: tuple[int, ...], extra: bytes, archive: str) -> tuple[int, int, int]:
@@ -209,7 +221,7 @@ def _zip64_field(extra: bytes) -> bytes:
     return b""
 
 
-def _check_supported(flags: int, method: int, size: int, name: str, archive: str) -> None:
+def _check_supported(flags: int, method: int, name: str, archive: str) -> None:
     if flags & _ENCRYPTED_FLAG:
         raise InputError(f"{archive} is encrypted ({name}); give one without a password")
     if method not in (_STORED, _DEFLATED):
@@ -217,11 +229,16 @@ def _check_supported(flags: int, method: int, size: int, name: str, archive: str
             f"{archive} holds {name} with compression method {method}; accepted are 0 (stored) "
             "and 8 (deflated)"
         )
-    if size > _MAX_MEMBER_BYTES and name.lower().endswith((".jpeg", ".jpg", ".png")):
+
+
+def _check_place(offset: int, stored: int, name: str, reader: Readable) -> None:
+    end = offset + _LOCAL.size + stored
+    if end > reader.size_bytes:
         raise InputError(
-            f"{archive} claims {size:,} bytes for {name}, and no image has more than "
-            f"{_MAX_MEMBER_BYTES:,}; get the file again"
+            f"{reader.name} is damaged: by its list, the member {name!r} ends at byte {end:,} of "
+            f"{reader.size_bytes:,}; get the file again"
         )
+
 
 
 def _damaged(archive: str) -> InputError:

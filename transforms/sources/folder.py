@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.names import is_image_name, is_wanted, make_ref
 from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.files import FileStat, Storage, join
+from imagenet_beam.transforms.files import FileStat, Storage
 from imagenet_beam.transforms.sources.base import Images, Span
 from imagenet_beam.transforms.sources.fetch import fetch
 
@@ -35,10 +35,10 @@ class FolderSource:
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
         """Lists one folder; files are not opened."""
-        for path, size_bytes, _ in storage.files(span.archive, span.name):
-            if is_wanted(path, split):
-                _check_name(path, span.archive)
-                yield make_ref(join(span.archive, path), path, 0, size_bytes)
+        for file in storage.files(span.archive, span.name):
+            if is_wanted(file.path, split):
+                _check_name(file.path, span.archive)
+                yield make_ref(file.pinned, file.path, 0, file.size_bytes)
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
         """In the order of the names."""
@@ -60,7 +60,7 @@ def stat_tree(
     storage: Storage,
     directory: str,
     is_wanted_name: Callable[[str], bool] = is_image_name,
-    what: str = "images (.jpeg, .jpg or .png, in it or in folders below it)",
+    what: str = "images (.jpeg, .jpg, .png and the like, in it or in folders below it)",
 ) -> FileStat:
     """Identifies the state of a tree: path, size and time of each image in it.
 
@@ -77,12 +77,14 @@ def stat_tree(
     """
     digest, size_bytes, files = hashlib.sha256(), 0, 0
     for folder in storage.folders(directory):
-        for path, file_bytes, version in storage.files(directory, folder):
-            if is_wanted_name(path):
+        for file in storage.files(directory, folder):
+            if is_wanted_name(file.path):
                 digest.update(
-                    f"{path}\0{file_bytes}\0{version}\n".encode("utf-8", "surrogateescape")
+                    f"{file.path}\0{file.size_bytes}\0{file.version}\n".encode(
+                        "utf-8", "surrogateescape"
+                    )
                 )
-                size_bytes += file_bytes
+                size_bytes += file.size_bytes
                 files += 1
     if not files:
         raise InputError(f"{directory} holds no {what}")

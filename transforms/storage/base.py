@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 TEMPORARY_SUFFIX = ".imagenet-beam-tmp"
@@ -18,6 +19,22 @@ class FileStat(NamedTuple):
             nanoseconds, or the object's generation.
         pinned: The path that reads just this version, `gs://b/o#generation`;
             equal to `path` where the scheme has no versions.
+    """
+
+    path: str
+    size_bytes: int
+    version: str
+    pinned: str
+
+
+class ListedFile(NamedTuple):
+    """A file below a directory.
+
+    Attributes:
+        path: Relative to the directory.
+        size_bytes: Its length.
+        version: As for `FileStat`; "" where listings do not tell it.
+        pinned: The full path that reads just this version.
     """
 
     path: str
@@ -80,6 +97,12 @@ class Backend(Protocol):
 
         A directory that does not exist is an empty one. One listing request
         (with its pages) where the storage has listings.
+        """
+
+    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
+        """Yields relative path, size and version of each file below a directory.
+
+        Only remote storage needs this; folders of this machine are walked one by one.
         """
 
     def create(self, path: str) -> AtomicFile:

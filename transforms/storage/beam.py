@@ -152,6 +152,11 @@ class BeamBackend:
             if item.path.startswith(prefix)
         }
 
+    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
+        """Without versions: Beam does not tell them for all schemes."""
+        for path, size_bytes in self.list_sizes(directory).items():
+            yield path, size_bytes, ""
+
     def create(self, path: str) -> BeamAtomicFile:
         """Starts a file in local scratch space."""
         return BeamAtomicFile(path, self._scratch_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from google.api_core import exceptions as api
 from google.cloud.storage.exceptions import DataCorruption
@@ -18,7 +19,7 @@ from imagenet_beam.transforms.storage.gcs_read import GcsRangeReader, load_blob,
 from imagenet_beam.transforms.storage.gcs_retry import DamagedReadError
 from imagenet_beam.transforms.storage.gcs_write import GcsAtomicFile
 
-_LISTED_FIELDS = "items(name,size),nextPageToken"
+_LISTED_FIELDS = "items(name,size,generation),nextPageToken"
 
 
 class GcsBackend:
@@ -60,6 +61,10 @@ class GcsBackend:
 
     def list_sizes(self, directory: str) -> dict[str, int]:
         """One listing, a request for each page of a thousand objects."""
+        return {path: size_bytes for path, size_bytes, _ in self.list_versions(directory)}
+
+    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
+        """As `list_sizes`, with the generation of each object."""
         name = parse_name(directory)
         prefix = name.key.rstrip("/") + "/" if name.key else ""
         with as_input_error(directory, needs="bucket"):
@@ -71,7 +76,9 @@ class GcsBackend:
                 retry=self._access.policy,
             )
             # Names that end in a slash are what consoles make to show a folder.
-            return {blob.name[len(prefix) :]: blob.size for blob in found if blob.name[-1:] != "/"}
+            for blob in found:
+                if blob.name[-1:] != "/":
+                    yield blob.name[len(prefix) :], blob.size, str(blob.generation)
 
     def create(self, path: str) -> GcsAtomicFile:
         """Starts a file in local scratch space; makes no request."""

@@ -17,6 +17,7 @@ import google_crc32c
 
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
+from imagenet_beam.transforms.storage.trees import local_files, local_folders
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk is full, or the user's share of it, or a limit of the process is reached."""
@@ -189,15 +190,27 @@ class LocalBackend:
             return Path(path).read_bytes()
 
     def list_sizes(self, directory: str) -> dict[str, int]:
-        """Walks a folder; links to folders are not followed."""
+        """Walks a folder and what links in it lead to, each place once."""
         sizes: dict[str, int] = {}
-        for folder, _, names in os.walk(directory, onerror=_raise_unless_missing):
+        visited = set()
+        walk = os.walk(directory, onerror=_raise_unless_missing, followlinks=True)
+        for folder, folders, names in walk:
+            place = os.path.realpath(folder)
+            if place in visited:
+                folders.clear()
+                continue
+            visited.add(place)
             for name in names:
                 path = os.path.join(folder, name)
                 # It may be gone since it was listed.
                 with contextlib.suppress(FileNotFoundError):
                     sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
         return sizes
+
+    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
+        """All folders of the tree, one after the other."""
+        for folder in local_folders(directory):
+            yield from local_files(directory, folder)
 
     def create(self, path: str) -> LocalAtomicFile:
         """Starts a file, and the folders above it."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.names import is_image_name
 
 
 def local_folders(directory: str) -> Iterator[str]:
@@ -50,6 +51,8 @@ def local_files(directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
                 found = entry.stat()
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 yield path, found.st_size, str(found.st_mtime_ns)
+            elif entry.is_symlink() and not entry.is_dir() and is_image_name(entry.name):
+                raise InputError(f"{entry.path} is a link to a file that does not exist")
         except OSError as error:
             raise InputError(f"{entry.path} cannot be read: {error.strerror}") from error
 
