@@ -6,10 +6,12 @@ import argparse
 import difflib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from imagenet_beam.transforms.core.errors import InputError
 
+_HOME = re.compile(r"(?<=[=,])~(?=/|,|$)")
 _WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")
 
 
@@ -36,6 +38,13 @@ def whole_number(text: str) -> int:
             f"{text!r} is not accepted; give a whole number, such as 128"
         )
     return int(text.replace(",", ""))
+
+
+def with_home(argument: str) -> str:
+    """Puts the home folder for `~/` in `--flag=~/a,~/b`, where most shells leave it."""
+    if not argument.startswith("--"):
+        return argument
+    return _HOME.sub(lambda _: Path.home().as_posix(), argument)
 
 
 def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags
+from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags, with_home
 from imagenet_beam.runners.bounding_boxes_command import (
     add_bounding_boxes_parser,
     run_bounding_boxes,
@@ -25,7 +25,7 @@ STOPPED = 128 + 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status; prints a mistake as one sentence."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
+    arguments = list(map(with_home, sys.argv[1:] if argv is None else argv))
     try:
         return _run(arguments)
     except InputError as error:

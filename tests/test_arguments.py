@@ -4,7 +4,12 @@ import argparse
 
 import pytest
 
-from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags, whole_number
+from imagenet_beam.runners.arguments import (
+    SentenceParser,
+    check_beam_flags,
+    whole_number,
+    with_home,
+)
 from imagenet_beam.transforms.core.errors import InputError
 
 
@@ -107,3 +112,18 @@ def test_flags_that_nobody_knows_are_refused(args, sentence):
     with pytest.raises(InputError) as error:
         check_beam_flags(args, ["--train_shards"])
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--output_dir=~/out", "--output_dir=/home/a/out"),
+        ("--train_archive=~/a.tar,~/b~.tar", "--train_archive=/home/a/a.tar,/home/a/b~.tar"),
+        ("--output_dir=/data/~/out", "--output_dir=/data/~/out"),
+        ("--output_dir=~b/out", "--output_dir=~b/out"),
+        ("a=~/b", "a=~/b"),
+    ],
+)
+def test_the_home_folder_in_the_value_of_a_flag(given, meant, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/a")
+    assert with_home(given) == meant
