@@ -1,6 +1,7 @@
 """Zip archives walked without `zipfile`, compared with what `zipfile` writes."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -57,6 +58,54 @@ def test_a_list_of_members_beyond_65535_is_read_to_its_end(reader):
     assert names == list(files)
 
 
+def without_zip64(data, count):
+    """The same archive by a program that knows no zip64, and writes what fits of a count."""
+    fields = struct.unpack("<4sQ2H2I4Q", data[-98:-42])
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, *fields[8:10], 0)
+    return data[:-98] + end
+
+
+def test_a_count_that_has_overflown_hides_no_members(reader):
+    files = {f"{number}.jpg": b"" for number in range(70_000)}
+    data = without_zip64(zipped(files), (70_000 + 1) % 65536)  # and a folder
+    assert [member.name for member in walk_zip(reader(data, "z"))] == list(files)
+    with pytest.raises(InputError, match="z is a damaged or truncated zip archive"):
+        list(walk_zip(reader(without_zip64(zipped(files), 70_000 % 65536), "z")))
+
+
+def test_the_largest_count_needs_no_zip64(reader):
+    files = {f"{number}.jpg": b"" for number in range(0xFFFF - 1)}
+    data = zipped(files)
+    assert data[-12:-10] == b"\xff\xff" and b"PK\x06\x07" not in data[-42:]
+    assert [member.name for member in walk_zip(reader(data, "z"))] == list(files)
+
+
+def renamed(name, flags=0):
+    """A zip with one member, whose name of five bytes is another one."""
+    data = bytearray(zipped({"abcde": b"content"}).replace(b"abcde", name))
+    data[data.rindex(b"PK\x01\x02") + 9] |= flags >> 8
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("stored", "flags", "name"),
+    [
+        (b"a\\b\\c", 0, "a/b/c"),
+        (b"a\n\x1bbc", 0, r"a\n\x1bbc"),
+        (b"abcd\x82", 0, "abcdé"),
+        (b"abc\xc3\xa9", 1 << 11, "abcé"),
+        (b"abcd\xe9", 1 << 11, r"abcd\xe9"),
+    ],
+)
+def test_names_are_those_of_the_same_files_in_a_tar(stored, flags, name, reader):
+    [member] = walk_zip(reader(renamed(stored, flags), "z"))
+    assert member.name == name
+
+
+def test_folders_of_windows_are_passed_over(reader):
+    assert list(walk_zip(reader(renamed(b"abcd\\"), "z"))) == []
+
+
 def test_a_long_local_header_is_read_in_a_second_step(reader):
     """Local headers may have extra fields that the list at the end does not mention."""
     data = zipped({"x": b"content"}, zipfile.ZIP_STORED)
@@ -88,14 +137,23 @@ def test_a_bomb_is_not_inflated(reader):
         unzip_member(stored, 1000, encoding)
 
 
+def with_last_entry(data, at, value):
+    """Other bytes at a place of the last entry in the list of members."""
+    at += data.rindex(b"PK\x01\x02")
+    return data[:at] + value + data[at + len(value) :]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (lambda data: data[:-30], "truncated zip archive"),
         (lambda data: data.replace(b"PK\x01\x02", b"PK\x01\x03"), "damaged or truncated zip"),
         (lambda data: data[:-10] + b"\xff\xff\xff\x7f" + data[-6:], "damaged or truncated zip"),
+        (lambda data: with_last_entry(data, 32, b"\1\0"), "damaged or truncated zip"),
+        (lambda data: with_last_entry(data, 20, b"\0\1\0\0"), "'x' ends at byte 323 of 199"),
+        (lambda data: with_last_entry(data, 42, b"\0\1\0\0"), "'x' ends at byte 295 of 199"),
     ],
-    ids=["no end", "no list", "list beyond the end"],
+    ids=["no end", "no list", "list beyond the end", "comment beyond the end", "length", "place"],
 )
 def test_damaged_lists_are_refused(change, sentence, reader):
     with pytest.raises(InputError, match=sentence):

@@ -240,7 +240,6 @@ def _check_place(offset: int, stored: int, name: str, reader: Readable) -> None:
         )
 
 
-
 def _damaged(archive: str) -> InputError:
     return InputError(
         f"{archive} is a damaged or truncated zip archive: the list of its members cannot be "
