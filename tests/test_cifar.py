@@ -302,6 +302,19 @@ def test_an_array_cannot_claim_more_than_it_holds():
         load_plain_pickle(lying, "batch")
 
 
+def encoding_one_text(times):
+    """A list of one text of a million characters, and of as many copies of it as bytes."""
+    text = b"X" + struct.pack("<i", 1_000_000) + b"a" * 1_000_000
+    encode = b"c_codecs\nencode\n(h\0X\x06\0\0\0latin1tR"
+    return b"\x80\x02](" + text + b"q\0" + encode * times + b"e."
+
+
+def test_a_text_cannot_be_encoded_over_and_over():
+    assert load_plain_pickle(encoding_one_text(1), "batch")[1] == b"a" * 1_000_000
+    with pytest.raises(InputError, match="batch is a pickle that encodes more text than it holds"):
+        load_plain_pickle(encoding_one_text(2), "batch")
+
+
 def test_plain_values_come_back():
     value = {"a": [1, -2, 2**70, None, True, "ü"], "b": (b"\xff", (), (1,), (1, 2, 3, 4))}
     for protocol in range(2, 6):
