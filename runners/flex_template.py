@@ -19,8 +19,8 @@ from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.cli import main as command_line
 from imagenet_beam.runners.convert_flags import add_convert_parser
 
-_NOT_FOR_TEMPLATES = ("help", "detach")
-"""The launcher always leaves the job to itself."""
+_NOT_FOR_TEMPLATES = ("help", "detach", "download_dir")
+"""The launcher always leaves the job to itself, and has no disk to download to."""
 
 _ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"
 _REMOTE = f"^{_ONE_REMOTE}$"

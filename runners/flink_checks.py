@@ -16,7 +16,17 @@ ENVIRONMENTS = (LOOPBACK, "EXTERNAL", "PROCESS", "DOCKER")
 
 _NO_RESTART = ("", "none", "off", "disable")
 _DEFAULT_HEARTBEAT_SECONDS = 50.0
-_UNITS = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+_UNITS = {
+    unit: factor
+    for factor, units in (
+        (1e-3, ("ms", "milli", "millis", "millisecond", "milliseconds")),
+        (1.0, ("s", "sec", "secs", "second", "seconds")),
+        (60.0, ("m", "min", "minute", "minutes")),
+        (3600.0, ("h", "hour", "hours")),
+        (86400.0, ("d", "day", "days")),
+    )
+    for unit in units
+}
 
 
 def choose_environment(given: str | None, hosts: Sequence[str]) -> str:

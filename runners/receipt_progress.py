@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from imagenet_beam.pipeline import layout
@@ -10,10 +11,12 @@ from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.progress import Snapshot
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import join
+from imagenet_beam.transforms.files import is_local, join
 
 _READ_THREADS = 8
 _SUFFIX = ".json"
+_REMOTE_LISTING_SECONDS = 10.0
+"""Listings of `gs://` are charged by the request."""
 
 
 class ReceiptProgress:
@@ -22,11 +25,16 @@ class ReceiptProgress:
     Runners do not give their metrics away while a job runs, or not all of them. The
     receipts are there on each of them, and say how many images a shard has.
 
+    Args:
+        prepared: The run.
+        listing_seconds: How often the receipts are listed at most; by default each time
+            for a folder of this machine, seldom where listings are charged.
+
     Attributes:
         state: The runner's word for the job's state; set by the follower.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, listing_seconds: float | None = None) -> None:
         config = prepared.config
         self.state = ""
         self._storage = config.storage
@@ -39,12 +47,19 @@ class ReceiptProgress:
         }
         self._plan = prepared.plan.fingerprint
         self._seen: dict[str, ShardReceipt] = {}
+        if listing_seconds is None:
+            listing_seconds = 0.0 if is_local(self._folder) else _REMOTE_LISTING_SECONDS
+        self._listing_seconds = listing_seconds
+        self._next_listing = 0.0
 
     def snapshot(self) -> Snapshot:
-        """Lists the receipts, and reads those that are new."""
-        # A listing that fails now succeeds later; the job does not depend on it.
-        with contextlib.suppress(InputError, OSError):
-            self._read_new()
+        """Counts what the receipts say; looks for new ones now and then."""
+        now = time.monotonic()
+        if now >= self._next_listing:
+            # A listing that fails now succeeds later; the job does not depend on it.
+            with contextlib.suppress(InputError, OSError):
+                self._read_new()
+            self._next_listing = now + self._listing_seconds
         receipts = self._seen.values()
         return Snapshot(
             images_listed=0,

@@ -17,7 +17,7 @@ attempt() {
     timeout 1500 "$@" >/dev/null || echo "left out: $what (its tests will skip)" >&2
 }
 
-if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! command -v buildah debootstrap >/dev/null; then
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! { command -v buildah && command -v debootstrap; } >/dev/null; then
     attempt "buildah and debootstrap" sh -c \
         'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap'
 fi

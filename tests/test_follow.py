@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -162,6 +163,15 @@ def test_progress_is_told_by_receipts(prepared):
     assert line == (
         "RUNNING: 11 of 34 images (32%), 1 images/s, 0.0 MB/s, 23 s left, 2 of 6 shards, 0 rejects"
     )
+
+
+def test_receipts_are_not_listed_at_each_look(prepared):
+    progress = ReceiptProgress(prepared, listing_seconds=0.3)
+    assert progress.snapshot().shards == 0
+    publish(prepared, "train-00001-of-00004", 6)
+    assert progress.snapshot().shards == 0
+    time.sleep(0.35)
+    assert progress.snapshot().shards == 1
 
 
 def test_shards_of_an_earlier_run_are_not_counted(prepared):

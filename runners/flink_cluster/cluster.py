@@ -21,7 +21,7 @@ from imagenet_beam.runners.flink_cluster.settings import (
 from imagenet_beam.runners.flink_rest import FlinkRest
 from imagenet_beam.transforms.core.errors import InputError
 
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _JOB_MANAGER = "jobmanager"
 _MAIN_CLASSES = {

@@ -157,6 +157,7 @@ def test_what_is_said_of_the_restart_strategy(settings, warning):
 
 def test_durations_of_flink():
     texts = ("2 s", "2s", "1 min", "500 ms", "10000", "1 h")
+    assert checks.seconds("1 minute") == 60 and checks.seconds("100 millis") == 0.1
     assert [checks.seconds(text) for text in texts] == [2, 2, 60, 0.5, 10, 3600]
 
 

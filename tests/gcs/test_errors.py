@@ -6,6 +6,9 @@ import sys
 import time
 
 import pytest
+import urllib3
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
@@ -65,20 +68,26 @@ def test_an_expired_login_says_so(tmp_path, proxy):
     refusal = json.dumps({"error": "invalid_grant", "error_description": "Token has been revoked."})
     proxy.inject("status", code=400, path="/token", message=refusal, times=10)
     key = tmp_path / "key.json"
-    key.write_text(
-        json.dumps(
-            {
-                "type": "authorized_user",
-                "client_id": "x",
-                "client_secret": "x",
-                "refresh_token": "x",
-                "token_uri": f"{proxy.url}/token",
-            }
-        )
-    )
+    key.write_text(json.dumps(service_account(f"{proxy.url}/token")))
     message, _ = run_without_credentials(tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(key))
     assert message.startswith("gs://bucket/train.tar cannot be reached: the Google Cloud cred")
     assert "gcloud auth application-default login" in message
+    assert proxy.seen("POST", "/token")
+
+
+def service_account(token_uri):
+    """A key that nobody knows, of an account that nobody has."""
+    private = rsa.generate_private_key(65_537, 2_048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return {
+        "type": "service_account",
+        "client_email": "nobody@nothing.iam.gserviceaccount.com",
+        "private_key": private.decode(),
+        "token_uri": token_uri,
+    }
 
 
 PAYS = "Bucket is requester pays bucket but no user project provided"
@@ -140,7 +149,8 @@ def test_certificates_and_refused_logins_are_not_waited_for():
 
     assert not may_pass(requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] x"))
     assert not may_pass(auth.RefreshError("invalid_grant"))
-    assert may_pass(auth.TransportError("no route", retryable=True))
+    assert may_pass(auth.TransportError("no route"))
+    assert may_pass(urllib3.exceptions.ProxyError("no answer", OSError()))
     assert not may_pass(ValueError())
 
 

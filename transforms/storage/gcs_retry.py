@@ -60,6 +60,7 @@ _TRANSIENT_TYPES = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.PoolError,
     urllib3.exceptions.ProtocolError,
+    urllib3.exceptions.ProxyError,
     urllib3.exceptions.SSLError,
     urllib3.exceptions.TimeoutError,
     DamagedReadError,
@@ -115,7 +116,7 @@ class RetryPolicy:
             except Exception as error:
                 if not may_pass(error):
                     raise
-                if progress() != reached:
+                if progress() > reached:  # an upload that begins anew has not come further
                     reached = progress()
                     failures.clear()
                 failures.append(time.monotonic())
@@ -135,6 +136,8 @@ class RetryPolicy:
 
 def may_pass(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
+    if isinstance(error, auth.TransportError):  # no answer, although it says "not retryable"
+        return True
     if isinstance(error, auth.GoogleAuthError):
         return bool(error.retryable)
     if _status(error) in _TRANSIENT_STATUS:
