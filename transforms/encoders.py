@@ -173,8 +173,9 @@ def decode_and_resize(image: LabeledImage, data: bytes, options: ImageOptions) -
     Raises:
         ImageRejected: If there is no image in the bytes.
     """
+    data = unpack(image.ref, data)
     if is_image_file(image.ref):
-        return encode_image(unpack(image.ref, data), options)
+        return encode_image(data, options)
     pixels, width, height, channels = interleave(data, parse_encoding(image.ref.encoding))
     return encode_pixels(pixels, width, height, channels, options)
 

@@ -42,7 +42,7 @@ REJECT_REASONS = (
 
 `truncated` ends too early; `corrupt` is damaged otherwise; `unsupported` is, as far as
 can be seen, a sound image of a kind that is not read; `too_large` has, or would have
-after resizing, too many pixels or a side that JPEG cannot have.
+after resizing, too many pixels or a side that JPEG cannot have; or too many bytes.
 """
 
 DEFAULT_RESIZE = Resize("shorter", 256, 256)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from imagenet_beam.transforms.core.archives import TarSpan, list_span
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.image_size import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.core.names import (
     base_name,
     is_hidden,
@@ -43,8 +44,14 @@ def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator
 def stream_images(
     reader: StreamReader, archive: str, split: str = ""
 ) -> Iterator[tuple[ImageRef, bytes]]:
-    """Yields each image with its bytes, one in memory at a time; see `list_stream`."""
+    """Yields each image with its bytes, one in memory at a time; see `list_stream`.
+
+    Images that are longer than `MAX_IMAGE_BYTES` come without their bytes.
+    """
     for ref in list_stream(reader, archive, split):
+        if ref.size_bytes > MAX_IMAGE_BYTES:
+            yield ref, b""
+            continue
         data = reader.read(ref.offset_bytes, ref.size_bytes)
         if len(data) < ref.size_bytes:
             raise InputError(f"{reader.name} is truncated in {ref.filename}; get the file again")

@@ -10,13 +10,11 @@ from typing import Any
 
 from imagenet_beam.transforms.core.compressed import ByteStream
 from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.core.image_size import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.core.ranges import RangedFile, Readable
 
 UNKNOWN_SIZE_BYTES = 1 << 62
 """The length of a stream, which is known only at its end; no archive is as long."""
-
-MAX_MEMBER_BYTES = 1 << 28
-"""No image is as long; a header that says so would otherwise decide how much is held."""
 
 _COMPRESSED_READ_BYTES = 1 << 20
 _SKIP_BYTES = 1 << 20
@@ -74,10 +72,10 @@ class StreamReader:
         Raises:
             InputError: If the stream is damaged, or the range is longer than any image.
         """
-        if length_bytes > MAX_MEMBER_BYTES:
+        if length_bytes > MAX_IMAGE_BYTES:
             raise InputError(
                 f"{self.name} has a member of {length_bytes:,} bytes, and no image has more than "
-                f"{MAX_MEMBER_BYTES:,}; is this an archive of images?"
+                f"{MAX_IMAGE_BYTES:,}; is this an archive of images?"
             )
         self._skip_to(offset_bytes)
         kept_start = self._position - len(self._kept)
