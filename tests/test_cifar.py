@@ -240,6 +240,30 @@ def test_an_extended_header_of_gigabytes_is_refused():
         images_of(bomb)
 
 
+def pax_headed(records, body):
+    """A member with an extended header, as its only one."""
+    member = tarfile.TarInfo("data_batch_1")
+    member.size = len(body)
+    member.pax_headers = records
+    return gz(member.tobuf(tarfile.PAX_FORMAT) + body + bytes(-len(body) % 512 + 1024))
+
+
+@pytest.mark.parametrize(
+    ("records", "body"),
+    [
+        ({"GNU.sparse.map": "0,x"}, b""),
+        ({"GNU.sparse.map": "0,1", "GNU.sparse.size": "-"}, b""),
+        ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, b"x\n" * 256),
+        ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, b"7\n" + b"1" * 510),
+        ({"size": "-1048576"}, b""),
+    ],
+    ids=["map", "size", "no count", "no end", "backwards"],
+)
+def test_damaged_extended_headers_are_named(records, body):
+    with pytest.raises(InputError, match=r"cifar.tgz \(a gzip file\) is not a whole tar.gz"):
+        images_of(pax_headed(records, body))
+
+
 class Evil:
     def __init__(self, function, *arguments):
         self._call = (function, arguments)

@@ -102,6 +102,15 @@ def test_windows_line_ends_in_the_ground_truth() -> None:
     assert parse_devkit(make_meta(), b"3\r\n1\r\n", "kit").ground_truth == (3, 1)
 
 
+def with_first_size(size_bytes: int) -> bytes:
+    """The kit with another length, in base 256, in its first header."""
+    header = bytearray(make_kit()[:512])
+    header[124:136] = b"\xff" + size_bytes.to_bytes(11, "big", signed=True)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + make_kit()[512:]
+
+
 def _without(name: str) -> bytes:
     members = {"meta.mat": make_meta(), "ILSVRC2012_validation_ground_truth.txt": TRUTH}
     del members[name]
@@ -116,7 +125,9 @@ def _without(name: str) -> bytes:
         (gzip.compress(b"<html>"), "kit.tar is a web page"),
         (b"n01440764\n" * 200, "kit.tar is not a tar archive"),
         (gzip.compress(make_kit())[:-20], "kit.tar is a damaged gzip file"),
-        (make_kit()[:2000], "kit.tar is a damaged tar archive"),
+        (make_kit()[:2000], "kit.tar is truncated"),
+        (with_first_size(-1 << 20), "kit.tar has a damaged header at byte 0"),
+        (with_first_size(-512), "kit.tar has a damaged header at byte 0"),
         (gzip.compress(bytes(65 << 20)), "kit.tar unpacks to more than 64 MB"),
         (_without("meta.mat"), "kit.tar has no meta.mat inside"),
         (

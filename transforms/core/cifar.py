@@ -25,6 +25,9 @@ from imagenet_beam.transforms.core.plain_pickle import Uint8Array, load_plain_pi
 
 LAYOUT = PixelLayout(channels=3, height=32, width=32)
 
+# What tarfile lets through where numbers in headers are none, or lead backwards.
+_DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
+
 _PYTHON_BYTES_PER_IMAGE = 8192
 """Bound on a pickled batch: 3,072 bytes of pixels, which Python 3 doubles at worst when
 it writes protocol 2, and room for the file name and the labels."""
@@ -151,6 +154,8 @@ def _members(
         tarfile.TarFile(fileobj=content, mode="r") as tar,
     ):
         while (member := tar.next()) is not None:
+            if member.size < 0:
+                raise tarfile.ReadError("a member of negative length")
             _check_member_name(member.name, name)
             yield tar, member
             # TarFile remembers its members, which an archive of very many makes large.
@@ -162,7 +167,9 @@ def _damage_as_input_error(where: str) -> Iterator[None]:
     with damaged_gzip_as_input_error(where):
         try:
             yield
-        except tarfile.TarError as error:
+        except InputError:
+            raise
+        except (tarfile.TarError, *_DAMAGE) as error:
             raise InputError(
                 f"{where} is not a whole tar.gz archive ({error}); download it again"
             ) from error

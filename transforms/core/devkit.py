@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import tarfile
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,6 +9,8 @@ from typing import NamedTuple
 from imagenet_beam.transforms.core.classes import ClassInfo
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.matfile import MatFileError, Value, read_structs
+from imagenet_beam.transforms.core.names import base_name
+from imagenet_beam.transforms.core.tar import walk_tar
 
 META_NAME = "meta.mat"
 GROUND_TRUTH_NAME = "ILSVRC2012_validation_ground_truth.txt"
@@ -98,31 +99,39 @@ def _unpack(data: bytes, name: str) -> bytes:
     return unpacked
 
 
+class _Unpacked:
+    """A tar in memory, as `walk_tar` reads it."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.name, self.size_bytes = name, len(data)
+        self._data = data
+
+    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
+        return self._data[offset_bytes : offset_bytes + length_bytes]
+
+
 def _find_members(data: bytes, name: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
+    reader = _Unpacked(data, name)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for member in archive:
-                base_name = member.name.rpartition("/")[2]
-                if base_name not in (META_NAME, GROUND_TRUTH_NAME) or base_name in found:
-                    continue
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is not None:
-                    found[base_name] = content.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"--devkit: {name} {_what_it_is(data, error)}") from error
+        for member in walk_tar(reader):
+            inner = base_name(member.name)
+            if inner in (META_NAME, GROUND_TRUTH_NAME) and inner not in found:
+                found[inner] = reader.read(member.offset_bytes, member.size_bytes)
+    except InputError as error:
+        raise InputError(f"--devkit: {_what_is_wrong(data, name, error)}") from error
     return found
 
 
-def _what_it_is(data: bytes, error: Exception) -> str:
+def _what_is_wrong(data: bytes, name: str, error: InputError) -> str:
     accepted = "give ILSVRC2012_devkit_t12.tar.gz or the folder it was extracted to"
     if not data:
-        return f"is empty; {accepted}"
+        return f"{name} is empty; {accepted}"
     if data[:512].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return f"is a web page, probably of a failed download or log-in; {accepted}"
+        return f"{name} is a web page, probably of a failed download or log-in; {accepted}"
     if data[257:262] == b"ustar":
-        return f"is a damaged tar archive ({error}); download it again"
-    return f"is not a tar archive; {accepted}"
+        return str(error)
+    return f"{name} is not a tar archive; {accepted}"
 
 
 def _read_meta(data: bytes, name: str) -> tuple[tuple[ClassInfo, ...], int]:
