@@ -143,7 +143,7 @@ def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
 def _ask(rest: FlinkRest, master: str) -> tuple[Overview, list[TaskManager], dict[str, str]]:
     try:
         return rest.overview(), rest.task_managers(), rest.settings()
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise InputError(
             f"--flink_master={master} does not answer like a Flink cluster ({reason}); give the "

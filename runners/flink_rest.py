@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import urllib.error
 import urllib.request
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 10.0
+_NOT_FLINKS = (http.client.HTTPException, ValueError, TypeError, LookupError, AttributeError)
+"""What an address that cannot be, or an answer of some other server, ends in."""
 
 TERMINAL_STATES = frozenset({"FINISHED", "FAILED", "CANCELED"})
 
@@ -59,64 +65,72 @@ class FlinkRest:
         """Whether there is a JobManager."""
         try:
             self.overview()
-        except (OSError, ValueError, KeyError):
+        except OSError:
             return False
         return True
 
     def overview(self) -> Overview:
         """Version, TaskManagers and slots."""
-        found = self._get("/overview")
-        return Overview(
-            found["flink-version"],
-            found["taskmanagers"],
-            found["slots-total"],
-            found["slots-available"],
-        )
+
+        def parse(found: Any) -> Overview:
+            keys = ("flink-version", "taskmanagers", "slots-total", "slots-available")
+            return Overview(*(found[key] for key in keys))
+
+        return self._get("/overview", parse)
 
     def task_managers(self) -> list[TaskManager]:
         """The TaskManagers that have reported."""
-        return [
-            TaskManager(
-                _host(entry["path"]), entry["slotsNumber"], int(entry["hardware"]["cpuCores"])
-            )
-            for entry in self._get("/taskmanagers")["taskmanagers"]
-        ]
+
+        def parse(entry: Any) -> TaskManager:
+            cores = int(entry["hardware"]["cpuCores"])
+            return TaskManager(_host(entry["path"]), entry["slotsNumber"], cores)
+
+        return self._get("/taskmanagers", lambda found: list(map(parse, found["taskmanagers"])))
 
     def settings(self) -> dict[str, str]:
         """The JobManager's configuration."""
-        return {entry["key"]: entry["value"] for entry in self._get("/jobmanager/config")}
+        return self._get(
+            "/jobmanager/config", lambda found: {entry["key"]: entry["value"] for entry in found}
+        )
 
     def jobs(self) -> list[FlinkJobInfo]:
         """All jobs that the JobManager remembers."""
-        return [
-            FlinkJobInfo(entry["jid"], entry["name"], entry["state"])
-            for entry in self._get("/jobs/overview")["jobs"]
-        ]
+
+        def parse(entry: Any) -> FlinkJobInfo:
+            return FlinkJobInfo(entry["jid"], entry["name"], entry["state"])
+
+        return self._get("/jobs/overview", lambda found: list(map(parse, found["jobs"])))
 
     def job_state(self, job_id: str) -> str:
         """Flink's word for the job's state."""
-        return str(self._get(f"/jobs/{job_id}")["state"])
+        return self._get(f"/jobs/{job_id}", lambda found: str(found["state"]))
 
     def job_error(self, job_id: str) -> str:
         """The trace of what a job failed with; "" if there is none."""
-        return str(self._get(f"/jobs/{job_id}/exceptions").get("root-exception") or "")
+        return self._get(
+            f"/jobs/{job_id}/exceptions", lambda found: str(found.get("root-exception") or "")
+        )
 
     def cancel(self, job_id: str) -> None:
         """Asks for a job to be cancelled; one that has ended already is no error."""
         try:
-            self._ask(f"/jobs/{job_id}?mode=cancel", "PATCH")
+            self._ask(f"/jobs/{job_id}?mode=cancel", "PATCH", bytes)
         except urllib.error.HTTPError as error:
             if error.code not in (404, 409):
                 raise
 
-    def _get(self, path: str) -> Any:
-        return json.loads(self._ask(path, "GET"))
+    def _get(self, path: str, parse: Callable[[Any], T]) -> T:
+        return self._ask(path, "GET", lambda body: parse(json.loads(body)))
 
-    def _ask(self, path: str, method: str) -> bytes:
-        request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - http only
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            body: bytes = answer.read()
-            return body
+    def _ask(self, path: str, method: str, parse: Callable[[bytes], T]) -> T:
+        url = self.url + path
+        try:
+            request = urllib.request.Request(url, method=method)  # noqa: S310 - http only
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                return parse(answer.read())
+        except _NOT_FLINKS as error:
+            said = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise OSError(f"{url} is no address of Flink's REST interface: {said}") from error
 
 
 def _host(path: str) -> str:

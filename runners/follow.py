@@ -55,17 +55,24 @@ def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOption
             raise SystemExit(128 + stopped.number) from None
         except OSError as error:
             raise JobFailed(f"it could not be submitted: {error}") from error
-        try:
-            if options.detach:
-                _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
-                return False
-            _raise_unless_done(job, _wait(job, prepared))
-            return True
-        except _Stopped as stopped:
-            _cancel(job)
-            raise SystemExit(128 + stopped.number) from None
-        finally:
-            job.close()
+        # Once more, since Beam's job servers put a handler of theirs before ours: it ends
+        # the server first, which could then not be asked to cancel.
+        with on_stop(_raise_stopped):
+            return _follow(job, prepared, options)
+
+
+def _follow(job: Job, prepared: Prepared, options: LaunchOptions) -> bool:
+    try:
+        if options.detach:
+            _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
+            return False
+        _raise_unless_done(job, _wait(job, prepared))
+        return True
+    except _Stopped as stopped:
+        _cancel(job)
+        raise SystemExit(128 + stopped.number) from None
+    finally:
+        job.close()
 
 
 def _wait(job: Job, prepared: Prepared) -> JobStatus:

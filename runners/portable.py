@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -40,6 +41,11 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
             "--job_endpoint is missing; give the address of the runner's job service, such as "
             "--job_endpoint=localhost:8099"
         )
+    if options.detach and name == "PrismRunner":
+        raise InputError(
+            "--detach is not accepted with --runner=PrismRunner, which ends with this process; "
+            "accepted are runners whose job goes on elsewhere, such as --runner=FlinkRunner"
+        )
     if options.detach and portable.environment_type in (None, "LOOPBACK"):
         raise InputError(
             "--detach is not accepted with workers in this process; give --environment_type=DOCKER "
@@ -54,7 +60,7 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
 
     def start() -> PortableJob:
         beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
-        return PortableJob(submit(prepared, runner, beam_options))
+        return PortableJob(submit(prepared, runner, beam_options), is_ours=prism)
 
     return run_job(start, prepared, options)
 
@@ -96,14 +102,22 @@ class PortableJob:
     Args:
         result: What the runner gave back.
         on_close: Ends what was started for the job.
+        is_ours: Whether the job service is part of this program: it ends with Ctrl-C,
+            by Beam's own doing, and its jobs with it.
     """
 
     title = "the job"
     follow_hint = "Ctrl-C cancels it"
     cancel_hint = "stop it where the runner shows its jobs"
 
-    def __init__(self, result: PipelineResult, on_close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        result: PipelineResult,
+        on_close: Callable[[], None] | None = None,
+        is_ours: bool = False,
+    ) -> None:
         self._result = result
+        self._is_ours = is_ours
         self._on_close = on_close
         self._error = ""
         self._ended = threading.Event()
@@ -127,8 +141,18 @@ class PortableJob:
         return JobStatus(Phase.CANCELLED if cancelled else Phase.DONE, str(self._result.state))
 
     def cancel(self) -> None:
-        """Asks the job service."""
-        self._result.cancel()
+        """Asks the job service.
+
+        Raises:
+            OSError: If it does not answer, and so the job may go on.
+        """
+        # Workers in this process would log at length that their work was taken away.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
+        try:
+            self._result.cancel()
+        except (grpc.RpcError, ValueError) as error:  # the second: Beam has closed the channel
+            if not self._is_ours:
+                raise OSError(f"the job service does not answer ({error})") from error
 
     def close(self) -> None:
         """Ends what was started for the job."""

@@ -204,6 +204,8 @@ def test_the_job_server_jar_is_found_in_the_cache(tmp_path, monkeypatch):
     ("flags", "detach", "sentence"),
     [
         (["--flink_master=localhost:1"], False, "--flink_master=localhost:1 does not answer like"),
+        (["--flink_master=localhost:abc"], False, "abc does not answer like a Flink cluster"),
+        (["--flink_master=local host:81"], False, "host:81 does not answer like a Flink cluster"),
         (["--flink_submit_uber_jar"], False, "--flink_submit_uber_jar is not accepted"),
         ([], True, "--detach is not accepted with --environment_type=LOOPBACK"),
         (["--environment_type=DOCKER"], False, "DOCKER is not accepted with an embedded cluster"),

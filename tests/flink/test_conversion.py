@@ -78,15 +78,17 @@ def only_job(cluster):
 def writing_subtasks(cluster, job_id):
     """The subtasks that wrote the training shards."""
     rest = FlinkRest(cluster.settings.master)
-    vertices = rest._get(f"/jobs/{job_id}")["vertices"]
+    vertices = rest._get(f"/jobs/{job_id}", lambda found: found["vertices"])
     vertex = next(v for v in vertices if "WriteTrain/WriteToTFRecord/WriteShards" in v["name"])
-    return rest._get(f"/jobs/{job_id}/vertices/{vertex['id']}")["subtasks"]
+    path = f"/jobs/{job_id}/vertices/{vertex['id']}"
+    return rest._get(path, lambda found: found["subtasks"])
 
 
 def failures(cluster, job_id):
     """What a job has failed with and was started again after."""
     rest = FlinkRest(cluster.settings.master)
-    return rest._get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+    path = f"/jobs/{job_id}/exceptions"
+    return rest._get(path, lambda found: found["exceptionHistory"]["entries"])
 
 
 def test_two_task_managers_write_at_once_what_the_direct_runner_writes(

@@ -1,6 +1,7 @@
 """Any runner with a job service: Prism, named and by its address."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -41,6 +42,19 @@ def test_prism(prism, clean, start, tree, tmp_path, direct):
     finished = start("convert", *clean.flags, f"--output_dir={out}", *SHARDS, *flags).finish()
     assert finished.status == 0, finished.message
     assert tree(out) == direct
+
+
+def test_ctrl_c_ends_prism_and_says_so(prism, clean, start, tmp_path):
+    out = tmp_path / "out"
+    many = ("--train_shards=24", "--validation_shards=12", "--resize=shorter:1500", "--threads=1")
+    flags = ("--runner=PrismRunner", f"--prism_location={prism}")
+    running = start("convert", *clean.flags, f"--output_dir={out}", *many, *flags)
+    running.wait_for(lambda: list(out.glob("train-*")))
+    running.send(signal.SIGINT)
+    stopped = running.finish()
+    assert stopped.status == 128 + signal.SIGINT, stopped.message
+    # Beam's worker in this process may print that its work was taken away: docs/runners.md.
+    assert "cancelled the job; what is published is whole" in stopped.message
 
 
 @pytest.fixture
@@ -89,7 +103,12 @@ def test_a_mistake_found_by_a_worker_is_one_sentence(job_service, no_images, sta
     ("flags", "detach", "sentence"),
     [
         (["--runner=PortableRunner"], False, "--job_endpoint is missing"),
-        (["--runner=PrismRunner"], True, "--detach is not accepted with workers in this process"),
+        (["--runner=PrismRunner"], True, "--detach is not accepted with --runner=PrismRunner"),
+        (
+            ["--runner=PortableRunner", "--job_endpoint=localhost:1"],
+            True,
+            "--detach is not accepted with workers in this process",
+        ),
     ],
 )
 def test_what_is_refused(flags, detach, sentence):

@@ -85,10 +85,10 @@ def walk_tar(
         if member.isreg() and not member.issparse():
             if member.offset_data + member.size > size:
                 raise InputError(
-                    f"{name} is truncated: its member {_clean(member.name)!r} ends at byte "
+                    f"{name} is truncated: its member {clean_name(member.name)!r} ends at byte "
                     f"{member.offset_data + member.size:,} of {size:,}; get the file again"
                 )
-            yield TarMember(_clean(member.name), offset_bytes + member.offset_data, member.size)
+            yield TarMember(clean_name(member.name), offset_bytes + member.offset_data, member.size)
         elif is_image_name(member.name) or is_tar_name(member.name):
             _refuse_without_bytes(member, name)
     _check_end(archive, file, name)
@@ -98,12 +98,12 @@ def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
     """An image that is left out without a word would be missing in the records."""
     if member.islnk() or member.issym():
         raise InputError(
-            f"{name} holds {_clean(member.name)!r} as a link, which has no bytes of its own; "
+            f"{name} holds {clean_name(member.name)!r} as a link, which has no bytes of its own; "
             "make the archive with tar --dereference --hard-dereference"
         )
     if member.issparse():
         raise InputError(
-            f"{name} holds {_clean(member.name)!r} as a sparse file, which cannot be read in "
+            f"{name} holds {clean_name(member.name)!r} as a sparse file, which cannot be read in "
             "place; make the archive without tar --sparse"
         )
 
@@ -177,7 +177,7 @@ def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
         )
 
 
-def _clean(name: str) -> str:
+def clean_name(name: str) -> str:
     """Text that every coder, log and terminal takes."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from imagenet_beam.transforms.core.errors import ImageRejected, InputError
 from imagenet_beam.transforms.core.ranges import RangedFile, Readable
-from imagenet_beam.transforms.core.tar import _clean as clean_name
+from imagenet_beam.transforms.core.tar import clean_name
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
