@@ -25,7 +25,7 @@ from imagenet_beam.runners.cli import main
 from imagenet_beam.transforms.core.example import parse_example
 from imagenet_beam.transforms.core.tfrecord import read_records
 
-_DEADLINE_SECONDS = 120
+_DEADLINE_SECONDS = 200
 
 
 def pytest_report_header() -> str:

@@ -18,7 +18,7 @@ from imagenet_beam.runners.flink_cluster.cluster import Cluster
 from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
 from imagenet_beam.runners.flink_rest import FlinkRest
 
-HARD_LIMIT_SECONDS = 240
+HARD_LIMIT_SECONDS = 360
 TASK_MANAGER_MIB = 1024
 
 
