@@ -26,12 +26,20 @@ _JAR_NAME = "beam-runners-flink-{minor}-job-server-*.jar"
 
 # Ends the program when the pipe on its standard input is closed, so that it never outlives
 # this process, even when this one is killed. A session of its own keeps Ctrl-C away from
-# it until the job has been cancelled.
+# it until the job has been cancelled. The folder is removed only once nobody can ask for
+# the log in it, and the program writes there no more.
 _TIED = """\
+folder=$1
+shift
 exec 3<&0
 "$@" 3<&- </dev/null &
 child=$!
-{ cat <&3 >/dev/null; kill "$child" 2>/dev/null; } &
+{
+  cat <&3 >/dev/null
+  kill "$child" 2>/dev/null
+  while kill -0 "$child" 2>/dev/null; do sleep 0.1; done
+  rm -rf "$folder"
+} &
 wait "$child"
 """
 
@@ -81,7 +89,7 @@ class JobServer:
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the java that was found
-                ["/bin/sh", "-c", _TIED, "sh", *command],
+                ["/bin/sh", "-c", _TIED, "sh", str(self._folder), *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

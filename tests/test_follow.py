@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from imagenet_beam.runners import follow, registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.failures import JobFailed, root_cause
+from imagenet_beam.runners.flink_job_server import _TIED
 from imagenet_beam.runners.progress import RateMeter, progress_line
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
 from imagenet_beam.transforms.core.errors import InputError
@@ -233,3 +235,18 @@ def test_each_runner_has_the_same_shape():
         InputError, match="--runner=Spork is not known; accepted are DataflowRunner"
     ):
         registry.runner(["--runner=Spork"])
+
+
+def test_a_job_server_leaves_no_folder_when_its_launcher_is_gone(tmp_path):
+    folder = tmp_path / "job server"
+    folder.mkdir()
+    command = ["/bin/sh", "-c", _TIED, "sh", str(folder), "sleep", "60"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as shell:
+        time.sleep(0.2)
+        assert folder.is_dir()
+        shell.stdin.close()  # as the system does when the launcher is killed
+        shell.wait(10)
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not folder.exists()
