@@ -106,6 +106,17 @@ def test_one_side_may_be_local(local, proxy, inputs, output, tmp_path, remote):
     assert read_output(target) == local[1]
 
 
+def test_boxes_and_labels_may_lie_in_a_bucket(local, inputs, output, put, tmp_path):
+    boxes = "ILSVRC2012_bbox_train_v2.tar.gz"
+    remote = put(f"in/{boxes}", (local[0] / boxes).read_bytes())
+    assert main(flags(inputs, output, f"--bounding_boxes={remote}")) == 0
+    here = str(tmp_path / "here")
+    assert main(flags(local[0], here, f"--bounding_boxes={local[0] / boxes}")) == 0
+    found = read_output(output)
+    assert found == read_output(here)
+    assert found != local[1]
+
+
 def test_a_tree_of_class_folders_pins_each_image(local, proxy, inputs, output, put, bucket):
     reader = Storage().open_ranges(str(local[0] / TRAIN))
     for class_tar in walk_tar(reader):
