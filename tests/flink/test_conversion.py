@@ -129,6 +129,12 @@ def _is_alive(process: int) -> bool:
     return True
 
 
+def assert_end(servers: dict[int, str]) -> None:
+    """The shell around the server looks ten times a second whether it may clean up and end."""
+    assert servers
+    wait_until(lambda: not any(map(_is_alive, servers)), "the job server is left behind", 30)
+
+
 def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
     running, out = job("--environment_cache_millis=0")  # the default: see docs/flink.md
     running.wait_for(lambda: receipts(out) >= 3, seconds=150)
@@ -158,7 +164,7 @@ def test_the_job_of_a_killed_launcher_is_not_joined_by_a_second(job, cluster, tr
     assert f"is being written by Flink job {job_id} already" in again.message
     wait_until(lambda: rest.job_state(job_id) == "FINISHED", "the job goes on alone")
     assert tree(out) == expected
-    assert servers and not any(map(_is_alive, servers)), "the job server was left behind"
+    assert_end(servers)
     assert "nothing to do" in job()[0].finish().message
 
 
@@ -174,7 +180,7 @@ def test_ctrl_c_cancels_and_the_same_command_goes_on(job, cluster, tree, expecte
     assert f"cancelled Flink job {job_id}" in stopped.message
     rest = FlinkRest(cluster.settings.master)
     assert rest.job_state(job_id) == "CANCELED"
-    assert servers and not any(map(_is_alive, servers)), "the job server was left behind"
+    assert_end(servers)
     # A shard without its receipt, cut off between the two, is written again.
     receipts_dir = out / ".imagenet-beam" / "receipts"
     shards = [out / receipt.stem for receipt in receipts_dir.glob("train-*.json")]
