@@ -18,7 +18,6 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     SetupOptions,
     TestOptions,
-    WorkerOptions,
 )
 
 from imagenet_beam.pipeline.config import ConvertConfig
@@ -29,7 +28,6 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 
 _PHASES = {
     "JOB_STATE_DONE": Phase.DONE,
@@ -49,9 +47,11 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
         InputError: Naming the flag, what is wrong, and what is accepted.
     """
     dataflow_options.check_installed()
+    from imagenet_beam.runners import dataflow_buckets
+
     beam_options = dataflow_options.job_options(config, options.beam_args)
     dataflow_options.check_remote(config)
-    _check_buckets(config, beam_options)
+    dataflow_buckets.check_buckets(config, beam_options)
     cloud = beam_options.view_as(GoogleCloudOptions)
     if not cloud.template_location:
         _check_job_name(beam_options)
@@ -79,8 +79,15 @@ class DataflowJob:
         from imagenet_beam.runners.dataflow_service import DataflowService
 
         self._service = DataflowService(options)
-        with self._service.refusals_as_sentences():
-            self.id: str = _submit(prepared, options).job_id()
+        mark = dataflow_options.mark_submission(options)
+        try:
+            with self._service.refusals_as_sentences():
+                self.id: str = _submit(prepared, options).job_id()
+        except Exception:
+            raise
+        except BaseException:  # the user stopped it, perhaps between request and answer
+            self._cancel_posted(options, mark)
+            raise
         region, project = self._service.region, self._service.project
         self.title = f"Dataflow job {self.id}"
         self.follow_hint = (
@@ -91,6 +98,17 @@ class DataflowJob:
             f"cancel it with `gcloud dataflow jobs cancel {self.id} --region={region} "
             f"--project={project}`"
         )
+
+    def _cancel_posted(self, options: PipelineOptions, mark: str) -> None:
+        """Cancels the job that this process has posted, if the service has it."""
+        name = options.view_as(GoogleCloudOptions).job_name
+        try:
+            job_id = self._service.active_job(name, mark)
+            if job_id:
+                self._service.cancel(job_id)
+                _say(f"cancelled Dataflow job {job_id}")
+        except (InputError, OSError) as error:
+            _say(f"the job named {name} may have been submitted, look for it: {error}")
 
     def status(self) -> JobStatus:
         """Asks the service; after a failure also for the reason."""
@@ -114,42 +132,6 @@ class DataflowJob:
 
     def close(self) -> None:
         """Nothing is held here."""
-
-
-def _check_buckets(config: ConvertConfig, options: PipelineOptions) -> None:
-    """Compares where the buckets are with where the workers will be."""
-    cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
-    chosen = worker.worker_region or (worker.worker_zone or "").rpartition("-")[0]
-    places = [("temp_location", cloud.temp_location), ("output_dir", config.output_dir)]
-    places += [(split.flag, path) for split in config.splits for path in split.archives]
-    access = GcsAccess(cloud.project, config.storage.gcs_billing_project)
-    seen = set()
-    for flag, path in places:
-        bucket = path.split("/")[2]
-        if path.startswith("gs://") and bucket not in seen:
-            seen.add(bucket)
-            _check_bucket(f"--{flag}={path}", chosen or cloud.region, bool(chosen), access)
-
-
-def _check_bucket(flag: str, region: str, chosen: bool, access: GcsAccess) -> None:
-    from imagenet_beam.runners.dataflow_service import bucket_location, is_in_region
-
-    name, _, path = flag.partition("=")
-    try:
-        location = bucket_location(path, access)
-    except InputError as error:
-        if name != "--temp_location" and "may not be accessed" in str(error):
-            return  # to look at a bucket takes more than to use its objects
-        raise InputError(f"{name}: {error}") from error
-    if is_in_region(location, region):
-        return
-    where = f"{flag} is in {location}, the workers are in {region}"
-    if not chosen:
-        raise InputError(
-            f"{where}: each byte between them is charged; give --region=<one in {location}>, a "
-            f"bucket in {region}, or accept it with --worker_region={region}"
-        )
-    _say(f"{where}: each byte between them is charged")
 
 
 def _check_job_name(options: PipelineOptions) -> None:
@@ -178,6 +160,8 @@ def _submit(prepared: Prepared, options: PipelineOptions) -> Any:
             pipeline = beam.Pipeline(runner=DataflowRunner(), options=options)
             pipeline | ConvertImages(_for_workers(prepared, options))
             return pipeline.run()
+        except InputError:
+            raise
         except DataflowJobAlreadyExistsError as error:
             name = options.view_as(GoogleCloudOptions).job_name
             job_id = str(error).partition("with id: ")[2].partition(".")[0]

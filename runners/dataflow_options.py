@@ -6,8 +6,8 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import re
+import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
 from apache_beam.options.pipeline_options import (
     DebugOptions,
@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.runners.environments import check_staged_files
 from imagenet_beam.runners.worker_package import DISTRIBUTION
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.files import is_local
@@ -35,6 +36,7 @@ HARNESS_THREADS = 4
 READ_THREADS = 16
 """Images fetched at once for a shard: a read from a bucket is mostly waiting."""
 
+SUBMISSION_LABEL = "submission"
 _ONE_PROCESS = "no_use_multiple_sdk_containers"
 _SEVERAL_PROCESSES = "use_multiple_sdk_containers"
 _NEEDED_MODULES = ("google.cloud.dataflow", "google_auth_httplib2", "google.cloud.storage")
@@ -109,6 +111,11 @@ def _check_cloud(cloud: GoogleCloudOptions) -> None:
         value = getattr(cloud, flag)
         if value and not re.fullmatch(r"gs://[^/]+(/.*)?", value):
             raise InputError(f"--{flag}={value} is not accepted; give gs://bucket/folder")
+    template = cloud.template_location
+    if template and not re.fullmatch(r"gs://[^/]+/(.*/)?[^/]+", template):
+        raise InputError(
+            f"--template_location={template} is not accepted; give gs://bucket/folder/name"
+        )
     if cloud.job_name and not _JOB_NAME.fullmatch(cloud.job_name):
         raise InputError(
             f"--job_name={cloud.job_name} is not accepted; it starts with a small letter and "
@@ -123,9 +130,7 @@ def _check_code(options: PipelineOptions) -> None:
             f"--sdk_container_image={image} names no registry that workers can pull from; it is "
             "like europe-docker.pkg.dev/project/repository/imagenet-beam:tag"
         )
-    setup_file = options.view_as(SetupOptions).setup_file
-    if setup_file and not Path(setup_file).is_file():
-        raise InputError(f"--setup_file={setup_file} does not exist; give the path of a setup.py")
+    check_staged_files(options.view_as(SetupOptions))
     experiments = options.view_as(DebugOptions).experiments or []
     disabled = [name for name in experiments if name.startswith("disable_runner_v2")]
     if disabled:
@@ -147,6 +152,14 @@ def _set_cloud_defaults(cloud: GoogleCloudOptions, config: ConvertConfig) -> Non
     ours = {"application": DISTRIBUTION, "application_version": version}
     names = {label.partition("=")[0] for label in given}
     cloud.labels = [*given, *(f"{k}={v}" for k, v in ours.items() if k not in names)]
+
+
+def mark_submission(options: PipelineOptions) -> str:
+    """Labels the job, so that it is told from others of its name; gives the label's value."""
+    cloud = options.view_as(GoogleCloudOptions)
+    mark = uuid.uuid4().hex
+    cloud.labels = [*(cloud.labels or []), f"{SUBMISSION_LABEL}={mark}"]
+    return mark
 
 
 def _with_folder(location: str) -> str:

@@ -16,6 +16,7 @@ from google.api_core.retry import Retry, if_transient_error
 from google.auth import exceptions as auth
 from google.cloud import dataflow
 
+from imagenet_beam.runners.dataflow_options import SUBMISSION_LABEL
 from imagenet_beam.runners.failures import first_line
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess, parse_name
@@ -67,8 +68,12 @@ class DataflowService:
             "transport": "rest" if plain else None,
         }
 
-    def active_job(self, name: str) -> str:
+    def active_job(self, name: str, submission: str = "") -> str:
         """The id of the job of that name that has not ended, or "".
+
+        Args:
+            name: The job's name.
+            submission: The value of its label, unless any job of the name is meant.
 
         Raises:
             InputError: If the API refuses: no credentials, no permission, not enabled.
@@ -81,9 +86,20 @@ class DataflowService:
         )
         with self.refusals_as_sentences():
             for job in self._jobs.list_jobs(request, retry=_PATIENCE, timeout=_TIMEOUT_SECONDS):
-                if job.name == name:
+                if job.name == name and submission in ("", self._submission(job.id)):
                     return str(job.id)
         return ""
+
+    def _submission(self, job_id: str) -> str:
+        """The label of a job; a list of jobs does not show it."""
+        request = dataflow.GetJobRequest(
+            project_id=self.project,
+            location=self.region,
+            job_id=job_id,
+            view=dataflow.JobView.JOB_VIEW_ALL,
+        )
+        job = self._jobs.get_job(request, retry=_PATIENCE, timeout=_TIMEOUT_SECONDS)
+        return str(job.labels.get(SUBMISSION_LABEL, ""))
 
     def state(self, job_id: str) -> str:
         """The state of a job: `JOB_STATE_RUNNING`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import shutil
 import sys
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import flink_checks as checks
 from imagenet_beam.runners.base import LaunchOptions
+from imagenet_beam.runners.environments import check_environment, check_staged_files
+from imagenet_beam.runners.flink_cluster.install import java
 from imagenet_beam.runners.flink_job import Target, start_job
 from imagenet_beam.runners.flink_job_server import ServerSettings, find_jar
 from imagenet_beam.runners.flink_rest import FlinkRest, Overview, TaskManager
@@ -104,6 +107,7 @@ def _embedded(beam_options: PipelineOptions) -> _Place:
     environment = checks.choose_environment(
         beam_options.view_as(PortableOptions).environment_type, []
     )
+    check_environment(beam_options.view_as(PortableOptions), environment, is_here=True)
     if environment != checks.LOOPBACK:
         raise InputError(
             f"--environment_type={environment} is not accepted with an embedded cluster, which "
@@ -121,9 +125,9 @@ def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     overview, managers, settings = _ask(rest, flink.flink_master)
     parallelism = checks.check_parallelism(flink.parallelism, overview)
     hosts = [manager.host for manager in managers]
-    environment = checks.choose_environment(
-        beam_options.view_as(PortableOptions).environment_type, hosts
-    )
+    portable = beam_options.view_as(PortableOptions)
+    environment = checks.choose_environment(portable.environment_type, hosts)
+    check_environment(portable, environment, is_here=all(map(checks.is_this_machine, hosts)))
     checks.check_pools(environment, managers)
     checks.check_paths(config, environment, hosts)
     _check_staging(beam_options, environment)
@@ -158,6 +162,7 @@ def _check_staging(beam_options: PipelineOptions, environment: str) -> None:
         InputError: If they could not.
     """
     setup = beam_options.view_as(SetupOptions)
+    check_staged_files(setup)
     staged = {
         "setup_file": setup.setup_file,
         "requirements_file": setup.requirements_file,
@@ -197,11 +202,17 @@ def _target(config: ConvertConfig, options: LaunchOptions, place: _Place) -> Tar
 def _server_settings(beam_options: PipelineOptions, place: _Place) -> ServerSettings:
     server = beam_options.view_as(JobServerOptions)
     launcher = server.job_server_java_launcher
+    java_program = java() if launcher == "java" else launcher
+    if not shutil.which(java_program):
+        raise InputError(
+            f"{java_program} is not there, and Flink's job server needs Java, version 11 or 17; "
+            "install it, set JAVA_HOME, or give --job_server_java_launcher=/path/of/java"
+        )
     jar = beam_options.view_as(FlinkRunnerOptions).flink_job_server_jar
     return ServerSettings(
         master=place.rest.url if place.rest else "[local]",
         jar=find_jar(jar or "", place.flink_minor),
-        java_program="" if launcher == "java" else launcher,
+        java_program=java_program,
         java_flags=tuple(server.job_server_jvm_properties or ()),
         artifacts_dir=server.artifacts_dir or "",
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_beam.runners.failures import JobFailed, last_line
-from imagenet_beam.runners.flink_cluster.install import cache_dir, java
+from imagenet_beam.runners.flink_cluster.install import cache_dir
 from imagenet_beam.runners.flink_cluster.settings import JAVA_17_FLAGS
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -50,14 +50,14 @@ class ServerSettings(NamedTuple):
     Attributes:
         master: What it submits jobs to: `http://HOST:PORT`, or `[local]`.
         jar: The program.
-        java_program: The Java to run it with; "" for the usual one.
+        java_program: The Java to run it with.
         java_flags: Further flags for Java, such as `-Xmx4g`.
         artifacts_dir: Where files for the workers are staged; "" for a folder of its own.
     """
 
     master: str
     jar: Path
-    java_program: str = ""
+    java_program: str = "java"
     java_flags: tuple[str, ...] = ()
     artifacts_dir: str = ""
 
@@ -75,7 +75,7 @@ class JobServer:
         self._port = _free_port()
         artifacts = settings.artifacts_dir or self._folder / "artifacts"
         command = [
-            settings.java_program or java(),
+            settings.java_program,
             *JAVA_17_FLAGS,
             f"-Djava.io.tmpdir={self._folder}",
             *settings.java_flags,

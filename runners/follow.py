@@ -47,30 +47,38 @@ def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOption
         JobFailed: If it failed for another reason, or was cancelled by somebody else.
         SystemExit: If the user stopped it.
     """
-    with on_stop(_raise_stopped):
-        try:
-            job = submit()
-        except _Stopped as stopped:
-            _say("stopped before the job was submitted")
-            raise SystemExit(128 + stopped.number) from None
-        except OSError as error:
-            raise JobFailed(f"it could not be submitted: {error}") from error
-        # Once more, since Beam's job servers put a handler of theirs before ours: it ends
-        # the server first, which could then not be asked to cancel.
+    try:
         with on_stop(_raise_stopped):
-            return _follow(job, prepared, options)
+            job = _submit(submit)
+            # Once more, since Beam's job servers put a handler of theirs before ours: it ends
+            # the server first, which could then not be asked to cancel.
+            with on_stop(_raise_stopped):
+                return _follow(job, prepared, options)
+    except _Stopped as stopped:
+        raise SystemExit(128 + stopped.number) from None
+
+
+def _submit(submit: Callable[[], Job]) -> Job:
+    try:
+        return submit()
+    except _Stopped:
+        _say("stopped while the job was being submitted")
+        raise
+    except OSError as error:
+        raise JobFailed(f"it could not be submitted: {error}") from error
 
 
 def _follow(job: Job, prepared: Prepared, options: LaunchOptions) -> bool:
+    """A stop while the job is closed ends this process at once, and with it all it holds."""
     try:
         if options.detach:
             _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
             return False
         _raise_unless_done(job, _wait(job, prepared))
         return True
-    except _Stopped as stopped:
+    except _Stopped:
         _cancel(job)
-        raise SystemExit(128 + stopped.number) from None
+        raise
     finally:
         job.close()
 

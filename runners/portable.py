@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import apache_beam as beam
 import grpc  # type: ignore[import-untyped]
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, SetupOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState
@@ -18,6 +18,7 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.environments import check_environment, check_staged_files
 from imagenet_beam.runners.failures import JobFailed
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
@@ -35,18 +36,22 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
             workers of these runners end with this process.
     """
     name = registry.runner_name(options.beam_args)
-    portable = PipelineOptions(list(options.beam_args)).view_as(PortableOptions)
+    beam_options = PipelineOptions(list(options.beam_args))
+    portable = beam_options.view_as(PortableOptions)
     if name == "PortableRunner" and not portable.job_endpoint:
         raise InputError(
             "--job_endpoint is missing; give the address of the runner's job service, such as "
             "--job_endpoint=localhost:8099"
         )
+    environment = (portable.environment_type or "LOOPBACK").upper()
+    check_environment(portable, environment, is_here=name == "PrismRunner")
+    check_staged_files(beam_options.view_as(SetupOptions))
     if options.detach and name == "PrismRunner":
         raise InputError(
             "--detach is not accepted with --runner=PrismRunner, which ends with this process; "
             "accepted are runners whose job goes on elsewhere, such as --runner=FlinkRunner"
         )
-    if options.detach and portable.environment_type in (None, "LOOPBACK"):
+    if options.detach and environment == "LOOPBACK":
         raise InputError(
             "--detach is not accepted with workers in this process; give --environment_type=DOCKER "
             "or another whose workers run elsewhere"
@@ -107,8 +112,8 @@ class PortableJob:
     """
 
     title = "the job"
-    follow_hint = "Ctrl-C cancels it"
-    cancel_hint = "stop it where the runner shows its jobs"
+    follow_hint = "the runner's own pages, if it has any, show it"
+    cancel_hint = "cancel it where the runner shows its jobs"
 
     def __init__(
         self,

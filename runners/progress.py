@@ -16,6 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 LOG_SECONDS = 30.0
+_END_SECONDS = 5.0
+"""How long the end of a run waits for a last look at a storage that does not answer."""
+
 _BAR_SECONDS = 0.25
 _SAMPLE_SECONDS = 1.0
 _RATE_WINDOW_SECONDS = 15.0
@@ -147,7 +150,7 @@ class ProgressDisplay:
 
     def __exit__(self, *error: object) -> None:
         self._end.set()
-        self._thread.join()
+        self._thread.join(_END_SECONDS)
 
     def _show(self) -> None:
         if self._interactive:

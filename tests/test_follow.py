@@ -141,6 +141,45 @@ def test_what_is_said_when_cancelling_fails(prepared, capsys):
     assert job.closed == 1
 
 
+@pytest.mark.parametrize("detach", [False, True])
+def test_a_stop_while_the_job_is_closed_ends_the_program(prepared, detach):
+    class SlowToClose(ScriptedJob):
+        def close(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+    with pytest.raises(SystemExit) as raised:
+        run(SlowToClose(JobStatus(Phase.DONE, "FINISHED")), prepared, detach)
+    assert raised.value.code == 128 + signal.SIGTERM
+
+
+def test_a_second_stop_ends_the_program_while_it_cancels(prepared, capsys):
+    class SlowToCancel(ScriptedJob):
+        def cancel(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+
+    def stop():
+        os.kill(os.getpid(), signal.SIGINT)
+        return RUNNING
+
+    with pytest.raises(SystemExit) as raised:
+        run(SlowToCancel(stop, RUNNING), prepared)
+    assert raised.value.code == 128 + signal.SIGINT
+    assert "job 7 may still be running: " in capsys.readouterr().err
+
+
+def test_a_stop_while_the_job_is_submitted(prepared, capsys):
+    def submit():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    with pytest.raises(SystemExit) as raised:
+        follow.run_job(submit, prepared, LaunchOptions(()))
+    assert raised.value.code == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "stopped while the job was being submitted\n"
+
+
 def publish(prepared, name, images, plan=None):
     receipt = ShardReceipt(name, images, images, 1000 * images, 0)
     receipt = receipt._replace(plan=prepared.plan.fingerprint if plan is None else plan)

@@ -64,6 +64,9 @@ def main() -> int:
     except InputError as error:
         print(f"flink_cluster: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nflink_cluster: stopped", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -68,10 +68,16 @@ class Cluster:
                 "with FLINK_PORT"
             )
         self._write_configuration()
-        self._start_process(_JOB_MANAGER, "GET_JM_RESOURCE_PARAMS", "--executionMode", "cluster")
-        for number in range(1, self.settings.task_managers + 1):
-            self.start_task_manager(number)
-        self.wait_for_task_managers(self.settings.task_managers)
+        try:
+            self._start_process(
+                _JOB_MANAGER, "GET_JM_RESOURCE_PARAMS", "--executionMode", "cluster"
+            )
+            for number in range(1, self.settings.task_managers + 1):
+                self.start_task_manager(number)
+            self.wait_for_task_managers(self.settings.task_managers)
+        except BaseException:  # Ctrl-C, too
+            self.stop()
+            raise
 
     def start_task_manager(self, number: int) -> None:
         """Starts one TaskManager, without waiting for it."""
@@ -81,7 +87,7 @@ class Cluster:
         """Returns when that many have reported to the JobManager.
 
         Raises:
-            InputError: If they do not, in time.
+            InputError: If they do not, in time, or there is no JobManager any more.
         """
         rest = FlinkRest(self.settings.master)
         deadline = time.monotonic() + _START_SECONDS
@@ -89,17 +95,18 @@ class Cluster:
             with contextlib.suppress(OSError):
                 if rest.overview().task_managers >= count:
                     return
+            if _JOB_MANAGER not in self.processes():
+                break
             time.sleep(0.25)
-        self.stop()
         raise InputError(f"the cluster did not come up; its logs are in {self._folder / 'log'}")
 
     def processes(self) -> dict[str, int]:
         """By name, the ids of the processes that are running."""
         found = {}
         for path in sorted(self._folder.glob("*.pid")):
-            process = int(path.read_text())
-            if self._is_ours(process):
-                found[path.stem] = process
+            number = path.read_text()  # empty, where the machine stopped in between
+            if number.isdigit() and self._is_ours(int(number)):
+                found[path.stem] = int(number)
         return found
 
     def stop(self) -> None:

@@ -74,12 +74,16 @@ class Cloud:
         }
         return ["convert", *(f"--{name}={value}" for name, value in flags.items() if value)]
 
+    def names(self, folder: str, **more: str) -> list[str]:
+        """The names of the objects below a folder."""
+        place = f"http://{self.emulator.address}/storage/v1/b/{self.bucket}/o"
+        query = urllib.parse.urlencode({"prefix": f"{folder}/", **more})
+        with urllib.request.urlopen(f"{place}?{query}", timeout=30) as response:  # noqa: S310
+            return [entry["name"] for entry in json.load(response).get("items", [])]
+
     def objects(self, folder: str) -> dict[str, bytes]:
         """The files of an output folder, by name; not those of its own folders."""
-        place = f"http://{self.emulator.address}/storage/v1/b/{self.bucket}/o"
-        query = urllib.parse.urlencode({"prefix": f"{folder}/", "delimiter": "/"})
-        with urllib.request.urlopen(f"{place}?{query}", timeout=30) as response:  # noqa: S310
-            names = [entry["name"] for entry in json.load(response)["items"]]
+        names = self.names(folder, delimiter="/")
         return {
             name.removeprefix(f"{folder}/"): download(self.url(name), self.emulator.address)
             for name in names

@@ -94,6 +94,8 @@ class FakeDataflow(ThreadingHTTPServer):
         self.states = ["PENDING", "RUNNING", "DONE"]
         self.errors: list[str] = []
         self.execute: Callable[[FakeJob], None] | None = None
+        self.answers = threading.Event()
+        self.answers.set()
         self._refusals: list[Refusal] = []
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -145,6 +147,7 @@ class FakeDataflow(ThreadingHTTPServer):
         """Clients that hang up are no news here."""
 
     def close(self) -> None:
+        self.answers.set()
         self.shutdown()
         self.server_close()
 
@@ -176,7 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, route: re.Match[str], query: dict[str, list[str]], body: Any) -> None:
         if route["job"] is None and self.command == "POST":
-            self._answer(self.server.create(body, route["project"], route["region"]).public())
+            job = self.server.create(body, route["project"], route["region"])
+            self.server.answers.wait()
+            self._answer(job.public())
         elif route["job"] is None:
             self._answer({"jobs": self._listed(query)})
         elif route["job"] not in self.server.jobs:
@@ -188,8 +193,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = query.get("name", [""])[0]
         active = query.get("filter", [""])[0] in ("ACTIVE", "3")
         return [
-            job.public()
-            for job in self.server.jobs.values()
+            {key: value for key, value in job.public().items() if key != "labels"}
+            for job in [*self.server.jobs.values()]
             if name in ("", job.body["name"]) and not (active and job.state in ENDED)
         ]
 

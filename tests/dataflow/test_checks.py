@@ -41,6 +41,15 @@ REMOTE = {
         ({"job_name": "Nightly run"}, "--job_name=Nightly run is not accepted"),
         ({"sdk_container_image": "worker:1"}, "--sdk_container_image=worker:1 names no registry"),
         ({"setup_file": "/no/setup.py"}, "--setup_file=/no/setup.py does not exist"),
+        (
+            {"setup_file": __file__},
+            f"--setup_file={__file__} is not accepted; it is named setup.py",
+        ),
+        ({"requirements_file": "/no/r.txt"}, "--requirements_file=/no/r.txt does not exist"),
+        ({"extra_package": "/no/p.whl"}, "--extra_package=/no/p.whl does not exist"),
+        ({"extra_package": "p.egg"}, "--extra_package=p.egg is not accepted; its name ends with"),
+        ({"sdk_location": "/no/sdk"}, "--sdk_location=/no/sdk does not exist"),
+        ({"template_location": "t.json"}, "--template_location=t.json is not accepted; give gs:"),
         ({"experiments": "disable_runner_v2"}, "--experiments=disable_runner_v2 is not accepted"),
     ],
 )
@@ -87,6 +96,29 @@ def test_no_bucket(run):
         "imagenet-beam: --temp_location: gs://no-such-bucket/tmp cannot be used: there is no "
         "bucket gs://no-such-bucket\n"
     )
+
+
+@pytest.mark.parametrize("flag", ["staging_location", "template_location"])
+def test_a_bucket_for_staging_that_is_not_there(cloud, run, flag):
+    finished = run(**{flag: "gs://no-such-bucket/folder/name"})
+    assert finished.status == 2
+    assert finished.message.startswith(f"imagenet-beam: --{flag}: gs://no-such-bucket/folder")
+    assert finished.message.endswith("there is no bucket gs://no-such-bucket\n")
+    assert cloud.storage.seen("POST") == []
+
+
+@pytest.mark.parametrize("flag", ["staging_location", "template_location"])
+def test_a_bucket_for_staging_that_may_not_be_written(cloud, run, flag):
+    bucket = cloud.emulator.make_bucket()
+    denied = "x does not have storage.objects.create access"
+    cloud.storage.inject("status", method="POST", path=f"/b/{bucket}/o", code=403, message=denied)
+    finished = run(**{flag: f"gs://{bucket}/folder/name"})
+    assert finished.status == 2
+    assert finished.message.startswith(f"imagenet-beam: --{flag}: gs://{bucket}/folder")
+    assert f"may not be accessed ({denied}); reading needs" in finished.message
+    assert finished.message.count("\n") == 1
+    assert cloud.api.posted() == 0
+    assert cloud.names("out") == []
 
 
 def test_no_permission_for_the_staging_bucket(cloud, run):

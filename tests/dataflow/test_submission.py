@@ -66,6 +66,24 @@ def test_a_signal_cancels_the_job(cloud, clean, start, tmp_path, number):
     assert f"cancelled Dataflow job {cloud.api.job.id}" in finished.message
 
 
+@pytest.mark.parametrize("mine", [True, False])
+def test_a_signal_between_request_and_answer_cancels_the_job_of_this_process_only(
+    cloud, clean, start, tmp_path, mine
+):
+    cloud.api.states = RUNNING
+    cloud.api.answers.clear()
+    command = start(*cloud.flags(clean), env=cloud.environment, cwd=tmp_path)
+    command.wait_for(lambda: cloud.api.jobs)
+    if not mine:
+        cloud.api.job.body["labels"]["submission"] = "somebody else's"
+    command.send(signal.SIGINT)
+    finished = command.finish()
+    assert finished.status == 128 + signal.SIGINT
+    assert (cloud.api.job.state == "JOB_STATE_CANCELLED") is mine
+    assert (f"cancelled Dataflow job {cloud.api.job.id}" in finished.message) is mine
+    assert finished.message.endswith("stopped while the job was being submitted\n")
+
+
 def test_detach_leaves_the_job_alone(cloud, run):
     cloud.api.states = RUNNING
     finished = run("--detach")
@@ -109,12 +127,11 @@ def test_no_permission(cloud, run, request_line, said, told):
 
 def test_a_second_job_of_the_name_is_refused_before_anything_is_written(cloud, run):
     cloud.api.states = RUNNING
-    assert run("--detach").status == 0
-    cloud.storage.forget()
-    finished = run()
+    assert run("--detach", job_name="nightly").status == 0
+    finished = run(job_name="nightly", output_dir=cloud.url("two"))
     assert finished.status == 2
     assert f"is taken by a job that is still active, {cloud.api.job.id}" in finished.message
-    assert cloud.storage.seen("POST") == []
+    assert cloud.names("two") == []
     assert cloud.api.posted() == 1
 
 

@@ -1,16 +1,12 @@
 """Images that exceed a TaskManager's memory several times, whichever way they are shuffled."""
 
 import io
-import sys
 import threading
 from pathlib import Path
 
 import pytest
+from flink_tools import TASK_MANAGER_MIB, flink_flags, workers, write_train_archive
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from conftest import TASK_MANAGER_MIB, flink_flags, workers, write_train_archive
 
 pytestmark = pytest.mark.slow
 
