@@ -11,6 +11,9 @@ from setuptools import find_packages, setup
 _PARTS = ("pipeline", "transforms", "runners")
 
 setup(
+    # Here, as an expression in pyproject.toml needs setuptools 77: workers build --setup_file's
+    # package with what they have (Beam gives pip no build isolation).
+    license="Apache-2.0",
     package_dir={f"imagenet_beam.{part}": part for part in _PARTS},
     packages=[
         f"imagenet_beam.{name}"

@@ -186,7 +186,7 @@ def _not_built(options: PipelineOptions, error: RuntimeError) -> str:
     reason = first_line(said.replace("\\n", "\n"))
     return (
         f"--setup_file={options.view_as(SetupOptions).setup_file} does not build a package "
-        f"({reason}); `pip install build 'setuptools>=77'` may help, or leave the flag out: "
+        f"({reason}); `pip install build 'setuptools>=64'` may help, or leave the flag out: "
         "then this program stages itself"
     )
 

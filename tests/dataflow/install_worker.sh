@@ -18,7 +18,7 @@ if [ ! -f "$folder/complete" ]; then
     rm -rf "$folder"
     "$python" -m venv "$folder"
     "$folder/bin/python" -m pip install -q --disable-pip-version-check \
-        "apache-beam==$version" 'setuptools>=77' wheel >&2
+        "apache-beam==$version" 'setuptools>=64' wheel >&2
     touch "$folder/complete"
 fi
 echo "$folder"

@@ -11,24 +11,24 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("pipeline", "transforms", "runners")
 
 
-def copied(folder: Path) -> Path:
-    """Copies what a package is built from."""
+def copied(folder: Path, without: str = "") -> Path:
+    """Copies what a package is built from, perhaps with one dependency taken out."""
     for part in PARTS:
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     (folder / "README.md").write_text("for the build\n")
+    project = folder / "pyproject.toml"
+    lines = project.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not (without and line.strip().startswith(f'"{without}'))]
+    assert len(kept) == len(lines) - bool(without)
+    project.write_text("".join(kept))
     return folder
 
 
 def installed(folder: Path, without: str = "") -> Path:
     """Installs the project as a user would, perhaps with one dependency taken out."""
-    checkout = copied(folder / "checkout")
-    project = checkout / "pyproject.toml"
-    lines = project.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not (without and line.strip().startswith(f'"{without}'))]
-    assert len(kept) == len(lines) - bool(without)
-    project.write_text("".join(kept))
+    checkout = copied(folder / "checkout", without)
     target = folder / "site-packages"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--target", target, checkout], check=True, timeout=120)

@@ -126,7 +126,7 @@ class Worker:
             '  set -- "$@" "$(printf %s "$argument" | tr -d \\\')"\n'
             "done\n"
             f"{exports}"
-            f'{start} "$@" >>{self.log} 2>&1 || touch {self._died}\n'
+            f'({start} "$@") >>{self.log} 2>&1 || touch {self._died}\n'
         )
         self.command.chmod(0o755)
 

@@ -128,6 +128,14 @@ def test_what_was_staged_is_enough(cloud, bare_worker, run_with, here, tmp_path)
     assert_same(cloud.objects("out"), here)
 
 
+def test_what_a_setup_file_brings_is_enough(cloud, bare_worker, run_with, here, tmp_path):
+    """TensorFlow, of which no worker uses its 600 MB, is left out here to save the time."""
+    checkout = project.copied(tmp_path / "checkout", without="tensorflow>")
+    finished = run_with(bare_worker, setup_file=str(checkout / "setup.py"))
+    assert finished.status == 0
+    assert_same(cloud.objects("out"), here)
+
+
 def test_a_dependency_that_is_not_declared_is_missed(bare_worker, run_with, tmp_path):
     package = project.installed(tmp_path, without="google-cloud-storage")
     finished = run_with(bare_worker, environment={"PYTHONPATH": str(package)})

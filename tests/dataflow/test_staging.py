@@ -1,6 +1,7 @@
 """What is posted to Dataflow, and what is staged for its workers."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import tarfile
@@ -34,7 +35,9 @@ def test_the_job_that_is_posted(cloud, run, tmp_path):
     (pool,) = environment["workerPools"]
     assert job.body["type"] in (1, "JOB_TYPE_BATCH")
     assert job.body["name"].startswith("imagenet-beam-")
-    assert job.body["labels"] == {"application": "imagenet-beam", "application_version": "0-1-0"}
+    labels = {**job.body["labels"]}
+    assert re.fullmatch("[0-9a-f]{32}", labels.pop("submission"))
+    assert labels == {"application": "imagenet-beam", "application_version": "0-1-0"}
     assert {"use_runner_v2", "beam_fn_api", "no_use_multiple_sdk_containers"} <= set(
         environment["experiments"]
     )
