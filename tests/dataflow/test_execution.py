@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import images
@@ -14,26 +12,10 @@ import pytest
 import staged
 from images import worker_image  # noqa: F401
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hard_limit")]
+pytestmark = pytest.mark.slow
 
 _PIP_SETTINGS = ("PIP_INDEX_URL", "PIP_CERT", "PIP_CONFIG_FILE", "https_proxy", "SSL_CERT_FILE")
 _JOB_SECONDS = 150
-_TEST_SECONDS = 280
-
-
-@pytest.fixture
-def hard_limit():
-    """Nothing here may hang, whatever becomes of workers and runners."""
-
-    def give_up(*_):
-        raise TimeoutError(f"the test took over {_TEST_SECONDS} s")
-
-    assert threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(_TEST_SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def worker_base() -> Path | None:

@@ -1,8 +1,6 @@
-"""A real cluster for the tests that need one, and limits that no test can outlive."""
+"""A real cluster for the tests that need one."""
 
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,25 +16,6 @@ from flink_tools import (
 )
 
 from imagenet_beam.runners.flink_cluster import install
-
-HARD_LIMIT_SECONDS = 360
-
-
-@pytest.fixture(autouse=True)
-def _hard_limit():
-    """A job that hangs must fail its test, not hang the suite."""
-
-    def give_up(*_):
-        raise TimeoutError(f"the test took over {HARD_LIMIT_SECONDS} s")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_SECONDS)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

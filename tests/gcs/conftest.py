@@ -1,8 +1,6 @@
 """An emulator for each test process, and before it a proxy for each test."""
 
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,25 +13,6 @@ from fault_proxy import FaultProxy
 from imagenet_beam.transforms.storage.gcs import GcsBackend
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
-
-_HARD_LIMIT_SECONDS = 60
-
-
-@pytest.fixture(autouse=True)
-def _hard_limit():
-    """A fault that is not survived must fail the test, not hang the suite."""
-
-    def give_up(*_):
-        raise TimeoutError(f"the test took over {_HARD_LIMIT_SECONDS} s")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, _HARD_LIMIT_SECONDS)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -49,6 +50,14 @@ class Emulator:
         body = head.encode() + data + f"\r\n--{mark}--".encode()
         path = f"/upload/storage/v1/b/{bucket}/o?uploadType=multipart"
         self._post(path, body, f'multipart/related; boundary="{mark}"')
+
+    def get(self, bucket: str, name: str) -> bytes:
+        """Reads an object, past every client library."""
+        place = f"http://{self.address}/storage/v1/b/{bucket}/o"
+        url = f"{place}/{urllib.parse.quote(name, safe='')}?alt=media"
+        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310
+            data: bytes = response.read()
+        return data
 
     def _post(self, path: str, data: bytes, kind: str = "application/json") -> None:
         request = urllib.request.Request(f"http://{self.address}{path}", data=data)
