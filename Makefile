@@ -17,6 +17,7 @@ help:
 
 $(BIN)/imagenet-beam: pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "imagenet-beam needs Python 3.10 to 3.12, this is %d.%d; try make PYTHON=python3.11" % v)'
+	@echo 'making $(VENV) and installing into it, TensorFlow among others; this takes minutes'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .

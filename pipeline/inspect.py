@@ -31,6 +31,7 @@ from imagenet_beam.transforms.core.streams import is_compressed, open_compressed
 from imagenet_beam.transforms.core.tar import BLOCK_BYTES, walk_tar
 from imagenet_beam.transforms.core.zip_archives import is_zip, walk_zip
 from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.label_sources import FLAG_OF_KIND
 from imagenet_beam.transforms.labels import LabelSource
 from imagenet_beam.transforms.list_images import list_images, split_source
 
@@ -166,12 +167,12 @@ def _label_file(
     path: str, storage: Storage, reader: Readable, head: bytes, error: InputError
 ) -> Finding:
     if reader.size_bytes <= _LABEL_FILE_BYTES and b"\0" not in head:
-        try:
-            kind = sniff_label_file(storage.read_bytes(path), path)
-        except InputError:
-            pass
-        else:
-            return Finding(path, f"labels: {kind.value}", facts=[_size(reader)])
+        data = storage.read_bytes(path)
+        with contextlib.suppress(InputError):
+            kind = sniff_label_file(data, path)
+            lines = sum(1 for line in data.splitlines() if line.strip())
+            facts = [f"{lines:,} lines, {_size(reader)}"]
+            return Finding(path, f"labels: {kind.value}", FLAG_OF_KIND[kind], facts)
     what = describe_content(head)
     return Finding(path, f"not usable: {what}", facts=[str(error)], is_wrong=True)
 

@@ -169,9 +169,10 @@ def check_listing(
 def check_shards(images: int, split: SplitConfig) -> None:
     """Raises `InputError` where there are fewer images than shards."""
     if images < split.num_shards:
+        of = "of" if split.selection.takes_all else f"that {split.name} takes from"
         raise InputError(
             f"--{split.name}_shards={split.num_shards} is more than the {images:,} images "
-            f"of --{split.flag}={','.join(split.archives)}: some shards would be empty; give "
+            f"{of} --{split.flag}={','.join(split.archives)}: some shards would be empty; give "
             f"--{split.name}_shards={images} or fewer"
         )
 

@@ -19,9 +19,17 @@ FORMAT = 1
 
 
 class SplitResult(NamedTuple):
-    """All that is known of a split once its shards are published."""
+    """All that is known of a split once its shards are published.
+
+    Attributes:
+        split: The split.
+        found: What its archives hold.
+        listing: What of it was converted.
+        receipts: Those of all shards.
+    """
 
     split: SplitConfig
+    found: Listing
     listing: Listing
     receipts: Sequence[ShardReceipt]
 
@@ -86,7 +94,7 @@ def build_manifest(
             "label_order": labels.classes.order,
         },
         **({"bounding_boxes": boxes} if boxes is not None else {}),
-        "splits": {result.split.name: split_entry(config, result) for result in results},
+        "splits": {result.split.name: split_entry(config, result, labels) for result in results},
     }
 
 
@@ -118,7 +126,7 @@ def options(config: ConvertConfig) -> dict[str, Any]:
     }
 
 
-def split_entry(config: ConvertConfig, result: SplitResult) -> dict[str, Any]:
+def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
     receipts = reconcile(config, result)
     rejects = [reject for receipt in receipts for reject in receipt.rejects]
@@ -139,6 +147,8 @@ def split_entry(config: ConvertConfig, result: SplitResult) -> dict[str, Any]:
     if result.split.official_images and result.split.selection.takes_all:
         entry["official_images"] = result.split.official_images
         entry["is_official_count"] = result.listing.images == result.split.official_images
+    if result.split.label_from == "number" and labels.truth:
+        entry["labels_given"], entry["images_found"] = len(labels.truth), result.found.images
     return entry
 
 

@@ -81,12 +81,9 @@ def exclusive(config: ConvertConfig) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            state = join(config.output_dir, layout.STATE_DIR)
-            stack.enter_context(config.storage.exclusive(state))
+            stack.enter_context(config.storage.exclusive(config.output_dir, layout.LOCK))
         except InputError as error:
-            raise InputError(
-                f"--output_dir={config.output_dir} cannot be written: {error}"
-            ) from error
+            raise InputError(f"--output_dir: {error}") from error
         yield
 
 

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"imagenet-beam: {error}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:  # before the job: a runner has its own way to stop
-        print("\nimagenet-beam: stopped before the job began", file=sys.stderr)
+        print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)
         return STOPPED
     except JobFailed as error:
         print(f"imagenet-beam: the job failed: {error}", file=sys.stderr)

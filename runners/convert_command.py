@@ -18,7 +18,7 @@ from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.dataset_flags import download_if_asked
-from imagenet_beam.runners.progress import duration
+from imagenet_beam.runners.progress import counted, duration
 from imagenet_beam.transforms.files import join
 
 DONE, TOO_MANY_REJECTS = 0, 3
@@ -57,11 +57,11 @@ def _announce(prepared: Prepared) -> None:
     shards = sum(split.num_shards for split in prepared.config.splits)
     if prepared.shards_done:
         _say(
-            f"going on: {prepared.shards_done:,} of {shards:,} shards are in "
+            f"going on: {prepared.shards_done:,} of {counted(shards, 'shard')} in "
             f"{prepared.config.output_dir} already"
         )
     else:
-        _say(f"writing {shards:,} shards to {prepared.config.output_dir}")
+        _say(f"writing {counted(shards, 'shard')} to {prepared.config.output_dir}")
     for line in streaming_notes(prepared.config):
         _say(line)
 
@@ -89,13 +89,15 @@ def _read_manifest(prepared: Prepared) -> dict[str, Any]:
 
 def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> str:
     """What came out, a line for each split and one for the run."""
-    lines = [_split_line(name, entry) for name, entry in manifest["splits"].items()]
+    lines = []
+    for name, entry in manifest["splits"].items():
+        lines += [_split_line(name, entry), *_label_notes(name, entry)]
     images = sum(entry["images"] for entry in manifest["splits"].values())
     if not prepared.complete:
         done = images - prepared.images_done
         lines.append(
-            f"{done:,} images in {duration(seconds)}, {done / max(seconds, 1e-3):,.0f} images/s, "
-            f"peak memory {_peak_memory_mb():,.0f} MB"
+            f"{counted(done, 'image')} in {duration(seconds)}, "
+            f"{done / max(seconds, 1e-3):,.0f} images/s, peak memory {_peak_memory_mb():,.0f} MB"
         )
     return "\n".join(lines)
 
@@ -109,10 +111,21 @@ def _split_line(name: str, entry: Mapping[str, Any]) -> str:
             else f" (the official archive has {entry['official_images']:,})"
         )
     return (
-        f"{name}: {entry['images']:,} images{official} = {entry['records']:,} records + "
-        f"{entry['rejects']:,} rejects, {len(entry['shards']):,} shards, "
+        f"{name}: {counted(entry['images'], 'image')}{official} = "
+        f"{counted(entry['records'], 'record')} + {counted(entry['rejects'], 'reject')}, "
+        f"{counted(len(entry['shards']), 'shard')}, "
         f"{entry['bytes'] / 1e6:,.1f} MB"
     )
+
+
+def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Tells of labels that may be those of other images, which `--expect=any` lets pass."""
+    given, found = entry.get("labels_given", 0), entry.get("images_found", 0)
+    if given != found:
+        yield (
+            f"{name}: there are {given:,} labels for {found:,} images, and each image took the "
+            "one of its number: make sure that these labels are of this set"
+        )
 
 
 def _peak_memory_mb() -> float:
@@ -128,7 +141,7 @@ def _exit_status(manifest: Mapping[str, Any], prepared: Prepared) -> int:
         return DONE
     path = join(prepared.config.output_dir, layout.REJECTS)
     _say(
-        f"{rejects:,} images were rejected, {prepared.config.max_rejects:,} are allowed: see "
+        f"{counted(rejects, 'image')} rejected, {prepared.config.max_rejects:,} allowed: see "
         f"{path}; if that is right, run again with --max_rejects={rejects}"
     )
     return TOO_MANY_REJECTS

@@ -17,7 +17,7 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
-from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
+from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, counted
 from imagenet_beam.runners.signals import on_stop
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.tally import tally
@@ -104,7 +104,7 @@ def _snapshot(prepared: Prepared) -> Snapshot:
 def _exit(temporary_folder: str, number: int, _: FrameType | None) -> None:
     """Ends the process at once: what is published is whole."""
     print(
-        f"\nstopped; {tally.shards:,} shards of this run are published, the same command goes "
+        f"\nstopped; {counted(tally.shards, 'shard')} of this run published, the same command goes "
         "on from there",
         file=sys.stderr,
         flush=True,

@@ -132,8 +132,9 @@ def splits_from_flags(args: argparse.Namespace) -> tuple[SplitConfig, ...]:
     splits = tuple(split for split in found if split)
     if not splits:
         raise InputError(
-            "nothing to convert; give --train_archive, --validation_archive or both, or a data "
-            "set that can be downloaded, such as --dataset=mnist"
+            "nothing to convert; give --train_archive, --validation_archive or --test_archive, or "
+            "--train_directory and so on for folders, or a data set that can be downloaded, such "
+            "as --dataset=mnist"
         )
     return splits
 

@@ -79,9 +79,9 @@ def progress_line(snapshot: Snapshot, rates: Rates) -> str:
     """One line: images done, speeds, time left, rejects."""
     state = f"{snapshot.state}: " if snapshot.state else ""
     if not snapshot.images and snapshot.shards_total:
-        return f"{state}0 of {snapshot.shards_total:,} shards"
+        return f"{state}0 of {counted(snapshot.shards_total, 'shard')}"
     if not snapshot.images:
-        return f"{state}{snapshot.images_listed:,} images listed"
+        return f"{state}{counted(snapshot.images_listed, 'image')} listed"
     done = f"{snapshot.images:,}"
     if snapshot.total:
         total = max(snapshot.total, snapshot.images)  # it may be an estimate
@@ -91,13 +91,14 @@ def progress_line(snapshot: Snapshot, rates: Rates) -> str:
     return (
         f"{state}{done}, {rates.images_per_second:,.0f} images/s, "
         f"{rates.bytes_per_second / 1e6:.1f} MB/s, {_time_left(snapshot, rates)}, "
-        f"{_shards(snapshot)}, {snapshot.rejects:,} rejects"
+        f"{_shards(snapshot)}, {counted(snapshot.rejects, 'reject')}"
     )
 
 
 def _shards(snapshot: Snapshot) -> str:
-    of_total = f" of {snapshot.shards_total:,}" if snapshot.shards_total else ""
-    return f"{snapshot.shards:,}{of_total} shards"
+    if snapshot.shards_total:
+        return f"{snapshot.shards:,} of {counted(snapshot.shards_total, 'shard')}"
+    return counted(snapshot.shards, "shard")
 
 
 def _time_left(snapshot: Snapshot, rates: Rates) -> str:
@@ -105,6 +106,11 @@ def _time_left(snapshot: Snapshot, rates: Rates) -> str:
         return "time left unknown"
     left = max(0, snapshot.total - snapshot.images)
     return duration(left / rates.images_per_second) + " left"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 shard`, `1,024 shards`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def duration(seconds: float) -> str:

@@ -287,13 +287,22 @@ def test_a_shard_of_rejects_only(refused, clean, tmp_path):
     assert not [name for name in shards(tmp_path / "out") if name.startswith("validation")]
 
 
+def test_what_is_refused_at_once_leaves_no_folder(clean, convert, tmp_path):
+    out = tmp_path / "new" / "out"
+    wrong = [f"--train_archive={tmp_path / 'none.tar'}"], [f"--train_archive={clean.validation}"]
+    for flags in wrong:
+        finished = convert(*flags, f"--devkit={clean.devkit}", f"--output_dir={out}")
+        assert finished.status == 2
+    assert not out.parent.exists()
+
+
 def test_output_in_a_place_that_is_no_folder(clean, convert, tmp_path):
     place = tmp_path / "file"
     place.write_text("not a folder")
     for out in (place, place / "below", "/proc/imagenet-beam"):
         finished = convert(*clean.flags, *SHARDS, f"--output_dir={out}")
         assert finished.status == 2
-        assert f"--output_dir={out} cannot be written" in finished.message
+        assert finished.message.startswith(f"imagenet-beam: --output_dir: {out} ")
         assert "Traceback" not in finished.message
     assert place.read_text() == "not a folder"
 
@@ -303,7 +312,7 @@ def test_output_that_may_not_be_written(clean, convert, tmp_path):
     (tmp_path / "out").mkdir(mode=0o500)
     finished = convert(*clean.flags, *SHARDS, f"--output_dir={tmp_path / 'out'}")
     assert finished.status == 2
-    assert f"--output_dir={tmp_path / 'out'} cannot be written" in finished.message
+    assert f"--output_dir: {tmp_path / 'out'} " in finished.message
 
 
 def test_disk_full_in_mid_shard(clean, convert, start, tree, tmp_path):

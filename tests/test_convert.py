@@ -201,7 +201,7 @@ def test_too_many_rejects_say_where_to_look(hard, convert, tmp_path):
     flags = [*hard.validation_flags, f"--output_dir={tmp_path / 'out'}", "--validation_shards=2"]
     finished = convert(*flags, "--max_rejects=4")
     assert finished.status == 3
-    assert "5 images were rejected, 4 are allowed" in finished.message
+    assert "5 images rejected, 4 allowed" in finished.message
     assert str(tmp_path / "out" / "rejects.jsonl") in finished.message
     assert "--max_rejects=5" in finished.message
     again = convert(*flags, "--max_rejects=5")
@@ -323,3 +323,18 @@ def test_the_command_as_a_process(clean, start, examples, tmp_path):
             for record in examples(out, split)
         }
         assert wnids == wnids_of(clean, split)
+
+
+def test_labels_that_may_be_of_another_set_are_told_of(clean, write_archives, convert, tmp_path):
+    other = write_archives(
+        tmp_path / "other", classes=4, train_per_class=1, validation_per_class=5, hard_images=False
+    )
+    out = tmp_path / "out"
+    flags = [f"--validation_archive={clean.validation}", f"--devkit={other.devkit}"]
+    finished = convert(*flags, "--expect=any", "--validation_shards=2", f"--output_dir={out}")
+    assert finished.status == 0
+    assert "validation: there are 20 labels for 12 images, and each image" in finished.message
+    entry = json.loads((out / "manifest.json").read_text())["splits"]["validation"]
+    assert (entry["labels_given"], entry["images_found"]) == (20, 12)
+    right = convert(*clean.validation_flags, "--validation_shards=2", f"--output_dir={out}2")
+    assert right.status == 0 and "labels for" not in right.message

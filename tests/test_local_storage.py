@@ -1,6 +1,7 @@
 """Local files: what all backends promise is in tests/gcs/test_contract.py; here the rest."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def test_a_rename_that_fails_leaves_nothing(tmp_path):
 HOLD = """
 import sys
 from imagenet_beam.transforms.storage.local import locked
-with locked(sys.argv[1]):
+with locked(sys.argv[1], "lock"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -137,14 +138,45 @@ def test_a_lock_keeps_a_second_process_out_until_the_first_is_dead(tmp_path):
     command = [sys.executable, "-c", HOLD, folder]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(InputError) as error, Storage().exclusive(folder):
+        with pytest.raises(InputError) as error, Storage().exclusive(folder, "lock"):
             pass
         holder.kill()
     assert str(error.value) == (
         f"{folder} is in use by another run; wait for it, or give another --output_dir"
     )
-    with locked(folder), pytest.raises(InputError), locked(folder):
+    with locked(folder, "lock"), pytest.raises(InputError), locked(folder, "lock"):
         pass
+
+
+def test_a_lock_takes_with_it_what_was_made_for_it(tmp_path):
+    with locked(str(tmp_path / "a" / "b"), "state/lock"):
+        assert (tmp_path / "a" / "b" / "state" / "lock").is_file()
+    assert files(tmp_path) == []
+    with locked(str(tmp_path), "state/lock"):
+        (tmp_path / "shard").touch()
+    assert files(tmp_path) == ["shard"]
+    with locked(str(tmp_path), "state/lock"):
+        (tmp_path / "state" / "plan").touch()
+    with locked(str(tmp_path), "state/lock"):
+        pass
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["lock", "plan"]
+
+
+def test_a_lock_that_another_run_removes_meanwhile_is_made_anew(tmp_path, monkeypatch):
+    lock, flock = tmp_path / "lock", fcntl.flock
+    removed = []
+
+    def slow(file, how):
+        if not removed:  # the other run ends between our opening the file and our locking it
+            removed.append(lock.stat().st_ino)
+            lock.rename(tmp_path / "removed")
+        flock(file, how)
+
+    monkeypatch.setattr("fcntl.flock", slow)
+    with locked(str(tmp_path), "lock"):
+        assert lock.stat().st_ino != removed[0]
+        with pytest.raises(InputError), locked(str(tmp_path), "lock"):
+            pass
 
 
 def test_a_file_system_without_locks_is_not_taken_for_another_run(tmp_path, monkeypatch):
@@ -154,13 +186,14 @@ def test_a_file_system_without_locks_is_not_taken_for_another_run(tmp_path, monk
     monkeypatch.setattr("fcntl.flock", no_locks)
     with (
         pytest.raises(InputError, match="is on a file system without locks"),
-        locked(str(tmp_path)),
+        locked(str(tmp_path), "lock"),
     ):
         pass
 
 
 def test_other_storage_has_no_locks():
-    with Storage().exclusive("hdfs://host/out"), Storage().exclusive("hdfs://host/out"):
+    out = ("hdfs://host/out", "lock")
+    with Storage().exclusive(*out), Storage().exclusive(*out):
         pass
 
 

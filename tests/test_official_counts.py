@@ -23,7 +23,9 @@ def entry_of(images: int) -> dict:
     receipt = ShardReceipt(name, images, images, 2_500_000, 7, ((WNID, images),))
     listing = Listing("validation", images, 9, ((WNID, images),))
     labels = Labels(ClassTable.build([ClassInfo(WNID)], 1, "wnid"), {})
-    manifest = build_manifest(config, labels, [SplitResult(splits[0], listing, [receipt])], "plan")
+    manifest = build_manifest(
+        config, labels, [SplitResult(splits[0], listing, listing, [receipt])], "plan"
+    )
     return manifest["splits"]["validation"]
 
 

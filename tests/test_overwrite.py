@@ -121,8 +121,7 @@ def test_a_job_of_ones_own_can_hold_the_folder(clean, convert, old):
     with exclusive(config_of(*flags_of(clean, output))):
         refused = convert(*flags_of(clean, output))
     assert refused.status == 2
-    assert f"--output_dir={output} cannot be written" in refused.message
-    assert "in use by another run" in refused.message
+    assert f"--output_dir: {output} is in use by another run; wait" in refused.message
     assert convert(*flags_of(clean, output)).status == 0
 
 

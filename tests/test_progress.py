@@ -49,14 +49,14 @@ HALF = Snapshot(1_281_167, 1_281_167, 640_584, 70_000_000_000, 7, 512)
             Snapshot(1000, 1000, 999, 10, 0, 1),
             Rates(0, 0),
             (
-                "999 of 1,000 images (99%), 0 images/s, 0.0 MB/s, time left unknown, 1 shards, "
+                "999 of 1,000 images (99%), 0 images/s, 0.0 MB/s, time left unknown, 1 shard, "
                 "0 rejects"
             ),
         ),
         (
             Snapshot(0, 10, 12, 10, 0, 1),
             Rates(2, 0),
-            "12 of 12 images (100%), 2 images/s, 0.0 MB/s, 0 s left, 1 shards, 0 rejects",
+            "12 of 12 images (100%), 2 images/s, 0.0 MB/s, 0 s left, 1 shard, 0 rejects",
         ),
     ],
 )

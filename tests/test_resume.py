@@ -316,17 +316,16 @@ def test_a_second_run_at_the_same_time_is_refused(
     first.wait_for(lambda: len(receipts(out)) >= 1)
     second = convert(*flags)
     assert second.status == 2
-    assert f"--output_dir={out}" in second.message
+    assert f"--output_dir: {out} is in use" in second.message
     assert "in use by another run" in second.message
     assert first.finish().status == 0
     assert tree(out) == undisturbed
 
 
 def test_the_lock_ends_with_its_holder(tmp_path):
-    with Storage().exclusive(str(tmp_path)):
-        pass
-    with Storage().exclusive(str(tmp_path)):
-        pass
+    for _ in range(2):
+        with Storage().exclusive(str(tmp_path), "lock"):
+            pass
 
 
 def test_a_higher_allowance_does_only_what_is_missing(hard, convert, tmp_path):

@@ -219,8 +219,12 @@ class Storage:
         return [name for name in self.list_sizes(directory) if name.endswith(TEMPORARY_SUFFIX)]
 
     @contextlib.contextmanager
-    def exclusive(self, directory: str) -> Iterator[None]:
+    def exclusive(self, directory: str, lock: str) -> Iterator[None]:
         """Keeps a second run out of a local folder; remote storage has no locks.
+
+        Args:
+            directory: The folder.
+            lock: The path of the lock file in it.
 
         Raises:
             InputError: If another process holds the folder, or it cannot be written.
@@ -230,7 +234,7 @@ class Storage:
             return
         from imagenet_beam.transforms.storage.local import locked
 
-        with locked(_plain(directory)):
+        with locked(_plain(directory), lock):
             yield
 
     def _backend(self, path: str) -> Backend:

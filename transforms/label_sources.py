@@ -40,11 +40,12 @@ _VALIDATION_KINDS = (
 )
 _NAME_KINDS = (LabelFileKind.CLASS_TEXTS, LabelFileKind.MAP_CLSLOC)
 _CLASS_KINDS = (LabelFileKind.CLASS_LIST, LabelFileKind.CLASSES_CSV)
-_FLAG_OF_KIND = {
-    **dict.fromkeys(_CLASS_KINDS, "--labels_file"),
-    **dict.fromkeys(_VALIDATION_KINDS, "--validation_labels"),
-    **dict.fromkeys(_NAME_KINDS, "--class_names"),
+FLAG_OF_KIND = {
+    **dict.fromkeys(_CLASS_KINDS, "labels_file"),
+    **dict.fromkeys(_VALIDATION_KINDS, "validation_labels"),
+    **dict.fromkeys(_NAME_KINDS, "class_names"),
 }
+"""Which flag takes each kind of file."""
 
 
 class _Names(NamedTuple):
@@ -224,6 +225,6 @@ def _read(
         expected = " or ".join(item.value for item in accepted)
         raise InputError(
             f"--{flag}={path} holds {kind.value}; expected {expected}; give this file to "
-            f"{_FLAG_OF_KIND[kind]}"
+            f"--{FLAG_OF_KIND[kind]}"
         )
     return data, kind

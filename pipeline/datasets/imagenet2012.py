@@ -92,5 +92,7 @@ def splits(
         split(name, (archive,), shards) for name, (archive, shards) in given.items() if archive
     )
     if not found:
-        raise InputError("nothing to convert; give --train_archive, --validation_archive or both")
+        raise InputError(
+            "nothing to convert; give --train_archive, --validation_archive, --test_archive or folders"
+        )
     return found

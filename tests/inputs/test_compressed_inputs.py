@@ -117,7 +117,7 @@ def test_a_streamed_conversion_resumes_by_shard(
     before = kept.stat().st_mtime_ns
     again = convert(*flags)
     assert again.status == 0
-    assert "2 of 3 shards are in" in again.message
+    assert "2 of 3 shards in" in again.message
     assert kept.stat().st_mtime_ns == before
     written = {name: data for name, data in tree(output).items() if name.startswith("train-")}
     assert written == {name: data for name, data in shards.items() if name.startswith("train-")}

@@ -35,8 +35,10 @@ def inspect(capsys):
                                           "8 validation labels", "convert with --devkit"]),
         ("ILSVRC2012_bbox_train_v2.tar.gz", ["bounding boxes", "convert with --bounding_boxes"]),
         ("ILSVRC2012_bbox_val_v3.tgz", ["bounding boxes", "convert with --bounding_boxes"]),
-        ("labels/val.txt", ["labels: lines of file name and 0-based label"]),
-        ("labels/LOC_val_solution.csv", ["labels: Kaggle's LOC_val_solution.csv"]),
+        ("labels/val.txt", ["labels: lines of file name and 0-based label",
+                             "8 lines, ", "convert with --validation_labels"]),
+        ("labels/LOC_val_solution.csv", ["labels: Kaggle's LOC_val_solution.csv",
+                                         "convert with --validation_labels"]),
     ],
 )  # fmt: skip
 def test_official_files_under_another_name(name, lines, official, inspect, tmp_path):

@@ -10,8 +10,9 @@ import stat
 import sys
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -137,25 +138,66 @@ class LocalAtomicFile:
 
 
 @contextlib.contextmanager
-def locked(directory: str) -> Iterator[None]:
-    """Holds a lock file in a folder; the lock ends with the process, however it ends."""
-    path = Path(directory) / "lock"
+def locked(directory: str, name: str) -> Iterator[None]:
+    """Holds a lock file in a folder; the lock ends with the process, however it ends.
+
+    Where nothing was written meanwhile, the file and the folders made for it go again.
+
+    Args:
+        directory: The folder.
+        name: The lock file's path in it.
+
+    Raises:
+        InputError: If another process holds it, or the folder cannot be written.
+    """
+    path = Path(directory) / name
     with _as_input_error(directory):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        made = [folder for folder in path.parents if not folder.exists()]
+        file = _open_lock(path)
+        while not _lock(file, directory, path):
+            file = _open_lock(path)
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{directory} is in use by another run; wait for it, or give another --output_dir"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"{directory} is on a file system without locks ({error.strerror}), so that two "
-                "runs could write to it at once; give another --output_dir"
-            ) from error
-        yield
+            yield
+        finally:
+            _remove_unused(path, made)
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab")
+
+
+def _lock(file: BinaryIO, directory: str, path: Path) -> bool:
+    """Locks; False where another run has removed the file since it was opened."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise InputError(
+            f"{directory} is in use by another run; wait for it, or give another --output_dir"
+        ) from error
+    except OSError as error:
+        file.close()
+        raise InputError(
+            f"{directory} is on a file system without locks ({error.strerror}), so that two "
+            "runs could write to it at once; give another --output_dir"
+        ) from error
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return True
+    file.close()
+    return False
+
+
+def _remove_unused(lock: Path, made: Sequence[Path]) -> None:
+    """Removes the lock while it is held, and the folders made for it, innermost first."""
+    if not made or len(os.listdir(lock.parent)) > 1:
+        return
+    lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty
+        for folder in made:
+            folder.rmdir()
 
 
 def _raise_unless_missing(error: OSError) -> None:
