@@ -119,7 +119,7 @@ class ConvertConfig:
             raise InputError("--output_dir is missing; give the folder for the TFRecords")
         if not self.splits:
             raise InputError(
-                "nothing to convert; give --train_archive, --validation_archive, --test_archive or folders"
+                "nothing to convert; give --train_archive, --validation_archive or --test_archive"
             )
         for flag, path in [("output_dir", self.output_dir), *self.input_paths()]:
             check_text(path, f"--{flag}=")

@@ -93,6 +93,6 @@ def splits(
     )
     if not found:
         raise InputError(
-            "nothing to convert; give --train_archive, --validation_archive, --test_archive or folders"
+            "nothing to convert; give --train_archive, --validation_archive or --test_archive"
         )
     return found
