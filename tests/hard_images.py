@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 from PIL import Image, ImageOps
 
@@ -113,3 +114,26 @@ def exif_block(orientation: int, order: str = "<") -> bytes:
 
 def with_orientation(data: bytes, orientation: int) -> bytes:
     return with_segment(data, 0xE1, b"Exif\0\0" + exif_block(orientation))
+
+
+def palette_png(**options: object) -> bytes:
+    """A PNG with a palette."""
+    return save(quadrants().quantize(8), "PNG", **options)
+
+
+def deep_png(channels: int, value: int) -> bytes:
+    """A 2x1 PNG of 16-bit samples, which Pillow itself can write only in gray."""
+    kinds = {1: 0, 3: 2}
+    rows = b"\0" + struct.pack(">H", value) * channels * 2
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, kinds[channels], 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", value) * channels),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def png_chunk(kind: bytes, payload: bytes) -> bytes:
+    checked = kind + payload
+    return struct.pack(">I", len(payload)) + checked + struct.pack(">I", zlib.crc32(checked))

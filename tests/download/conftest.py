@@ -4,11 +4,15 @@ import base64
 import hashlib
 import http.server
 import re
+import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from imagenet_beam.pipeline.download.client import TransferOptions
 from imagenet_beam.pipeline.download.sources import SourceFile
