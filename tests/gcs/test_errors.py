@@ -91,6 +91,8 @@ def service_account(token_uri):
 
 
 PAYS = "Bucket is requester pays bucket but no user project provided"
+NO_PROJECT = "User project specified in the request is invalid"
+NO_USE = "me@x does not have serviceusage.services.use access to the Google Cloud project"
 NO_ACCESS = "me@x does not have storage.objects.get access"
 REFUSALS = [
     (api.NotFound("No such object: b/o"), "gs://b/o does not exist"),
@@ -101,6 +103,16 @@ REFUSALS = [
     (
         api.BadRequest(f"{PAYS}."),
         f"gs://b/o needs a project that pays ({PAYS}); name it with --gcs_billing_project",
+    ),
+    (
+        api.BadRequest(f"{NO_PROJECT}."),
+        f"gs://b/o cannot be used: --gcs_billing_project names no project that can pay "
+        f"({NO_PROJECT}); give the ID of one that has billing switched on",
+    ),
+    (
+        api.Forbidden(f"{NO_USE}."),
+        f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); that "
+        "needs roles/serviceusage.serviceUsageConsumer on the project",
     ),
     (
         api.Forbidden(f"GET https://x/y?z: {NO_ACCESS}"),
