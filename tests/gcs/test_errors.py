@@ -106,13 +106,17 @@ REFUSALS = [
     ),
     (
         api.BadRequest(f"{NO_PROJECT}."),
-        f"gs://b/o cannot be used: --gcs_billing_project names no project that can pay "
-        f"({NO_PROJECT}); give the ID of one that has billing switched on",
+        (
+            f"gs://b/o cannot be used: --gcs_billing_project names no project that can pay "
+            f"({NO_PROJECT}); give the ID of one that has billing switched on"
+        ),
     ),
     (
         api.Forbidden(f"{NO_USE}."),
-        f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); that "
-        "needs roles/serviceusage.serviceUsageConsumer on the project",
+        (
+            f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); that "
+            "needs roles/serviceusage.serviceUsageConsumer on the project"
+        ),
     ),
     (
         api.Forbidden(f"GET https://x/y?z: {NO_ACCESS}"),
