@@ -114,8 +114,8 @@ REFUSALS = [
     (
         api.Forbidden(f"{NO_USE}."),
         (
-            f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); that "
-            "needs roles/serviceusage.serviceUsageConsumer on the project"
+            f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); "
+            "that needs roles/serviceusage.serviceUsageConsumer on the project"
         ),
     ),
     (
