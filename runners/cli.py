@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 
@@ -48,6 +49,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
         prog="imagenet-beam",
         description="Turns image archives into sharded TFRecords.",
     )
+    parser.add_argument("--version", action="version", version=_versions())
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
     add_download_parser(commands)
@@ -55,6 +57,13 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     add_bounding_boxes_parser(commands)
     add_synthesize_parser(commands)
     return parser, convert
+
+
+def _versions() -> str:
+    """This program's version, and those that decide bytes and runners."""
+    names = ("imagenet-beam", "apache-beam", "pillow")
+    ours, *others = (f"{name} {importlib.metadata.version(name)}" for name in names)
+    return f"{ours} ({', '.join(others)})"
 
 
 def _run(arguments: list[str]) -> int:

@@ -48,7 +48,8 @@ Run the same command again to go on where an interrupted run stopped. Flags of
 Apache Beam (--runner, --temp_location, ...) may be given too.
 
 exit status: 0 done, 1 the job failed, 2 the command line or the inputs are
-wrong, 3 done with more rejected images than --max_rejects allows.
+wrong, 3 done with more rejected images than --max_rejects allows, 130 stopped
+by Ctrl-C.
 """
 
 

@@ -1,6 +1,7 @@
 """Flags are refused in one sentence; Beam's own pass."""
 
 import argparse
+import importlib.metadata
 
 import pytest
 
@@ -10,6 +11,7 @@ from imagenet_beam.runners.arguments import (
     whole_number,
     with_home,
 )
+from imagenet_beam.runners.cli import main
 from imagenet_beam.transforms.core.errors import InputError
 
 
@@ -127,3 +129,15 @@ def test_flags_that_nobody_knows_are_refused(args, sentence):
 def test_the_home_folder_in_the_value_of_a_flag(given, meant, monkeypatch):
     monkeypatch.setenv("HOME", "/home/a")
     assert with_home(given) == meant
+
+
+def test_the_versions_that_a_report_of_a_defect_needs(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    version = importlib.metadata.version
+    assert said == (
+        f"imagenet-beam {version('imagenet-beam')} (apache-beam {version('apache-beam')}, "
+        f"pillow {version('pillow')})\n"
+    )
