@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Without setuptools' warning that folders may shadow an editable package: nothing here does.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 DEMO ?= demo
 WORKERS ?= auto
 # The version of the worker image, so that tests see what workers run.
@@ -19,8 +21,8 @@ $(BIN)/imagenet-beam: pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "imagenet-beam needs Python 3.10 to 3.12, this is %d.%d; try make PYTHON=python3.11" % v)'
 	@echo 'making $(VENV) and installing into it, TensorFlow among others; this takes minutes'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --quiet --editable .
 	touch $@
 
 install: $(BIN)/imagenet-beam  ## make a virtual environment with the command in it
@@ -29,7 +31,7 @@ demo: install  ## generate a small synthetic ImageNet, convert it, show what cam
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python examples/demo.py $(DEMO)
 
 $(BIN)/.test-tools: $(BIN)/imagenet-beam
-	$(BIN)/python -m pip install --quiet --editable '.[test]' 'apache-beam[gcp]==$(BEAM_VERSION)'
+	$(PIP) install --quiet --editable '.[test]' 'apache-beam[gcp]==$(BEAM_VERSION)'
 	touch $@
 
 test: check unit  ## format, lint, types and all tests
