@@ -26,7 +26,7 @@ from imagenet_beam.runners.environments import check_environment, check_staged_f
 from imagenet_beam.runners.flink_cluster.install import java
 from imagenet_beam.runners.flink_job import Target, start_job
 from imagenet_beam.runners.flink_job_server import ServerSettings, find_jar
-from imagenet_beam.runners.flink_rest import FlinkRest, Overview, TaskManager
+from imagenet_beam.runners.flink_rest import FlinkJobInfo, FlinkRest, Overview, TaskManager
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -39,11 +39,7 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
     Raises:
         InputError: If it cannot.
     """
-    place = _find(config, options)
-    _target(config, options, place)
-    if place.rest:
-        jobs = place.rest.jobs()
-        checks.check_not_running(jobs, _mark(config), config.output_dir, place.rest.url)
+    _target(config, options, _find(config, options))
 
 
 def launch(prepared: Prepared, options: LaunchOptions) -> bool:
@@ -107,12 +103,12 @@ def _embedded(beam_options: PipelineOptions) -> _Place:
     environment = checks.choose_environment(
         beam_options.view_as(PortableOptions).environment_type, []
     )
-    check_environment(beam_options.view_as(PortableOptions), environment, is_here=True)
     if environment != checks.LOOPBACK:
         raise InputError(
             f"--environment_type={environment} is not accepted with an embedded cluster, which "
             "uses workers of this process; give --flink_master=HOST:PORT"
         )
+    check_environment(beam_options.view_as(PortableOptions), environment, is_here=True)
     cores = os.cpu_count() or 1
     asked = beam_options.view_as(FlinkRunnerOptions).parallelism
     parallelism = asked if asked > 0 else cores
@@ -122,7 +118,8 @@ def _embedded(beam_options: PipelineOptions) -> _Place:
 def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     flink = beam_options.view_as(FlinkRunnerOptions)
     rest = FlinkRest(flink.flink_master)
-    overview, managers, settings = _ask(rest, flink.flink_master)
+    overview, managers, settings, jobs = _ask(rest, flink.flink_master)
+    checks.check_not_running(jobs, _mark(config), config.output_dir, rest.url)
     parallelism = checks.check_parallelism(flink.parallelism, overview)
     hosts = [manager.host for manager in managers]
     portable = beam_options.view_as(PortableOptions)
@@ -144,9 +141,16 @@ def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     )
 
 
-def _ask(rest: FlinkRest, master: str) -> tuple[Overview, list[TaskManager], dict[str, str]]:
+class _Answers(NamedTuple):
+    overview: Overview
+    managers: list[TaskManager]
+    settings: dict[str, str]
+    jobs: list[FlinkJobInfo]
+
+
+def _ask(rest: FlinkRest, master: str) -> _Answers:
     try:
-        return rest.overview(), rest.task_managers(), rest.settings()
+        return _Answers(rest.overview(), rest.task_managers(), rest.settings(), rest.jobs())
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise InputError(

@@ -21,7 +21,7 @@ from imagenet_beam.runners.flink_cluster import install
 @pytest.fixture(scope="session")
 def shared_cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flink")
-    with running_cluster(folder, beam_jar=install.job_server_jar()) as cluster:
+    with running_cluster(folder, slots=1, beam_jar=install.job_server_jar()) as cluster:
         yield cluster
 
 
@@ -40,7 +40,7 @@ def small_cluster(tmp_path_factory):
 
 @pytest.fixture
 def cluster(shared_cluster):
-    """Two TaskManagers with two slots each, no job before the test and none after."""
+    """Two TaskManagers with a slot each, no job before the test and none after."""
     names = shared_cluster.processes()
     for number in (1, 2):
         if f"taskmanager-{number}" not in names:

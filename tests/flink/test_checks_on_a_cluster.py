@@ -36,7 +36,7 @@ def refused(cluster, tmp_path):
 
 def test_flags_that_do_not_fit_the_cluster(refused, cluster, tmp_path):
     works = f'--environment_config={{"command": "{cluster.worker_command}"}}'
-    assert "--parallelism=5 is more than the 4 slots" in refused("--parallelism=5")
+    assert "--parallelism=3 is more than the 2 slots" in refused("--parallelism=3")
     assert "--environment_config is missing" in refused(PROCESS)
     assert "/no/w, which is no program" in refused(
         PROCESS, '--environment_config={"command": "/no/w"}'
