@@ -104,9 +104,11 @@ class DataflowJob:
         name = options.view_as(GoogleCloudOptions).job_name
         try:
             job_id = self._service.active_job(name, mark)
-            if job_id:
-                self._service.cancel(job_id)
-                _say(f"cancelled Dataflow job {job_id}")
+            if not job_id:
+                _say(f"Dataflow knows of no job named {name} of this run")
+                return
+            self._service.cancel(job_id)
+            _say(f"cancelled Dataflow job {job_id}")
         except (InputError, OSError) as error:
             _say(f"the job named {name} may have been submitted, look for it: {error}")
 

@@ -81,6 +81,7 @@ def test_a_signal_between_request_and_answer_cancels_the_job_of_this_process_onl
     assert finished.status == 128 + signal.SIGINT
     assert (cloud.api.job.state == "JOB_STATE_CANCELLED") is mine
     assert (f"cancelled Dataflow job {cloud.api.job.id}" in finished.message) is mine
+    assert ("Dataflow knows of no job named imagenet-beam-" in finished.message) is not mine
     assert finished.message.endswith("stopped while the job was being submitted\n")
 
 
