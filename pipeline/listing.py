@@ -152,7 +152,9 @@ def check_listing(
     """
     archives = f"--{split.flag}={','.join(split.archives)}"
     if listing.images == 0:
-        raise InputError(f"{archives} holds no images; give the archive as it was downloaded")
+        raise InputError(
+            f"{archives} holds no {split.name} images; give the archive as it was downloaded"
+        )
     if split.selection.takes_all:
         check_shards(listing.images, split)
     _check_agreement(listing, archives)

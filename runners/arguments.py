@@ -14,6 +14,9 @@ from imagenet_beam.transforms.core.errors import InputError
 _HOME = re.compile(r"(?<=[=,])~(?=/|,|$)")
 _WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")
 
+_LISTS = ("PATHS", "WNIDS")
+"""What the help calls the values of flags that take several, with commas between."""
+
 
 class SentenceParser(argparse.ArgumentParser):
     """Raises `InputError` where argparse prints the usage and exits."""
@@ -30,6 +33,11 @@ class SentenceParser(argparse.ArgumentParser):
         """All flags that the parser knows."""
         return [flag for action in self._actions for flag in action.option_strings]
 
+    def valued_flags(self) -> dict[str, str]:
+        """The flags that take a value, with what the help calls it."""
+        actions = (action for action in self._actions if isinstance(action, argparse._StoreAction))
+        return {flag: str(action.metavar) for action in actions for flag in action.option_strings}
+
 
 def whole_number(text: str) -> int:
     """The type of flags that take a whole number."""
@@ -45,6 +53,32 @@ def with_home(argument: str) -> str:
     if not argument.startswith("--"):
         return argument
     return _HOME.sub(lambda _: Path.home().as_posix(), argument)
+
+
+def check_values(args: Sequence[str], parser: SentenceParser) -> None:
+    """Refuses a flag without its value, as of a variable that is not set.
+
+    A list that is given twice is refused, too: the first one would be lost in silence.
+    Of other flags the last one counts, so that a script's defaults can be overruled.
+
+    Args:
+        args: The arguments as they were typed.
+        parser: The parser of the command.
+
+    Raises:
+        InputError: Naming the flag.
+    """
+    seen = set()
+    valued = parser.valued_flags()
+    for number, argument in enumerate(args):
+        flag, mark, value = argument.partition("=")
+        if flag not in valued:
+            continue
+        if not (value if mark else "".join(args[number + 1 : number + 2])):
+            raise InputError(f"{flag} has no value; give one, or leave the flag out")
+        if flag in seen and valued[flag] in _LISTS:
+            raise InputError(f"{flag} is given twice; give it once, with commas between values")
+        seen.add(flag)
 
 
 def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:

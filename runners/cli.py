@@ -7,7 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.runners.arguments import SentenceParser, check_beam_flags, with_home
+from imagenet_beam.runners.arguments import (
+    SentenceParser,
+    check_beam_flags,
+    check_values,
+    with_home,
+)
 from imagenet_beam.runners.bounding_boxes_command import (
     add_bounding_boxes_parser,
     run_bounding_boxes,
@@ -69,6 +74,8 @@ def _versions() -> str:
 def _run(arguments: list[str]) -> int:
     parser, convert = build_parser()
     args, rest = parser.parse_known_args(arguments)
+    if args.command == "convert":
+        check_values(arguments, convert)
     if not args.command:
         parser.print_help()
         return WRONG_INPUT

@@ -76,8 +76,8 @@ def streaming_notes(config: ConvertConfig) -> Iterator[str]:
             yield (
                 f"{shown} is compressed and cannot be read in place: the {split.name} images go "
                 "through the shuffle (--shuffle=images) and it is decompressed twice; the direct "
-                "runner holds the records that are left to write in memory, so decompress it "
-                "first if they do not fit"
+                "runner holds the records that are left to write in memory, six bytes for each "
+                "byte of them, so decompress it first if they do not fit"
             )
 
 
@@ -92,6 +92,8 @@ def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> 
     lines = []
     for name, entry in manifest["splits"].items():
         lines += [_split_line(name, entry), *_label_notes(name, entry)]
+    if "bounding_boxes" in manifest:
+        lines.append(_boxes_line(manifest["bounding_boxes"]))
     images = sum(entry["images"] for entry in manifest["splits"].values())
     if not prepared.complete:
         done = images - prepared.images_done
@@ -116,6 +118,14 @@ def _split_line(name: str, entry: Mapping[str, Any]) -> str:
         f"{counted(len(entry['shards']), 'shard')}, "
         f"{entry['bytes'] / 1e6:,.1f} MB"
     )
+
+
+def _boxes_line(counts: Mapping[str, int]) -> str:
+    kinds = {**counts, "for images that are not there": counts["without_image"]}
+    shown = ("clamped", "swapped", "dropped", "for images that are not there")
+    details = ", ".join(f"{kinds[kind]:,} {kind}" for kind in shown)
+    files, boxes = counted(counts["files"], "file"), counts["boxes"]
+    return f"bounding boxes: {boxes:,} in {files}, {details}"
 
 
 def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:

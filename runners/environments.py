@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from apache_beam.options.pipeline_options import PortableOptions, SetupOptions
 
 from imagenet_beam.transforms.core.errors import InputError
 
+_ANSWER_SECONDS = 5.0
 _PACKAGES = (".tar", ".tar.gz", ".whl", ".zip")
 _SETUP_FILES = ("setup.py", "pyproject.toml")
 _PROCESS_EXAMPLE = """--environment_config='{"command": "/opt/imagenet-beam/worker"}'"""
@@ -65,7 +67,7 @@ def _check_process(config: str, given: str, is_here: bool) -> None:
         )
 
 
-def _check_external(config: str, given: str, _: bool) -> None:
+def _check_external(config: str, given: str, is_here: bool) -> None:
     example = "--environment_config=localhost:50000"
     address = given or (_member(config, "url", example) if "{" in config else config)
     host, port = address.rpartition(":")[::2]
@@ -79,6 +81,21 @@ def _check_external(config: str, given: str, _: bool) -> None:
             f"--environment_config={config or given} is no address of a worker pool; give "
             f"HOST:PORT, {example}"
         )
+    if is_here and not answers(address):
+        raise InputError(
+            f"--environment_config={config or given} does not answer: start the worker pool "
+            "first (docs/flink.md)"
+        )
+
+
+def answers(address: str) -> bool:
+    """Whether something listens at `HOST:PORT`."""
+    host, port = address.rpartition(":")[::2]
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _check_docker(config: str, given: str, _: bool) -> None:

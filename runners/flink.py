@@ -124,8 +124,8 @@ def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     hosts = [manager.host for manager in managers]
     portable = beam_options.view_as(PortableOptions)
     environment = checks.choose_environment(portable.environment_type, hosts)
-    check_environment(portable, environment, is_here=all(map(checks.is_this_machine, hosts)))
     checks.check_pools(environment, managers)
+    check_environment(portable, environment, is_here=all(map(checks.is_this_machine, hosts)))
     checks.check_paths(config, environment, hosts)
     _check_staging(beam_options, environment)
     slots = max(manager.slots for manager in managers)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 
 import apache_beam as beam
 import grpc  # type: ignore[import-untyped]
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, SetupOptions
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    PortableOptions,
+    PrismRunnerOptions,
+    SetupOptions,
+)
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState
@@ -18,8 +24,8 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.environments import check_environment, check_staged_files
-from imagenet_beam.runners.failures import JobFailed
+from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
+from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.core.errors import InputError
 
@@ -56,6 +62,27 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
             "--detach is not accepted with workers in this process; give --environment_type=DOCKER "
             "or another whose workers run elsewhere"
         )
+    if name == "PrismRunner":
+        _check_prism(beam_options, environment)
+    elif not answers(portable.job_endpoint):
+        raise InputError(
+            f"--job_endpoint={portable.job_endpoint} does not answer; give HOST:PORT of a job "
+            "service that is running"
+        )
+
+
+def _check_prism(beam_options: PipelineOptions, environment: str) -> None:
+    if environment != "LOOPBACK":
+        raise InputError(
+            f"--environment_type={environment} is not accepted with --runner=PrismRunner, which "
+            "waits for ever for a worker that has died; leave it out: workers are in this process"
+        )
+    place = beam_options.view_as(PrismRunnerOptions).prism_location
+    if place and "://" not in place and not os.path.isfile(place):
+        raise InputError(
+            f"--prism_location={place} does not exist; give the path of prism, or leave it out: "
+            "then Beam downloads it"
+        )
 
 
 def launch(prepared: Prepared, options: LaunchOptions) -> bool:
@@ -88,6 +115,8 @@ def submit(
     except grpc.RpcError as error:
         reason = error.details() if isinstance(error, grpc.Call) else error
         raise JobFailed(f"the job service refuses the job: {reason}") from error
+    except (OSError, RuntimeError) as error:  # Prism cannot be downloaded, or does not start
+        raise JobFailed(f"the runner does not start: {first_line(str(error))}") from error
 
 
 def quiet_threads() -> None:

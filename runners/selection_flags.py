@@ -60,7 +60,6 @@ def add_selection_flags(parser: SentenceParser) -> None:
         "--max_images_per_class",
         metavar="N",
         type=whole_number,
-        default=0,
         help="take at most so many images of each class; --max_images_per_class=100",
     )
     group.add_argument(
@@ -98,6 +97,8 @@ def with_selections(
         InputError: If a flag needs training images and there are none, or a
             held-out split has the name of one that is given.
     """
+    if args.max_images_per_class == 0:
+        raise InputError("--max_images_per_class=0 takes no image; accepted is a number from 1")
     by_name = {split.name: split for split in splits}
     for flag in ("holdout", "holdout_per_class", "only_files"):
         if getattr(args, flag) and "train" not in by_name:
@@ -162,7 +163,7 @@ def _selection(split: SplitConfig, args: argparse.Namespace, holdout: _HoldoutFl
         fraction=args.fraction,
         classes=comma_separated(args.classes) if has_classes else (),
         only_files=args.only_files if is_train else "",
-        max_per_class=args.max_images_per_class if has_classes else 0,
+        max_per_class=(args.max_images_per_class or 0) if has_classes else 0,
         holdout=holdout.images if is_train else 0,
         holdout_per_class=holdout.per_class if is_train else 0,
         seed=args.selection_seed,

@@ -354,8 +354,9 @@ WRONG_FLAGS = [
     (["--threads=-2"], ["--threads=-2", "from 0"]),
     (["--direct_running_mode=multi_threading"], ["=multi_threading", "corrupts data"]),
     (["--direct_num_workers=4"], ["--direct_num_workers=4", "--threads"]),
-    (["--output_dir="], ["--output_dir is missing"]),
-    (["--train_archive=", "--validation_archive="], ["nothing to convert", "--train_archive"]),
+    (["--output_dir="], ["--output_dir has no value"]),
+    (["--only_files="], ["--only_files has no value; give one, or leave the flag out"]),
+    (["--train_archive=more.tar"], ["--train_archive is given twice; give it once, with commas"]),
 ]  # fmt: skip
 
 

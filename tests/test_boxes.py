@@ -3,6 +3,7 @@
 import gzip
 import io
 import pickle
+import random
 import struct
 import tarfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_beam.transforms.core.box_tar import iter_xml_members
 from imagenet_beam.transforms.core.boxes import (
     Annotation,
     BoxCounts,
@@ -345,3 +347,13 @@ def test_the_boxes_of_the_sample() -> None:
         BoundingBox(490 / 500, 5 / 375, 1.0, 1.0),
         BoundingBox(100 / 500, 50 / 375, 300 / 500, 200 / 375),
     )
+
+
+def test_a_compressed_archive_may_end_anywhere():
+    """Also inside an annotation, where the consumer reads, not the walk over the members."""
+    filler = random.Random(0)  # noqa: S311 - no secret
+    texts = {f"n1/n1_{number}.xml": filler.randbytes(3000) for number in range(9)}
+    data = gzip.compress(make_tar(texts))
+    for end in range(30, len(data) - 1, 97):
+        with pytest.raises(InputError, match="boxes (is|holds) "):
+            list(iter_xml_members(io.BytesIO(data[:end]), "boxes"))

@@ -166,3 +166,8 @@ def test_another_csv_is_refused(old: str, new: str, sentence: str) -> None:
     text = classes_csv(ClassTable.build([TENCH, KIT_FOX]))
     with pytest.raises(InputError, match=sentence):
         read_classes_csv(text.replace(old, new), "classes.csv")
+
+
+def test_a_class_that_is_called_by_its_own_name_keeps_its_commas():
+    table = ClassTable((ClassInfo("boat, large", "boat, large"), ClassInfo("boat, small")), 0)
+    assert table.unique_names()[0] == "boat, large"

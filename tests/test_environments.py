@@ -1,5 +1,6 @@
 """Where workers come from: what is refused before a job is, on each runner that has a choice."""
 
+import socket
 import stat
 
 import pytest
@@ -84,8 +85,17 @@ JOB_SERVICE = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
         ([*JOB_SERVICE, "--environment_type=docker"], "--environment_config is missing, which"),
         ([*JOB_SERVICE, "--setup_file=/no/setup.py"], "--setup_file=/no/setup.py does not exist"),
         (
-            ["--runner=PrismRunner", "--environment_type=PROCESS", CONFIG + '{"command": "/no/w"}'],
-            "--environment_config names /no/w, which is no program",
+            [
+                "--runner=PrismRunner",
+                "--environment_type=PROCESS",
+                CONFIG + '{"command": "/bin/sh"}',
+            ],
+            "--environment_type=PROCESS is not accepted with --runner=PrismRunner",
+        ),
+        (JOB_SERVICE, "--job_endpoint=localhost:1 does not answer; give HOST:PORT"),
+        (
+            ["--runner=PrismRunner", "--prism_location=/no/prism"],
+            "--prism_location=/no/prism does not exist; give the path of prism",
         ),
         (
             ["--runner=FlinkRunner", CONFIG + "x"],
@@ -104,3 +114,12 @@ def test_the_command_refuses_before_it_writes(clean, convert, tmp_path, flags, s
     assert finished.message.startswith(f"imagenet-beam: {sentence}")
     assert finished.message.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_pool_that_does_not_answer():
+    with socket.create_server(("localhost", 0)) as pool:
+        address = f"localhost:{pool.getsockname()[1]}"
+        check("EXTERNAL", CONFIG + address, is_here=True)
+    with pytest.raises(InputError, match=f"{address} does not answer: start the worker pool"):
+        check("EXTERNAL", CONFIG + address, is_here=True)
+    check("EXTERNAL", CONFIG + address, is_here=False)

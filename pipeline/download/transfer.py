@@ -121,7 +121,7 @@ class _Transfer:
             try:
                 return self._pass(ask_ranges=changes < _MAX_CHANGES)
             except Interrupted as error:
-                attempts.failed(error, self._url)
+                _wait(attempts, error, self._url, self._progress)
             except _RemoteChanged:
                 changes += 1
                 self._part.forget()
@@ -155,6 +155,11 @@ class _Transfer:
             while data := body.read(_READ_BYTES):
                 self._part.write(file, piece, data)
                 self._progress.advance(len(data))
+
+
+def _wait(attempts: Attempts, error: Interrupted, url: str, progress: Progress) -> None:
+    attempts.failed(error, url)
+    progress.say(f"{redact(url)} {error}: trying again")
 
 
 class _Pieces:
@@ -232,7 +237,7 @@ class _Pieces:
             except Interrupted as error:
                 if piece.done_bytes > before:
                     attempts.progressed()
-                attempts.failed(error, self._url)
+                _wait(attempts, error, self._url, self._progress)
 
     def _fetch_rest(self, session: requests.Session, file: FileIO, piece: Piece) -> None:
         byte_range = (piece.position, piece.end - 1)

@@ -21,7 +21,8 @@ A Flink cluster on this machine, as plain processes, without Docker.
   status    say what is running
 
 environment: IMAGENET_BEAM_FLINK_DIR (the cache), FLINK_PORT (8081), FLINK_RPC_PORT (6123),
-FLINK_TASK_MANAGERS (2), FLINK_SLOTS (2 each), FLINK_MEMORY (1536m for a TaskManager).
+FLINK_TASK_MANAGERS (2), FLINK_SLOTS (2 each), FLINK_MEMORY (1536m for a TaskManager),
+FLINK_FOLDER (settings, logs and process ids; a folder of the cache).
 """
 
 

@@ -154,6 +154,12 @@ def test_names_are_split(path, parts):
     assert parse_name(path) == parts
 
 
+@pytest.mark.parametrize("path", ["gs://_b/x", "gs://b_/x", "gs://b b/x", "gs://-/x"])
+def test_a_name_that_no_bucket_can_have(path):
+    with pytest.raises(InputError, match=f"{path} names no bucket: .* letter or digit"):
+        parse_name(path)
+
+
 @pytest.mark.parametrize("path", ["gs://", "gs:///a", "gs://b", "gs://b/folder/"])
 def test_a_name_of_no_object_is_an_error(path):
     with pytest.raises(InputError, match="accepted is gs://bucket/name"):

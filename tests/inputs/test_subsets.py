@@ -137,6 +137,7 @@ REFUSALS = {
     "--fraction=0": "--fraction=0.0 is out of range; accepted is a number above 0 and up to 1",
     "--fraction=all": "'all' is not accepted; give a number above 0",
     "--classes=n00000001": "--classes names n00000001, which is none of the 4 classes",
+    "--max_images_per_class=0": "--max_images_per_class=0 takes no image; accepted is a number",
     "--max_images_per_class=-1": "--max_images_per_class=-1 is out of range",
     "--only_files={list}": "names 2 images, and 1 of them are there",
     "--holdout_per_class=1 --test_archive={train}": "--holdout_split=test is given as",

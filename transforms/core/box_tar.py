@@ -67,7 +67,8 @@ class _Body:
         self._name = name
 
     def read(self, size: int, /) -> bytes:
-        data = self._content.read(min(size, self.left))
+        with damaged_gzip_as_input_error(self._name):
+            data = self._content.read(min(size, self.left))
         if len(data) < min(size, self.left):
             raise _truncated(self._name)
         self.left -= len(data)

@@ -140,6 +140,8 @@ def _first_repeated(keys: Iterable[object]) -> object:
 
 def _lemmas(info: ClassInfo) -> tuple[str, ...]:
     """Returns the synonyms of a class with single blanks, at least one."""
+    if info.text == info.wnid:  # one name, not a list of synonyms, even with a comma in it
+        return (" ".join(info.text.split()),)
     parts = (" ".join(part.split()) for part in info.text.split(","))
     return tuple(part for part in parts if part) or (info.wnid,)
 

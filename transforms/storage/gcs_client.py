@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ POOL_CONNECTIONS = 64
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 _METADATA_SECONDS = 2.0
+_BUCKET = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PRODUCT_NAME = "/sys/class/dmi/id/product_name"
 
 
@@ -52,6 +54,11 @@ def parse_name(path: str) -> GcsName:
     bucket, _, key = path.removeprefix("gs://").partition("/")
     if not bucket:
         raise InputError(f"{path} names no bucket; accepted is gs://bucket/name")
+    if not _BUCKET.fullmatch(bucket):
+        raise InputError(
+            f"{path} names no bucket: {bucket} should begin and end with a letter or digit, with "
+            "letters, digits, hyphens, underscores and dots between"
+        )
     head, mark, generation = key.rpartition("#")
     if mark and generation.isdigit():
         return GcsName(bucket, head, int(generation))
