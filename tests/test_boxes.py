@@ -355,5 +355,5 @@ def test_a_compressed_archive_may_end_anywhere():
     texts = {f"n1/n1_{number}.xml": filler.randbytes(3000) for number in range(9)}
     data = gzip.compress(make_tar(texts))
     for end in range(30, len(data) - 1, 97):
-        with pytest.raises(InputError, match="boxes (is|holds) "):
+        with pytest.raises(InputError, match=r"boxes (is|holds) "):
             list(iter_xml_members(io.BytesIO(data[:end]), "boxes"))
