@@ -300,9 +300,13 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
     config = prepared.config
     written = [_Written(*sides[at : at + 3]) for at in range(0, 3 * len(config.splits), 3)]
     results = [
-        SplitResult(split, part.found, part.listing, receipts)
+        SplitResult(
+            split,
+            part.found,
+            part.listing,
+            [*part.receipts, *_stored_receipts(prepared, split)],
+        )
         for split, part in zip(config.splits, written, strict=True)
-        for receipts in [[*part.receipts, *_stored_receipts(prepared, split)]]
     ]
     boxes = None
     if config.bounding_boxes:

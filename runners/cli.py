@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import sys
 from collections.abc import Sequence
@@ -54,7 +55,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
         prog="imagenet-beam",
         description="Turns image archives into sharded TFRecords.",
     )
-    parser.add_argument("--version", action="version", version=_versions())
+    parser.add_argument("--version", action=_ShowVersions, nargs=0, help="show the versions")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
     add_download_parser(commands)
@@ -64,23 +65,25 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     return parser, convert
 
 
-def _versions() -> str:
-    """This program's version, and those that decide bytes and runners."""
-    names = ("imagenet-beam", "apache-beam", "pillow")
-    ours, *others = (f"{name} {importlib.metadata.version(name)}" for name in names)
-    return f"{ours} ({', '.join(others)})"
+class _ShowVersions(argparse.Action):
+    """Looks up and prints this program's version, and those that decide bytes and runners."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        names = ("imagenet-beam", "apache-beam", "pillow")
+        ours, *others = (f"{name} {importlib.metadata.version(name)}" for name in names)
+        print(f"{ours} ({', '.join(others)})")
+        parser.exit()
 
 
 def _run(arguments: list[str]) -> int:
     parser, convert = build_parser()
     args, rest = parser.parse_known_args(arguments)
-    if args.command == "convert":
-        check_values(arguments, convert)
     if not args.command:
         parser.print_help()
         return WRONG_INPUT
     quiet_logging()
     if args.command == "convert":
+        check_values(arguments, convert)
         check_beam_flags(rest, convert.flags())
         from imagenet_beam.runners.convert_command import run_convert
 

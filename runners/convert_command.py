@@ -121,11 +121,11 @@ def _split_line(name: str, entry: Mapping[str, Any]) -> str:
 
 
 def _boxes_line(counts: Mapping[str, int]) -> str:
-    kinds = {**counts, "for images that are not there": counts["without_image"]}
-    shown = ("clamped", "swapped", "dropped", "for images that are not there")
-    details = ", ".join(f"{kinds[kind]:,} {kind}" for kind in shown)
-    files, boxes = counted(counts["files"], "file"), counts["boxes"]
-    return f"bounding boxes: {boxes:,} in {files}, {details}"
+    return (
+        f"bounding boxes: {counts['boxes']:,} in {counted(counts['files'], 'file')}, "
+        f"{counts['clamped']:,} clamped, {counts['swapped']:,} swapped, "
+        f"{counts['dropped']:,} dropped, {counts['without_image']:,} for images that are not there"
+    )
 
 
 def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:

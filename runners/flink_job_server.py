@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from imagenet_beam.runners.environments import answers
 from imagenet_beam.runners.failures import JobFailed, last_line
 from imagenet_beam.runners.flink_cluster.install import cache_dir
 from imagenet_beam.runners.flink_cluster.settings import JAVA_17_FLAGS
@@ -111,7 +112,7 @@ class JobServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(OSError), socket.create_connection(("localhost", self._port)):
+            if answers(self.endpoint):
                 return
             time.sleep(0.1)
         said = last_line(self._log.read_text(errors="replace"))

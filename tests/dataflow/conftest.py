@@ -15,7 +15,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "gcs"), str(HERE.parent / "image")]
 import servers  # noqa: E402
 from fake_dataflow import HOST, FakeDataflow  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from staged import download  # noqa: E402
 
 pytest.importorskip("google.cloud.dataflow", reason='pip install "apache-beam[gcp]"')
 
@@ -85,8 +84,7 @@ class Cloud:
         """The files of an output folder, by name; not those of its own folders."""
         names = self.names(folder, delimiter="/")
         return {
-            name.removeprefix(f"{folder}/"): download(self.url(name), self.emulator.address)
-            for name in names
+            name.removeprefix(f"{folder}/"): self.emulator.get(self.bucket, name) for name in names
         }
 
     def upload(self, archives) -> None:

@@ -14,8 +14,6 @@ import re
 import subprocess
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,11 +97,7 @@ def download(url: str, emulator: str) -> bytes:
     """Reads one object, past every client library."""
     match = re.fullmatch(r"gs://([^/]+)/(.+)", url)
     assert match, url
-    name = urllib.parse.quote(match[2], safe="")
-    address = f"http://{emulator}/storage/v1/b/{match[1]}/o/{name}?alt=media"
-    with urllib.request.urlopen(address, timeout=30) as response:
-        data: bytes = response.read()
-    return data
+    return servers.Emulator(servers.FAKE_GCS, emulator).get(match[1], match[2])
 
 
 class Worker:

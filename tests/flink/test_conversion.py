@@ -5,7 +5,6 @@ import io
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 
@@ -21,6 +20,7 @@ from flink_tools import (
 )
 from PIL import Image
 
+from imagenet_beam.runners.environments import answers
 from imagenet_beam.runners.flink_rest import FlinkRest
 
 pytestmark = pytest.mark.slow
@@ -245,12 +245,6 @@ def test_rejects_and_workers_in_the_launcher(hard, convert, cluster, start, tree
     assert tree(tmp_path / "flink") == tree(tmp_path / "direct")
 
 
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 1):
-        return True
-    return False
-
-
 @pytest.fixture
 def pool(small_cluster, tmp_path):
     """The address of a worker pool."""
@@ -266,7 +260,7 @@ def pool(small_cluster, tmp_path):
             stdout=log,
             stderr=log,
         )
-    wait_until(lambda: _answers(port), "the worker pool", 120)
+    wait_until(lambda: answers(f"localhost:{port}"), "the worker pool", 120)
     yield f"localhost:{port}"
     left = children(started.pid)
     started.send_signal(signal.SIGINT)
