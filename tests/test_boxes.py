@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_beam.transforms.core.box_tar import iter_xml_members
-from imagenet_beam.transforms.core.boxes import (
+from imagenet_beam.transforms.core.box_annotations import (
     Annotation,
-    BoxCounts,
-    BoxIndex,
     annotated_stem,
-    box_rows,
-    boxes_by_name,
     image_stem,
-    is_boxes_csv,
     iter_annotations_tar,
     parse_annotation_xml,
+)
+from imagenet_beam.transforms.core.box_csv import (
+    box_rows,
+    is_boxes_csv,
     parse_boxes_csv,
     write_boxes_csv,
 )
+from imagenet_beam.transforms.core.box_index import BoxCounts, BoxIndex, boxes_by_name
+from imagenet_beam.transforms.core.box_tar import iter_xml_members
 from imagenet_beam.transforms.core.errors import InputError
 from imagenet_beam.transforms.core.records import BoundingBox, ImageRef, LabeledImage
 from imagenet_beam.transforms.join_boxes import with_boxes
