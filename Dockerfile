@@ -58,7 +58,7 @@ ARG TESTS="tests -m 'not slow'"
 USER 10001
 WORKDIR /home/worker
 COPY --chown=10001 . .
-RUN eval "python -m pytest -q -n auto -p no:cacheprovider --ignore=tests/flink --ignore=tests/image ${TESTS}"
+RUN eval "python -m pytest -q -n auto -p no:cacheprovider --ignore=tests/flink --ignore=tests/worker_image ${TESTS}"
 
 
 # The Flex Template: the worker's image that can also submit the job.
@@ -66,7 +66,7 @@ FROM ${TEMPLATE_LAUNCHER_IMAGE} AS template-launcher
 
 FROM worker AS template
 COPY --from=template-launcher /opt/google/dataflow/python_template_launcher /opt/google/dataflow/
-COPY runners/flex_template.py /template/main.py
+COPY runners/dataflow/flex_template.py /template/main.py
 ENV FLEX_TEMPLATE_PYTHON_PY_FILE=/template/main.py
 
 

@@ -29,19 +29,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "gcs"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "storage"))
 
 import servers
 
-from imagenet_beam.transforms.core.chain_ahead import ChainAhead
-from imagenet_beam.transforms.core.images import ImageOptions
-from imagenet_beam.transforms.core.ordered import OrderedPool
-from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
-from imagenet_beam.transforms.core.resize import Resize
-from imagenet_beam.transforms.core.tar import walk_tar
+from imagenet_beam.transforms.archives.tar import walk_tar
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import Storage, read_ahead_bytes
+from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.list_images import LISTING_THREADS, list_images, split_source
+from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes
+from imagenet_beam.transforms.threads.chain_ahead import ChainAhead
+from imagenet_beam.transforms.threads.ordered import OrderedPool
 
 KIB, MIB = 1 << 10, 1 << 20
 _PICTURES = 16
@@ -227,7 +227,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        servers.running(servers.FAKE_GCS, Path(folder, "gcs")) as emulator,
+        servers.running(servers.FAKE_GCS, Path(folder, "storage")) as emulator,
     ):
         port = servers.free_port()
         rate = options.connection_mb_per_second * 1e6

@@ -27,9 +27,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imagenet_beam.transforms.core.archives import list_span, split_archive
-from imagenet_beam.transforms.core.resize import Resize
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.archives.tar_listing import list_span, split_archive
+from imagenet_beam.transforms.images.resize import Resize
+from imagenet_beam.transforms.storage.files import Storage
 
 RESIZE = Resize.parse("shorter:256")
 Range = tuple[str, int, int]

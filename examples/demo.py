@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from imagenet_beam.transforms.core.example import parse_example
-from imagenet_beam.transforms.core.tfrecord import read_records
+from imagenet_beam.transforms.records.example import parse_example
+from imagenet_beam.transforms.records.framing import read_records
 
 COLUMNS, ROWS = 6, 4
 CELL_PX = (256, 236)

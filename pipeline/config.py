@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.images import ImageOptions
-from imagenet_beam.transforms.core.schemas import check_schema
-from imagenet_beam.transforms.core.selection import Selection
-from imagenet_beam.transforms.core.shards import SHUFFLES, shard_name
-from imagenet_beam.transforms.files import Storage, is_local
-from imagenet_beam.transforms.labels import LABEL_FROM, LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
+from imagenet_beam.transforms.records.schemas import check_schema
+from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
+from imagenet_beam.transforms.selection import Selection
+from imagenet_beam.transforms.storage.files import Storage, is_local
 
 READS_PER_THREAD = 16
 """Reads in flight that keep one encoding thread busy with 30 ms a request (benchmarks/gcs.md)."""

@@ -27,20 +27,20 @@ from imagenet_beam.pipeline.manifest import (
     rejects_jsonl,
 )
 from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare, unfinished
-from imagenet_beam.transforms.core.box_index import BoxCounts, BoxIndex
-from imagenet_beam.transforms.core.classes import classes_csv, labels_txt
-from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
-from imagenet_beam.transforms.core.shards import ShardPlan
-from imagenet_beam.transforms.core.tfds_metadata import TfdsSplit, tfds_files
+from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.files import join
 from imagenet_beam.transforms.image_steps import CarriedImageEncoder, ImageBytes
 from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
-from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
+from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages, StreamImages
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_from_json
+from imagenet_beam.transforms.records.shards import ShardPlan
+from imagenet_beam.transforms.records.tfds import TfdsSplit, tfds_files
 from imagenet_beam.transforms.select_images import Choice, SelectImages
+from imagenet_beam.transforms.storage.files import join
 from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteToTFRecord
 
 _RECEIPT_THREADS = 16

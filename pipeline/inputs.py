@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, check_text
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import FileStat, Storage, is_local, join
-from imagenet_beam.transforms.sources.base import FolderKind
-from imagenet_beam.transforms.sources.table import KINDS, recognise
+from imagenet_beam.transforms.archives.base import FolderKind
+from imagenet_beam.transforms.archives.table import KINDS, recognise
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, join
 
 _WILDCARDS = "*?["
 

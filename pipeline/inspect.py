@@ -14,26 +14,26 @@ from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.progress import in_units
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
-from imagenet_beam.transforms.box_sources import is_xml_name
-from imagenet_beam.transforms.core.box_csv import is_boxes_csv
-from imagenet_beam.transforms.core.compressed import describe_content
-from imagenet_beam.transforms.core.devkit import META_NAME
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.label_files import sniff_label_file, validation_number
-from imagenet_beam.transforms.core.names import (
+from imagenet_beam.transforms.archives.compressed import describe_content
+from imagenet_beam.transforms.archives.names import (
     base_name,
     is_image_name,
     is_wnid,
     split_in_path,
 )
-from imagenet_beam.transforms.core.ranges import Readable
-from imagenet_beam.transforms.core.streams import is_compressed, open_compressed
-from imagenet_beam.transforms.core.tar import BLOCK_BYTES, walk_tar
-from imagenet_beam.transforms.core.zip_archives import is_zip, walk_zip
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.label_sources import FLAG_OF_KIND
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.archives.ranges import Readable
+from imagenet_beam.transforms.archives.streams import is_compressed, open_compressed
+from imagenet_beam.transforms.archives.tar import BLOCK_BYTES, walk_tar
+from imagenet_beam.transforms.archives.zip import is_zip, walk_zip
+from imagenet_beam.transforms.boxes.csv_file import is_boxes_csv
+from imagenet_beam.transforms.boxes.read import is_xml_name
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.devkit import META_NAME
+from imagenet_beam.transforms.labels.label_files import sniff_label_file, validation_number
+from imagenet_beam.transforms.labels.read import FLAG_OF_KIND
+from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.list_images import list_images, split_source
+from imagenet_beam.transforms.storage.files import Storage
 
 QUICK_SECONDS = 5.0
 """How long one thing is looked at before its counts are estimated."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagenet_beam.transforms.files import join
+from imagenet_beam.transforms.storage.files import join
 
 STATE_DIR = ".imagenet-beam"
 """Holds the plan and the receipts; nothing that a reader of the data needs."""

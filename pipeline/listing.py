@@ -11,11 +11,11 @@ import apache_beam as beam
 from apache_beam import coders
 
 from imagenet_beam.pipeline.config import SplitConfig
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.names import is_wnid
-from imagenet_beam.transforms.core.records import LabeledImage
-from imagenet_beam.transforms.core.selection import Selection
-from imagenet_beam.transforms.labels import Labels, LabelSource
+from imagenet_beam.transforms.archives.names import is_wnid
+from imagenet_beam.transforms.elements import LabeledImage
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import Labels, LabelSource
+from imagenet_beam.transforms.selection import Selection
 
 DOGS_CLASSES = 120
 """Classes of `ILSVRC2012_img_train_t3.tar`, the archive of task 3, all dogs."""

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
-from imagenet_beam.transforms.core.box_index import BoxCounts
-from imagenet_beam.transforms.core.images import libraries
-from imagenet_beam.transforms.core.receipts import ShardReceipt, sum_counts
-from imagenet_beam.transforms.core.records import Reject
-from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.boxes.index import BoxCounts
+from imagenet_beam.transforms.elements import Reject
+from imagenet_beam.transforms.images.encode import libraries
+from imagenet_beam.transforms.labels.source import Labels
+from imagenet_beam.transforms.records.receipts import ShardReceipt, sum_counts
 
 FORMAT = 1
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.manifest import options
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.images import libraries
-from imagenet_beam.transforms.core.selection import Selection
-from imagenet_beam.transforms.files import FileStat
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.encode import libraries
+from imagenet_beam.transforms.selection import Selection
+from imagenet_beam.transforms.storage.files import FileStat
 
 FORMAT = 1
 """Goes up whenever the same plan would give other bytes than before."""

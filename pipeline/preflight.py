@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.label_files import validation_number, why_no_number
-from imagenet_beam.transforms.core.names import is_test_name, is_train_name
-from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.files import Storage, is_local, unpinned
-from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
+from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.label_files import validation_number, why_no_number
+from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import list_images, split_source
-from imagenet_beam.transforms.sources.base import Span
+from imagenet_beam.transforms.storage.files import Storage, is_local, unpinned
 
 
 def check_archives(config: ConvertConfig, labels: Labels) -> None:

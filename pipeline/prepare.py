@@ -17,11 +17,12 @@ from imagenet_beam.pipeline.inputs import resolve_inputs, stat_inputs
 from imagenet_beam.pipeline.plan import Plan, SmallFile, differences, make_plan, read_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.space import check_space
-from imagenet_beam.transforms.box_sources import stat_boxes
-from imagenet_beam.transforms.core import tfds_metadata
-from imagenet_beam.transforms.core.errors import InputError, changed_input
-from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import (
+from imagenet_beam.transforms.boxes.read import stat_boxes
+from imagenet_beam.transforms.errors import InputError, changed_input
+from imagenet_beam.transforms.labels.read import devkit_files
+from imagenet_beam.transforms.records import tfds as tfds_metadata
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_from_json
+from imagenet_beam.transforms.storage.files import (
     MAX_TEXT_BYTES,
     TEMPORARY_SUFFIX,
     FileStat,
@@ -29,7 +30,6 @@ from imagenet_beam.transforms.files import (
     is_local,
     join,
 )
-from imagenet_beam.transforms.label_sources import devkit_files
 
 _RECEIPT_THREADS = 16
 _SMALL_FILES = ("labels_file", "validation_labels", "class_names", "only_files")

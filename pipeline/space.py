@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.download.progress import in_units
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.records import LabeledImage, Record
-from imagenet_beam.transforms.core.tfrecord import framed_size_bytes
+from imagenet_beam.transforms.archives.base import Images
+from imagenet_beam.transforms.archives.table import KINDS
+from imagenet_beam.transforms.elements import LabeledImage, Record
 from imagenet_beam.transforms.encoders import ImageEncoder
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.list_images import split_source
-from imagenet_beam.transforms.sources.base import Images
-from imagenet_beam.transforms.sources.table import KINDS
+from imagenet_beam.transforms.records.framing import framed_size_bytes
 
 _SAMPLED_IMAGES = 8
 _TOLERANCE = 0.9

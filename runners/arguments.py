@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _HOME = re.compile(r"(?<=[=,])~(?=/|,|$)")
 _WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")

@@ -14,16 +14,16 @@ from imagenet_beam.runners.arguments import (
     check_values,
     with_home,
 )
-from imagenet_beam.runners.bounding_boxes_command import (
+from imagenet_beam.runners.commands.bounding_boxes import (
     add_bounding_boxes_parser,
     run_bounding_boxes,
 )
+from imagenet_beam.runners.commands.download import add_download_parser, run_download
+from imagenet_beam.runners.commands.inspect import add_inspect_parser, run_inspect
+from imagenet_beam.runners.commands.synthesize import add_synthesize_parser, run_synthesize
 from imagenet_beam.runners.convert_flags import add_convert_parser
-from imagenet_beam.runners.download_command import add_download_parser, run_download
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
-from imagenet_beam.runners.inspect_command import add_inspect_parser, run_inspect
-from imagenet_beam.runners.synthesize_command import add_synthesize_parser, run_synthesize
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 JOB_FAILED, WRONG_INPUT = 1, 2
 STOPPED = 128 + 2
@@ -85,7 +85,7 @@ def _run(arguments: list[str]) -> int:
     if args.command == "convert":
         check_values(arguments, convert)
         check_beam_flags(rest, convert.flags())
-        from imagenet_beam.runners.convert_command import run_convert
+        from imagenet_beam.runners.commands.convert import run_convert
 
         return run_convert(args, rest)
     if rest:

@@ -27,10 +27,10 @@ from imagenet_beam.runners.input_flags import (
     splits_from_flags,
 )
 from imagenet_beam.runners.selection_flags import add_selection_flags, with_selections
-from imagenet_beam.transforms.core.images import ImageOptions
-from imagenet_beam.transforms.core.resize import Resize
-from imagenet_beam.transforms.core.schemas import SCHEMAS
-from imagenet_beam.transforms.core.shards import SHUFFLES
+from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.resize import Resize
+from imagenet_beam.transforms.records.schemas import SCHEMAS
+from imagenet_beam.transforms.records.shards import SHUFFLES
 
 _DESCRIPTION = """\
 Converts image archives, as they were downloaded, to sharded TFRecords.

@@ -10,9 +10,9 @@ from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.datasets import registry
 from imagenet_beam.pipeline.datasets.base import SmallDataset
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import LabelSource
+from imagenet_beam.transforms.storage.files import Storage
 
 _OF_IMAGENET = (
     "train_archive",

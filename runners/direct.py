@@ -19,8 +19,8 @@ from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, counted
 from imagenet_beam.runners.signals import on_stop
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.tally import tally
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.tally import tally
 
 _MODES = ("in_memory", "multi_processing")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PortableOptions, SetupOptions
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _ANSWER_SECONDS = 5.0
 _PACKAGES = (".tar", ".tar.gz", ".whl", ".zip")

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _MISTAKE = re.compile(
     r"(?:^|[\s.'\"])InputError: (?P<sentence>[^\n]+?)(?: \[while running '[^\n]*'\])?\"?$",

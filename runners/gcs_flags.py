@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import Storage
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.files import Storage
 
 TITLE = "Google Cloud Storage"
 
 
 def add_gcs_flags(parser: SentenceParser) -> None:
-    """Adds the flags; `imagenet_beam.transforms.files.Storage` checks their values."""
+    """Adds the flags; `imagenet_beam.transforms.storage.files.Storage` checks their values."""
     group = parser.add_argument_group(TITLE)
     _add_access_flags(group)
     _add_kms_key(group)

@@ -7,9 +7,9 @@ import argparse
 from imagenet_beam.pipeline.config import EXPECTATIONS, SplitConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
-from imagenet_beam.transforms.core.classes import LABEL_ORDERS
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import LABEL_ORDERS
+from imagenet_beam.transforms.labels.source import LabelSource
 
 _SPLITS = {
     "train": ("the tar of class tars", "ILSVRC2012_img_train.tar", "class folders"),

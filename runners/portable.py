@@ -27,7 +27,7 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _ENVIRONMENT = "--environment_type=LOOPBACK"
 _END_SECONDS = 5.0

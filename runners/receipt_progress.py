@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from imagenet_beam.pipeline import layout
 from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.progress import Snapshot
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.files import is_local, join
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_from_json
+from imagenet_beam.transforms.storage.files import is_local, join
 
 _READ_THREADS = 8
 _SUFFIX = ".json"

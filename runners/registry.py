@@ -8,14 +8,14 @@ from typing import cast
 
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.base import RunnerModule
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 DIRECT = "DirectRunner"
 RUNNERS = {
     "DirectRunner": "imagenet_beam.runners.direct",
     "FnApiRunner": "imagenet_beam.runners.direct",
-    "FlinkRunner": "imagenet_beam.runners.flink",
-    "DataflowRunner": "imagenet_beam.runners.dataflow",
+    "FlinkRunner": "imagenet_beam.runners.flink.launch",
+    "DataflowRunner": "imagenet_beam.runners.dataflow.job",
     "PortableRunner": "imagenet_beam.runners.portable",
     "PrismRunner": "imagenet_beam.runners.portable",
 }

@@ -11,8 +11,8 @@ from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.pipeline.datasets.base import Holdout
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.input_flags import comma_separated
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.selection import Selection
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.selection import Selection
 
 HOLDOUT_SPLITS = ("test", "validation")
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "gcs"))
+sys.path.insert(0, str(Path(__file__).parent / "storage"))
 
 import servers
 
@@ -22,8 +22,8 @@ from imagenet_beam.pipeline.synthetic.imagenet import (
     write_imagenet,
 )
 from imagenet_beam.runners.cli import main
-from imagenet_beam.transforms.core.example import parse_example
-from imagenet_beam.transforms.core.tfrecord import read_records
+from imagenet_beam.transforms.records.example import parse_example
+from imagenet_beam.transforms.records.framing import read_records
 
 _DEADLINE_SECONDS = 200
 
@@ -178,7 +178,7 @@ def examples():
     return read
 
 
-_ONE_AT_A_TIME = ("flink", "dataflow", "image")
+_ONE_AT_A_TIME = ("flink", "dataflow", "worker_image")
 """Folders whose tests share an engine that fills the machine: one xdist worker runs each."""
 
 

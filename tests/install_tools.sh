@@ -21,9 +21,9 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! { command -v buildah
     attempt "buildah and debootstrap" sh -c \
         'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap'
 fi
-attempt "fake-gcs-server" sh "$here/gcs/install_fake_gcs.sh"
-attempt "Beam's boot and prism" sh "$here/image/install_beam_go.sh"
+attempt "fake-gcs-server" sh "$here/storage/install_fake_gcs.sh"
+attempt "Beam's boot and prism" sh "$here/worker_image/install_beam_go.sh"
 attempt "an environment for Dataflow workers" sh "$here/dataflow/install_worker.sh" "$BIN/python"
 attempt "Flink and its job server" "$BIN/python" -m imagenet_beam.runners.flink_cluster install
-attempt "the stand-in for Beam's image" sh "$here/image/build_stand_in_base.sh"
+attempt "the stand-in for Beam's image" sh "$here/worker_image/build_stand_in_base.sh"
 exit 0

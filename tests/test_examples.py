@@ -12,8 +12,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image
 
 from imagenet_beam.pipeline.synthetic.imagenet import Expected, SyntheticImageNet, write_imagenet
-from imagenet_beam.transforms.core.example import parse_example
-from imagenet_beam.transforms.core.tfrecord import read_records
+from imagenet_beam.transforms.records.example import parse_example
+from imagenet_beam.transforms.records.framing import read_records
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DROPPED = "n02963159"

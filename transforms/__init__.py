@@ -1,7 +1,7 @@
 """Apache Beam transforms from image archives to sharded TFRecords.
 
 What an embedding job needs can be imported from here. A name's module is imported when
-the name is first asked for: `imagenet_beam.transforms.core` stays free of Beam.
+the name is first asked for: importing this package does not import Beam.
 """
 
 from __future__ import annotations
@@ -10,51 +10,51 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagenet_beam.transforms.core.errors import InputError as InputError
-    from imagenet_beam.transforms.core.example import serialize_example as serialize_example
-    from imagenet_beam.transforms.core.images import ImageOptions as ImageOptions
-    from imagenet_beam.transforms.core.receipts import ShardReceipt as ShardReceipt
-    from imagenet_beam.transforms.core.records import BoundingBox as BoundingBox
-    from imagenet_beam.transforms.core.records import ImageRef as ImageRef
-    from imagenet_beam.transforms.core.records import LabeledImage as LabeledImage
-    from imagenet_beam.transforms.core.records import Record as Record
-    from imagenet_beam.transforms.core.records import Reject as Reject
-    from imagenet_beam.transforms.core.resize import Resize as Resize
-    from imagenet_beam.transforms.core.schemas import inception_features as inception_features
-    from imagenet_beam.transforms.core.schemas import tfds_features as tfds_features
-    from imagenet_beam.transforms.core.schemas import tpu_features as tpu_features
+    from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
+    from imagenet_beam.transforms.elements import ImageRef as ImageRef
+    from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
+    from imagenet_beam.transforms.elements import Record as Record
+    from imagenet_beam.transforms.elements import Reject as Reject
     from imagenet_beam.transforms.encoders import ImageEncoder as ImageEncoder
-    from imagenet_beam.transforms.files import Storage as Storage
+    from imagenet_beam.transforms.errors import InputError as InputError
     from imagenet_beam.transforms.image_steps import DecodeAndResize as DecodeAndResize
     from imagenet_beam.transforms.image_steps import DecodedImage as DecodedImage
     from imagenet_beam.transforms.image_steps import ImageBytes as ImageBytes
     from imagenet_beam.transforms.image_steps import ReadImages as ReadImages
     from imagenet_beam.transforms.image_steps import ToExample as ToExample
+    from imagenet_beam.transforms.images.encode import ImageOptions as ImageOptions
+    from imagenet_beam.transforms.images.resize import Resize as Resize
     from imagenet_beam.transforms.join_boxes import JoinBoxes as JoinBoxes
     from imagenet_beam.transforms.join_boxes import LoadBoxes as LoadBoxes
     from imagenet_beam.transforms.join_labels import FindClasses as FindClasses
     from imagenet_beam.transforms.join_labels import JoinLabels as JoinLabels
     from imagenet_beam.transforms.join_labels import LoadLabels as LoadLabels
-    from imagenet_beam.transforms.labels import Labels as Labels
-    from imagenet_beam.transforms.labels import LabelSource as LabelSource
+    from imagenet_beam.transforms.labels.source import Labels as Labels
+    from imagenet_beam.transforms.labels.source import LabelSource as LabelSource
     from imagenet_beam.transforms.list_images import ListImages as ListImages
     from imagenet_beam.transforms.list_images import StreamImages as StreamImages
+    from imagenet_beam.transforms.records.example import serialize_example as serialize_example
+    from imagenet_beam.transforms.records.receipts import ShardReceipt as ShardReceipt
+    from imagenet_beam.transforms.records.schemas import inception_features as inception_features
+    from imagenet_beam.transforms.records.schemas import tfds_features as tfds_features
+    from imagenet_beam.transforms.records.schemas import tpu_features as tpu_features
+    from imagenet_beam.transforms.storage.files import Storage as Storage
     from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord as WriteToTFRecord
 
 _NAMES = {
-    "core.errors": ("InputError",),
-    "core.example": ("serialize_example",),
-    "core.images": ("ImageOptions",),
-    "core.receipts": ("ShardReceipt",),
-    "core.records": ("BoundingBox", "ImageRef", "LabeledImage", "Record", "Reject"),
-    "core.resize": ("Resize",),
-    "core.schemas": ("inception_features", "tfds_features", "tpu_features"),
+    "errors": ("InputError",),
+    "records.example": ("serialize_example",),
+    "images.encode": ("ImageOptions",),
+    "records.receipts": ("ShardReceipt",),
+    "elements": ("BoundingBox", "ImageRef", "LabeledImage", "Record", "Reject"),
+    "images.resize": ("Resize",),
+    "records.schemas": ("inception_features", "tfds_features", "tpu_features"),
     "encoders": ("ImageEncoder",),
-    "files": ("Storage",),
+    "storage.files": ("Storage",),
     "image_steps": ("DecodeAndResize", "DecodedImage", "ImageBytes", "ReadImages", "ToExample"),
     "join_boxes": ("JoinBoxes", "LoadBoxes"),
     "join_labels": ("FindClasses", "JoinLabels", "LoadLabels"),
-    "labels": ("LabelSource", "Labels"),
+    "labels.source": ("LabelSource", "Labels"),
     "list_images": ("ListImages", "StreamImages"),
     "write_to_tfrecord": ("WriteToTFRecord",),
 }

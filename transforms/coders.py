@@ -9,17 +9,17 @@ from typing import Any
 from apache_beam import coders
 from apache_beam.coders.coders import Coder
 
-from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable
-from imagenet_beam.transforms.core.receipts import ShardReceipt
-from imagenet_beam.transforms.core.records import (
+from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
     LabeledImage,
     Record,
     Reject,
 )
-from imagenet_beam.transforms.core.shards import ShardPlan
-from imagenet_beam.transforms.labels import Labels
+from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
+from imagenet_beam.transforms.labels.source import Labels
+from imagenet_beam.transforms.records.receipts import ShardReceipt
+from imagenet_beam.transforms.records.shards import ShardPlan
 
 _STR = coders.StrUtf8Coder()
 _INT = coders.VarIntCoder()

@@ -13,10 +13,10 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from imagenet_beam.transforms.coders import OutcomeCoder
-from imagenet_beam.transforms.core.ordered import OrderedPool
-from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
+from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encoders import RecordEncoder
 from imagenet_beam.transforms.image_steps import ImageBytes
+from imagenet_beam.transforms.threads.ordered import OrderedPool
 
 V = TypeVar("V")
 

@@ -12,20 +12,20 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from apache_beam.coders import Coder
 
-from imagenet_beam.transforms.core.errors import ImageRejected, InputError
-from imagenet_beam.transforms.core.example import serialize_example
-from imagenet_beam.transforms.core.images import (
+from imagenet_beam.transforms.archives.fetch import fetch, is_image_file, unpack
+from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
+from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.images.encode import (
     EncodedImage,
     ImageOptions,
     encode_image,
     encode_pixels,
     libraries,
 )
-from imagenet_beam.transforms.core.pixels import interleave, parse_encoding
-from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
-from imagenet_beam.transforms.core.schemas import SCHEMAS, check_schema
-from imagenet_beam.transforms.files import Storage, unpinned
-from imagenet_beam.transforms.sources.fetch import fetch, is_image_file, unpack
+from imagenet_beam.transforms.images.pixels import interleave, parse_encoding
+from imagenet_beam.transforms.records.example import serialize_example
+from imagenet_beam.transforms.records.schemas import SCHEMAS, check_schema
+from imagenet_beam.transforms.storage.files import Storage, unpinned
 
 Value = TypeVar("Value", contravariant=True)
 
@@ -119,7 +119,7 @@ class ImageEncoder:
 
     Attributes:
         options: What happens to the image.
-        schema: Which keys the Example has; see `imagenet_beam.transforms.core.schemas`.
+        schema: Which keys the Example has; see `imagenet_beam.transforms.records.schemas`.
         storage: How to reach the archives.
         versions: The launcher's image libraries. A worker with others would make
             other bytes, so it refuses to begin.

@@ -14,19 +14,19 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.metrics import Metrics
 
+from imagenet_beam.transforms.archives.fetch import fetch
 from imagenet_beam.transforms.coders import LabeledImageCoder, NamedTupleCoder
-from imagenet_beam.transforms.core.errors import ImageRejected
-from imagenet_beam.transforms.core.images import EncodedImage, ImageOptions
-from imagenet_beam.transforms.core.records import LabeledImage, Record, Reject
-from imagenet_beam.transforms.core.schemas import check_schema
+from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encoders import (
     ImageEncoder,
     decode_and_resize,
     reject,
     to_record,
 )
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.sources.fetch import fetch
+from imagenet_beam.transforms.errors import ImageRejected
+from imagenet_beam.transforms.images.encode import EncodedImage, ImageOptions
+from imagenet_beam.transforms.records.schemas import check_schema
+from imagenet_beam.transforms.storage.files import Storage
 
 
 class ImageBytes(NamedTuple):

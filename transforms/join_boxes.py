@@ -6,14 +6,14 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.pvalue import AsSingleton
 
-from imagenet_beam.transforms.box_sources import read_boxes, stat_boxes
-from imagenet_beam.transforms.core.box_annotations import image_stem
-from imagenet_beam.transforms.core.box_index import BoxIndex
-from imagenet_beam.transforms.core.errors import changed_input
-from imagenet_beam.transforms.core.names import base_name
-from imagenet_beam.transforms.core.records import LabeledImage
-from imagenet_beam.transforms.files import FileStat, Storage
+from imagenet_beam.transforms.archives.names import base_name
+from imagenet_beam.transforms.boxes.annotations import image_stem
+from imagenet_beam.transforms.boxes.index import BoxIndex
+from imagenet_beam.transforms.boxes.read import read_boxes, stat_boxes
+from imagenet_beam.transforms.elements import LabeledImage
+from imagenet_beam.transforms.errors import changed_input
 from imagenet_beam.transforms.image_steps import ImageBytes
+from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
 class BoxIndexCoder(coders.Coder):

@@ -8,12 +8,11 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.label_files import validation_number
-from imagenet_beam.transforms.core.records import ImageRef, LabeledImage
-from imagenet_beam.transforms.files import Storage, unpinned
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.image_steps import ImageBytes
-from imagenet_beam.transforms.labels import (
+from imagenet_beam.transforms.labels.label_files import validation_number
+from imagenet_beam.transforms.labels.source import (
     LABEL_FROM,
     Labels,
     LabelSource,
@@ -21,6 +20,7 @@ from imagenet_beam.transforms.labels import (
     with_classes,
 )
 from imagenet_beam.transforms.list_images import StreamedImage
+from imagenet_beam.transforms.storage.files import Storage, unpinned
 
 NO_LABEL = -1
 """The label of images without a class, as TFDS writes it."""

@@ -11,13 +11,13 @@ from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import WaitOn
 from apache_beam.utils.windowed_value import WindowedValue
 
+from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.archives.table import KINDS, recognise
 from imagenet_beam.transforms.coders import ImageRefCoder, NamedTupleCoder
-from imagenet_beam.transforms.core.chain_ahead import ChainAhead
-from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.core.tally import tally
-from imagenet_beam.transforms.files import Storage, is_local
-from imagenet_beam.transforms.sources.base import Span
-from imagenet_beam.transforms.sources.table import KINDS, recognise
+from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.storage.files import Storage, is_local
+from imagenet_beam.transforms.tally import tally
+from imagenet_beam.transforms.threads.chain_ahead import ChainAhead
 
 LISTING_THREADS = 16
 """Class tars of remote archives that a worker lists at once, with a block of 8 MiB each."""
@@ -62,7 +62,7 @@ class ListImages(beam.PTransform):
 
     Args:
         storage: How to reach the sources.
-        kind: What all of them are, a key of `imagenet_beam.transforms.sources.table.KINDS`;
+        kind: What all of them are, a key of `imagenet_beam.transforms.archives.table.KINDS`;
             "" tells each by its content.
         split: Where a source holds several splits, which one to list; "" lists all.
     """

@@ -8,12 +8,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsDict
 
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.records import LabeledImage
-from imagenet_beam.transforms.core.selection import Selection, read_names
-from imagenet_beam.transforms.core.tally import tally
-from imagenet_beam.transforms.files import MAX_TEXT_BYTES, Storage
+from imagenet_beam.transforms.elements import LabeledImage
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.image_steps import ImageBytes
+from imagenet_beam.transforms.selection import Selection, read_names
+from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
+from imagenet_beam.transforms.tally import tally
 
 _Key = tuple[str, bytes]
 _IN_ALL = ("holdout", "there are")

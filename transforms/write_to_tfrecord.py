@@ -13,14 +13,14 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 from apache_beam.transforms.window import GlobalWindows
 
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.receipts import ShardReceipt
-from imagenet_beam.transforms.core.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
 from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
 from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
-from imagenet_beam.transforms.files import FileStat, Storage
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.packing import Packer, PackFn
-from imagenet_beam.transforms.shard_writer import ShardTarget
+from imagenet_beam.transforms.records.receipts import ShardReceipt
+from imagenet_beam.transforms.records.shard_writer import ShardTarget
+from imagenet_beam.transforms.records.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
+from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 V = TypeVar("V")
 

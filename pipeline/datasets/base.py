@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.download.sources import SourceFile
-from imagenet_beam.transforms.core.classes import ClassInfo
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import Storage, join
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import ClassInfo
+from imagenet_beam.transforms.labels.source import LabelSource
+from imagenet_beam.transforms.storage.files import Storage, join
 
 
 class KnownSplit(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import SplitConfig
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 
 class OfficialSplit(NamedTuple):

@@ -10,7 +10,7 @@ from imagenet_beam.pipeline.download.client import TransferOptions
 from imagenet_beam.pipeline.download.progress import Progress
 from imagenet_beam.pipeline.download.sources import SOURCES, SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 CACHE_VARIABLE = "IMAGENET_BEAM_CACHE"
 

@@ -21,7 +21,7 @@ import urllib3
 
 from imagenet_beam.pipeline.download.errors import MirrorFailed
 from imagenet_beam.pipeline.download.parts import RemoteFile, free_bytes_of
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_CONNECTIONS = 32

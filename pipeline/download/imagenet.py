@@ -13,7 +13,7 @@ from imagenet_beam.pipeline.download.progress import Progress, SilentProgress
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
 from imagenet_beam.pipeline.download.verify import find_fault
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 USER_VARIABLE = "IMAGENET_BEAM_USER"
 PASSWORD_VARIABLE = "IMAGENET_BEAM_PASSWORD"  # noqa: S105  (the name, not the password)

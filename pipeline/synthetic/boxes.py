@@ -7,7 +7,7 @@ from typing import NamedTuple
 from imagenet_beam.pipeline.synthetic.plan import Plan, PlannedImage
 from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
 from imagenet_beam.pipeline.synthetic.variation import numbers
-from imagenet_beam.transforms.core.records import BoundingBox
+from imagenet_beam.transforms.elements import BoundingBox
 
 TRAIN_BOXES_NAME = "ILSVRC2012_bbox_train_v2.tar.gz"
 VALIDATION_BOXES_NAME = "ILSVRC2012_bbox_val_v3.tgz"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 MARKER_NAME = "SYNTHETIC.txt"
 _MARKER_TEXT = """The data in this folder are synthetic: drawings in the files of real data sets.

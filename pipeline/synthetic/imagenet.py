@@ -23,7 +23,7 @@ from imagenet_beam.pipeline.synthetic.plan import (
 )
 from imagenet_beam.pipeline.synthetic.tars import TarStream, tar_file
 from imagenet_beam.pipeline.synthetic.variation import shuffled
-from imagenet_beam.transforms.core.records import BoundingBox
+from imagenet_beam.transforms.elements import BoundingBox
 
 __all__ = ["Expected", "SyntheticImageNet", "estimate_count", "write_imagenet"]
 

@@ -15,7 +15,7 @@ from imagenet_beam.pipeline.synthetic.hard_images import BAD_KINDS, GOOD_KINDS
 from imagenet_beam.pipeline.synthetic.pictures import TINY_PIXELS, Layout, plan_layout
 from imagenet_beam.pipeline.synthetic.tars import FORMATS
 from imagenet_beam.pipeline.synthetic.variation import deranged, numbers, shuffled
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 # The number in a real training file's name goes up to about this.
 _FILE_NUMBER_SPAN = 50_000

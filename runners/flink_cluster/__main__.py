@@ -10,7 +10,7 @@ from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.flink_cluster.cluster import Cluster
 from imagenet_beam.runners.flink_cluster.install import cache_dir, install, job_server_jar
 from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _DESCRIPTION = """\
 A Flink cluster on this machine, as plain processes, without Docker.

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.flink_cluster.install import flink_libraries, java
 from imagenet_beam.runners.flink_cluster.settings import (
     JAVA_17_FLAGS,
@@ -18,8 +19,7 @@ from imagenet_beam.runners.flink_cluster.settings import (
     ClusterSettings,
     config_yaml,
 )
-from imagenet_beam.runners.flink_rest import FlinkRest
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 FLINK_VERSION = "1.19.3"
 FLINK_MINOR = "1.19"

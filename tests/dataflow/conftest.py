@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "gcs"), str(HERE.parent / "image")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "storage"), str(HERE.parent / "worker_image")]
 
 import servers  # noqa: E402
 from fake_dataflow import HOST, FakeDataflow  # noqa: E402
@@ -95,8 +95,8 @@ class Cloud:
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory):
     if servers.available() != servers.FAKE_GCS:
-        pytest.skip("no fake-gcs-server: run tests/gcs/install_fake_gcs.sh")
-    with servers.running(servers.FAKE_GCS, tmp_path_factory.mktemp("gcs")) as running:
+        pytest.skip("no fake-gcs-server: run tests/storage/install_fake_gcs.sh")
+    with servers.running(servers.FAKE_GCS, tmp_path_factory.mktemp("storage")) as running:
         yield running
 
 

@@ -217,7 +217,7 @@ def _offer_files(prepared: Any) -> None:
 
 
 def go_tool(name: str) -> str | None:
-    """A program that tests/image/install_beam_go.sh built, or None."""
+    """A program that tests/worker_image/install_beam_go.sh built, or None."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagenet-beam"
     folder = Path(os.environ.get("BEAM_GO_CACHE") or caches)
     built = sorted(folder.glob(f"beam-go-*/{name}"))

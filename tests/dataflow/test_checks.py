@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.runners.dataflow_options import default_job_name, job_options, worker_cores
-from imagenet_beam.runners.dataflow_service import is_in_region
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.runners.dataflow.options import default_job_name, job_options, worker_cores
+from imagenet_beam.runners.dataflow.service import is_in_region
+from imagenet_beam.transforms.labels.source import LabelSource
 
 REMOTE = {
     "train_archive": "gs://b/train.tar",

@@ -31,7 +31,7 @@ def bare_worker(cloud, tmp_path):
     """A Python with Beam and nothing else, in which Beam's boot installs what was staged."""
     boot, base = staged.go_tool("boot"), worker_base()
     if not boot:
-        pytest.skip("no boot: run tests/image/install_beam_go.sh, which needs Go")
+        pytest.skip("no boot: run tests/worker_image/install_beam_go.sh, which needs Go")
     if not base:
         pytest.skip("no environment for workers: run tests/dataflow/install_worker.sh")
     folder = tmp_path / "worker"
@@ -67,7 +67,7 @@ def run_with(cloud, run, tmp_path):
     """`run_with(worker)`: the command, its job executed by that worker from what was staged."""
     prism = staged.go_tool("prism")
     if not prism:
-        pytest.skip("no prism: run tests/image/install_beam_go.sh, which needs Go")
+        pytest.skip("no prism: run tests/worker_image/install_beam_go.sh, which needs Go")
     files = tmp_path / "staged"
     files.mkdir()
 

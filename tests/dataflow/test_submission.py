@@ -38,7 +38,7 @@ def test_a_mistake_found_by_a_worker_is_one_sentence(cloud, run):
     trace = (
         "Traceback (most recent call last):\n"
         '  File "apache_beam/runners/worker/sdk_worker.py", line 1, in f\n'
-        "imagenet_beam.transforms.core.errors.InputError: gs://b/a.tar has no images "
+        "imagenet_beam.transforms.errors.InputError: gs://b/a.tar has no images "
         "[while running 'ListTrain/ListImages']\n"
     )
     cloud.api.errors = [trace]

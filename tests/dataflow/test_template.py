@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import staged
 
-from imagenet_beam.runners import flex_template
+from imagenet_beam.runners.dataflow import flex_template
 
 METADATA = Path(flex_template.__file__).with_name("flex_template_metadata.json")
 PARAMETERS = {
@@ -64,7 +64,8 @@ def test_switches(given, taken):
 
 
 def test_the_description_is_that_of_the_command():
-    command = "python -m imagenet_beam.runners.flex_template > runners/flex_template_metadata.json"
+    module, file = flex_template.__name__, METADATA.name
+    command = f"python -m {module} > runners/dataflow/{file}"
     assert json.loads(METADATA.read_text()) == flex_template.metadata(), f"run {command}"
 
 

@@ -16,11 +16,11 @@ from imagenet_beam.pipeline.synthetic.small_sets import (
     FLOWER_CLASSES,
 )
 from imagenet_beam.runners import cli
-from imagenet_beam.transforms.core.cifar import CifarImage
-from imagenet_beam.transforms.core.example import parse_example
-from imagenet_beam.transforms.core.tfrecord import read_records
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.sources.pixel_files import unique_names
+from imagenet_beam.transforms.archives.cifar import CifarImage
+from imagenet_beam.transforms.archives.pixel_files import unique_names
+from imagenet_beam.transforms.records.example import parse_example
+from imagenet_beam.transforms.records.framing import read_records
+from imagenet_beam.transforms.storage.files import Storage
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -17,8 +17,8 @@ from imagenet_beam.pipeline.download.imagenet import credentials_from, download_
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
 from imagenet_beam.pipeline.download.progress import LineProgress, in_units, show_progress
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES
-from imagenet_beam.runners.download_command import add_download_parser, run_download
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.runners.commands.download import add_download_parser, run_download
+from imagenet_beam.transforms.errors import InputError
 
 VALIDATION = "ILSVRC2012_img_val.tar"
 

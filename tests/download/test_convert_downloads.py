@@ -8,7 +8,8 @@ import pytest
 
 from imagenet_beam.pipeline.datasets import registry
 from imagenet_beam.pipeline.synthetic.small_sets import write_mnist
-from imagenet_beam.runners import cli, download_command
+from imagenet_beam.runners import cli
+from imagenet_beam.runners.commands import download as download_command
 
 
 @pytest.fixture

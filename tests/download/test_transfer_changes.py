@@ -16,7 +16,7 @@ from imagenet_beam.pipeline.download.client import TransferOptions
 from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.pipeline.download.progress import SilentProgress
 from imagenet_beam.pipeline.download.transfer import download_file
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 
 
 @pytest.mark.parametrize("length_by", [700, -700])
@@ -256,7 +256,7 @@ def test_a_folder_that_cannot_be_written(site, options, tmp_path):
 CLI = """
 import argparse, signal, sys
 from imagenet_beam.pipeline.download.sources import SourceFile
-from imagenet_beam.runners.download_command import add_download_parser, run_download
+from imagenet_beam.runners.commands.download import add_download_parser, run_download
 signal.signal(signal.SIGINT, signal.default_int_handler)
 parser = argparse.ArgumentParser()
 add_download_parser(parser.add_subparsers())

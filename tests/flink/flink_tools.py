@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from imagenet_beam.pipeline import layout
+from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.flink_cluster import install
 from imagenet_beam.runners.flink_cluster.cluster import Cluster
 from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
-from imagenet_beam.runners.flink_rest import FlinkRest
 
 TASK_MANAGER_MIB = 1024
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gcs"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "storage"))
 
 import servers
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def emulator(tmp_path):
     if servers.available() != servers.FAKE_GCS:
-        pytest.skip("no fake-gcs-server: run tests/gcs/install_fake_gcs.sh")
+        pytest.skip("no fake-gcs-server: run tests/storage/install_fake_gcs.sh")
     with servers.running(servers.FAKE_GCS, tmp_path) as running:
         yield running
 

@@ -7,14 +7,14 @@ import pytest
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
-from imagenet_beam.runners import flink_checks as checks
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.flink import check
+from imagenet_beam.runners.flink import checks
+from imagenet_beam.runners.flink.job_server import find_jar, flink_minor_of
+from imagenet_beam.runners.flink.launch import check
+from imagenet_beam.runners.flink.rest import FlinkJobInfo, Overview, TaskManager, _host
 from imagenet_beam.runners.flink_cluster import install
-from imagenet_beam.runners.flink_job_server import find_jar, flink_minor_of
-from imagenet_beam.runners.flink_rest import FlinkJobInfo, Overview, TaskManager, _host
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import LabelSource
 
 ELSEWHERE = "192.0.2.7"  # of the range for documentation: no machine has it
 HERE = "localhost"

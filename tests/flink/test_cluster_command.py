@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from flink_tools import free_port, wait_until
 
+from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.flink_cluster import install
-from imagenet_beam.runners.flink_rest import FlinkRest
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 

@@ -21,7 +21,7 @@ from flink_tools import (
 from PIL import Image
 
 from imagenet_beam.runners.environments import answers
-from imagenet_beam.runners.flink_rest import FlinkRest
+from imagenet_beam.runners.flink.rest import FlinkRest
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.portable import check
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import LabelSource
 
 SHARDS = ("--train_shards=4", "--validation_shards=2")
 
@@ -25,7 +25,7 @@ def prism():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagenet-beam"
     found = sorted(cache.glob("beam-go-*/prism"))
     if not found:
-        pytest.skip("no Prism: run tests/image/install_beam_go.sh, which needs Go")
+        pytest.skip("no Prism: run tests/worker_image/install_beam_go.sh, which needs Go")
     return found[-1]
 
 

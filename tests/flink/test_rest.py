@@ -8,10 +8,10 @@ import pytest
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.flink import check
-from imagenet_beam.runners.flink_rest import FlinkRest
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.runners.flink.launch import check
+from imagenet_beam.runners.flink.rest import FlinkRest
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import LabelSource
 
 
 def http(body: bytes, length: int | None = None, status: str = "200 OK") -> bytes:

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from imagenet_beam.runners.cli import main
-from imagenet_beam.transforms.core.box_annotations import image_stem
+from imagenet_beam.transforms.boxes.annotations import image_stem
 
 STRANGERS = 1  # the training archive annotates an image that is in no archive
 

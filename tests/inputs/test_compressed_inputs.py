@@ -4,9 +4,9 @@ import gzip
 
 import pytest
 
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.stream_tar import list_stream, stream_images
-from imagenet_beam.transforms.core.streams import StreamReader, open_compressed
+from imagenet_beam.transforms.archives.streams import StreamReader, open_compressed
+from imagenet_beam.transforms.archives.tar_streaming import list_stream, stream_images
+from imagenet_beam.transforms.errors import InputError
 
 
 def in_class_folders(pictures, top="train"):

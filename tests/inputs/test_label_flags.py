@@ -11,10 +11,10 @@ import pytest
 
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.convert_flags import config_from_flags
-from imagenet_beam.transforms.core.classes import ClassInfo, ClassTable, classes_csv
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import Labels, LabelSource, with_classes
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable, classes_csv
+from imagenet_beam.transforms.labels.source import Labels, LabelSource, with_classes
+from imagenet_beam.transforms.storage.files import Storage
 
 FULL = Path(__file__).parents[2].parent / "shared" / "data" / "labels_full"
 STORAGE = Storage()

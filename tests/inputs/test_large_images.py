@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_beam.transforms.core.errors import ImageRejected
-from imagenet_beam.transforms.core.image_size import MAX_IMAGE_BYTES
-from imagenet_beam.transforms.core.records import ImageRef
-from imagenet_beam.transforms.core.stream_tar import stream_images
-from imagenet_beam.transforms.core.streams import StreamReader
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.sources.fetch import fetch, unpack
+from imagenet_beam.transforms.archives.fetch import fetch, unpack
+from imagenet_beam.transforms.archives.streams import StreamReader
+from imagenet_beam.transforms.archives.tar_streaming import stream_images
+from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.errors import ImageRejected
+from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.storage.files import Storage
 
 HUGE_BYTES = 5_000_000_000
 HUGE_NAME = "n01440764/n01440764_9.JPEG"

@@ -9,8 +9,8 @@ import pytest
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.source import LabelSource
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.pipeline.space import check_free, check_space, estimate_bytes
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.images import ImageOptions
-from imagenet_beam.transforms.core.resize import Resize
-from imagenet_beam.transforms.core.selection import Selection
-from imagenet_beam.transforms.files import Storage
-from imagenet_beam.transforms.labels import LabelSource
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.resize import Resize
+from imagenet_beam.transforms.labels.source import LabelSource
+from imagenet_beam.transforms.selection import Selection
+from imagenet_beam.transforms.storage.files import Storage
 
 
 @pytest.fixture(scope="module")

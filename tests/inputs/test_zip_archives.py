@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagenet_beam.transforms.core.errors import ImageRejected, InputError
-from imagenet_beam.transforms.core.zip_archives import (
+from imagenet_beam.transforms.archives.zip import (
     parse_zip_encoding,
     read_zip_member,
     unzip_member,
     walk_zip,
 )
+from imagenet_beam.transforms.errors import ImageRejected, InputError
 
 
 def zipped(files, method=zipfile.ZIP_DEFLATED, zip64=False, comment=b""):

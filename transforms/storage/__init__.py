@@ -1,1 +1,1 @@
-"""The backends behind `imagenet_beam.transforms.files`; nothing else imports them."""
+"""The backends behind `imagenet_beam.transforms.storage.files`; nothing else imports them."""

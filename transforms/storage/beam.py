@@ -13,7 +13,7 @@ import google_crc32c
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
 
 _COPY_BYTES = 1 << 20

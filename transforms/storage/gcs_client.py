@@ -20,7 +20,7 @@ from google.cloud import storage
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
 
 POOL_CONNECTIONS = 64

@@ -11,7 +11,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import InvalidResponse
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import NoMetadataServerError, parse_name
 from imagenet_beam.transforms.storage.gcs_retry import RetriesExhaustedError, may_pass
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from google.api_core import exceptions as api
 from urllib3 import Timeout
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess, GcsName, parse_object_name
 from imagenet_beam.transforms.storage.gcs_errors import as_input_error
 

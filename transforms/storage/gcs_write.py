@@ -12,7 +12,7 @@ from typing import IO, Any
 import google_crc32c
 from google.api_core import exceptions as api
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess, GcsName, parse_object_name
 from imagenet_beam.transforms.storage.gcs_errors import as_input_error
 from imagenet_beam.transforms.storage.gcs_retry import UploadPausedError, UploadRestartError

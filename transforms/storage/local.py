@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from imagenet_beam.transforms.core.errors import InputError
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
 from imagenet_beam.transforms.storage.trees import local_files, local_folders
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from imagenet_beam.transforms.core.errors import InputError
-from imagenet_beam.transforms.core.names import is_image_name
+from imagenet_beam.transforms.archives.names import is_image_name
+from imagenet_beam.transforms.errors import InputError
 
 
 def local_folders(directory: str) -> Iterator[str]:

@@ -1,0 +1,161 @@
+"""`imagenet-beam convert`: flags in, TFRecords out, exit status back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from imagenet_beam.pipeline import layout
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.datasets.registry import IMAGENET
+from imagenet_beam.pipeline.prepare import Prepared, exclusive, prepare
+from imagenet_beam.runners import registry
+from imagenet_beam.runners.base import LaunchOptions
+from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.dataset_flags import download_if_asked
+from imagenet_beam.runners.progress import counted, duration
+from imagenet_beam.transforms.storage.files import join
+
+DONE, TOO_MANY_REJECTS = 0, 3
+
+
+def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    """Runs a conversion.
+
+    Returns:
+        The exit status: 0, or 3 with more rejects than allowed.
+
+    Raises:
+        InputError: If flags or inputs are wrong.
+        JobFailed: If the job fails.
+    """
+    started = time.monotonic()
+    config = config_from_flags(args)
+    runner = registry.runner(beam_args)
+    options = LaunchOptions(tuple(beam_args), args.detach)
+    runner.check(config, options)
+    download_if_asked(args)
+    with exclusive(config):
+        prepared = prepare(config)
+        if prepared.complete:
+            _say(f"{config.output_dir} is complete already: nothing to do")
+        else:
+            _announce(prepared)
+            if not runner.launch(prepared, options):
+                return DONE
+    manifest = _read_manifest(prepared)
+    _say(summary(manifest, prepared, time.monotonic() - started))
+    return _exit_status(manifest, prepared)
+
+
+def _announce(prepared: Prepared) -> None:
+    shards = sum(split.num_shards for split in prepared.config.splits)
+    if prepared.shards_done:
+        _say(
+            f"going on: {prepared.shards_done:,} of {counted(shards, 'shard')} in "
+            f"{prepared.config.output_dir} already"
+        )
+    else:
+        _say(f"writing {counted(shards, 'shard')} to {prepared.config.output_dir}")
+    for line in streaming_notes(prepared.config):
+        _say(line)
+
+
+def streaming_notes(config: ConvertConfig) -> Iterator[str]:
+    """Says of each split that is read as a stream what that needs, unless it is small."""
+    if config.dataset_name != IMAGENET:
+        return
+    for split in config.splits:
+        if split.streamed:
+            shown = split.archives[0] + (", …" if len(split.archives) > 1 else "")
+            yield (
+                f"{shown} is compressed and cannot be read in place: the {split.name} images go "
+                "through the shuffle (--shuffle=images) and it is decompressed twice; the direct "
+                "runner holds the records that are left to write in memory, six bytes for each "
+                "byte of them, so decompress it first if they do not fit"
+            )
+
+
+def _read_manifest(prepared: Prepared) -> dict[str, Any]:
+    path = join(prepared.config.output_dir, layout.MANIFEST)
+    manifest: dict[str, Any] = json.loads(prepared.config.storage.read_bytes(path))
+    return manifest
+
+
+def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> str:
+    """What came out, a line for each split and one for the run."""
+    lines = []
+    for name, entry in manifest["splits"].items():
+        lines += [_split_line(name, entry), *_label_notes(name, entry)]
+    if "bounding_boxes" in manifest:
+        lines.append(_boxes_line(manifest["bounding_boxes"]))
+    images = sum(entry["images"] for entry in manifest["splits"].values())
+    if not prepared.complete:
+        done = images - prepared.images_done
+        lines.append(
+            f"{counted(done, 'image')} in {duration(seconds)}, "
+            f"{done / max(seconds, 1e-3):,.0f} images/s, peak memory {_peak_memory_mb():,.0f} MB"
+        )
+    return "\n".join(lines)
+
+
+def _split_line(name: str, entry: Mapping[str, Any]) -> str:
+    official = ""
+    if "is_official_count" in entry:
+        official = (
+            " (the official count)"
+            if entry["is_official_count"]
+            else f" (the official archive has {entry['official_images']:,})"
+        )
+    return (
+        f"{name}: {counted(entry['images'], 'image')}{official} = "
+        f"{counted(entry['records'], 'record')} + {counted(entry['rejects'], 'reject')}, "
+        f"{counted(len(entry['shards']), 'shard')}, "
+        f"{entry['bytes'] / 1e6:,.1f} MB"
+    )
+
+
+def _boxes_line(counts: Mapping[str, int]) -> str:
+    return (
+        f"bounding boxes: {counts['boxes']:,} in {counted(counts['files'], 'file')}, "
+        f"{counts['clamped']:,} clamped, {counts['swapped']:,} swapped, "
+        f"{counts['dropped']:,} dropped, {counts['without_image']:,} for images that are not there"
+    )
+
+
+def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Tells of labels that may be those of other images, which `--expect=any` lets pass."""
+    given, found = entry.get("labels_given", 0), entry.get("images_found", 0)
+    if given != found:
+        yield (
+            f"{name}: there are {given:,} labels for {found:,} images, and each image took the "
+            "one of its number: make sure that these labels are of this set"
+        )
+
+
+def _peak_memory_mb() -> float:
+    """Of this process and of its largest child; ru_maxrss is in KiB on Linux, bytes on macOS."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    usage = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(resource.getrusage(who).ru_maxrss for who in usage) * unit / 1e6
+
+
+def _exit_status(manifest: Mapping[str, Any], prepared: Prepared) -> int:
+    rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
+    if rejects <= prepared.config.max_rejects:
+        return DONE
+    path = join(prepared.config.output_dir, layout.REJECTS)
+    _say(
+        f"{counted(rejects, 'image')} rejected, {prepared.config.max_rejects:,} allowed: see "
+        f"{path}; if that is right, run again with --max_rejects={rejects}"
+    )
+    return TOO_MANY_REJECTS
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

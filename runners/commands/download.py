@@ -1,0 +1,167 @@
+"""The command `imagenet-beam download`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imagenet_beam.pipeline.datasets.registry import IMAGENET, downloads
+from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
+from imagenet_beam.runners.arguments import whole_number
+from imagenet_beam.transforms.errors import InputError
+
+_INTERRUPTED = 128 + 2
+"""As shells say it of a program that Ctrl-C (signal 2) ended."""
+
+_EXAMPLES = """\
+examples:
+  imagenet-beam download --dataset=mnist --output_dir=data/mnist
+  imagenet-beam download --dataset=imagenet2012                       explains how to get it
+  imagenet-beam download --dataset=imagenet2012 --output_dir=data --url=https://…/ILSVRC2012_img_val.tar
+  imagenet-beam download --dataset=imagenet2012 --from_dir=data       checks what is there
+"""
+
+
+def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds the command to what `ArgumentParser.add_subparsers` gave."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "download",
+        help="get a data set, or check archives that you have",
+        description="Downloads a data set, continues what was interrupted, checks checksums.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--dataset", required=True, choices=(*downloads(), IMAGENET))
+    parser.add_argument(
+        "--output_dir",
+        default="",
+        metavar="DIR",
+        help="where the files go; default: the cache, see --download_dir",
+    )
+    parser.add_argument(
+        "--download_dir",
+        default="",
+        metavar="DIR",
+        help="the cache; default: $IMAGENET_BEAM_CACHE or ~/.cache/imagenet-beam",
+    )
+    parser.add_argument(
+        "--connections",
+        type=whole_number,
+        default=4,
+        metavar="N",
+        help="connections at once for a big file, 1 to 32; default: 4",
+    )
+    imagenet = parser.add_argument_group("ImageNet")
+    imagenet.add_argument(
+        "--url",
+        action="append",
+        default=[],
+        metavar="LINK",
+        help="a link that image-net.org gave you; repeat for each archive",
+    )
+    imagenet.add_argument(
+        "--from_dir",
+        default="",
+        metavar="DIR",
+        help="check the archives in this folder instead of downloading",
+    )
+    imagenet.add_argument(
+        "--torrent_hint", action="store_true", help="say how to get the archives by BitTorrent"
+    )
+    return parser
+
+
+def run_download(
+    args: argparse.Namespace,
+    sources: Mapping[str, tuple[SourceFile, ...]] | None = None,
+    imagenet: tuple[SourceFile, ...] = IMAGENET_2012,
+) -> int:
+    """Runs the command.
+
+    Args:
+        args: What the parser of `add_download_parser` gave.
+        sources: The data sets that anybody may download; by default those of the registry.
+        imagenet: ImageNet's archives.
+
+    Returns:
+        The exit status: 0 done; 1 the download failed; 2 the command line or
+        the files in `--from_dir` are wrong; 130 Ctrl-C ended it.
+    """
+    try:
+        return _run(args, downloads() if sources is None else sources, imagenet)
+    except InputError as error:
+        print(f"imagenet-beam: {error}", file=sys.stderr)
+        return 2
+    except DownloadError as error:
+        print(f"imagenet-beam: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nimagenet-beam: interrupted; the same command continues", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _run(
+    args: argparse.Namespace,
+    sources: Mapping[str, tuple[SourceFile, ...]],
+    imagenet: tuple[SourceFile, ...],
+) -> int:
+    # Imported here: the other commands need not wait for requests.
+    from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
+    from imagenet_beam.pipeline.download.client import TransferOptions
+    from imagenet_beam.pipeline.download.progress import show_progress
+
+    _check_flags(args)
+    if args.dataset == IMAGENET:
+        return _run_imagenet(args, imagenet)
+    directory = Path(args.output_dir or cache_dir(args.download_dir) / args.dataset)
+    options = TransferOptions(connections=args.connections)
+    with show_progress(sys.stderr) as progress:
+        paths = download_dataset(args.dataset, directory, sources, options, progress)
+    return _show(paths)
+
+
+def _run_imagenet(args: argparse.Namespace, known: tuple[SourceFile, ...]) -> int:
+    from imagenet_beam.pipeline.download import imagenet
+    from imagenet_beam.pipeline.download.cache import cache_dir
+    from imagenet_beam.pipeline.download.client import TransferOptions
+    from imagenet_beam.pipeline.download.progress import show_progress
+
+    if args.torrent_hint:
+        print(imagenet.TORRENT_HINT, end="")
+        return 0
+    directory = Path(
+        args.from_dir or args.output_dir or cache_dir(args.download_dir) / args.dataset
+    )
+    if not (args.url or args.from_dir or any((directory / file.name).exists() for file in known)):
+        print(imagenet.REQUEST_HINT, end="", file=sys.stderr)
+        return 2
+    options = TransferOptions(connections=args.connections, credentials=imagenet.credentials_from())
+    with show_progress(sys.stderr) as progress:
+        if args.url:
+            return _show(imagenet.download_urls(args.url, directory, options, progress, known))
+        return _show(imagenet.check_folder(directory, progress, known))
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    own = {"--url": args.url, "--from_dir": args.from_dir, "--torrent_hint": args.torrent_hint}
+    given = [flag for flag, value in own.items() if value]
+    if given and args.dataset != IMAGENET:
+        raise InputError(f"{given[0]} is for --dataset={IMAGENET}, not for {args.dataset}")
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} exclude each other; accepted is one of them")
+    for flag in ("output_dir", "from_dir"):
+        path = getattr(args, flag)
+        if "://" in path:
+            raise InputError(f"--{flag}={path} is not on this machine; accepted is a local folder")
+        if path and Path(path).exists() and not Path(path).is_dir():
+            raise InputError(f"--{flag}={path} is not a folder")
+
+
+def _show(paths: Mapping[str, Path]) -> int:
+    for path in paths.values():
+        print(path)
+    return 0

@@ -1,0 +1,154 @@
+"""A job on Flink, from its submission to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import urllib.error
+from typing import NamedTuple
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.portable_runner import PortableRunner
+
+from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.runners.base import JobStatus, Phase
+from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
+from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
+from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest
+from imagenet_beam.runners.portable import PortableJob, submit
+
+_POLL_SECONDS = 0.5
+_APPEAR_SECONDS = 180.0
+"""How long the job server may take to translate the pipeline and submit it."""
+
+_CANCEL_SECONDS = 120.0
+_PHASES = {"FINISHED": Phase.DONE, "FAILED": Phase.FAILED, "CANCELED": Phase.CANCELLED}
+
+
+class Target(NamedTuple):
+    """Where a job goes, and with which options.
+
+    Attributes:
+        rest: The cluster; none for an embedded one.
+        flags: The flags for Beam: those that were typed, and those found out.
+        server: How the job server is started.
+        job_name: The job's name.
+    """
+
+    rest: FlinkRest | None
+    flags: tuple[str, ...]
+    server: ServerSettings
+    job_name: str
+
+
+def start_job(target: Target, prepared: Prepared) -> FlinkJob | EmbeddedJob:
+    """Starts the job server and submits; leaves nothing behind if that is interrupted.
+
+    Raises:
+        InputError: If the pipeline is refused for a mistake of the user's.
+        JobFailed: If it is refused for another reason, or nothing answers.
+    """
+    known = {job.job_id for job in target.rest.jobs()} if target.rest else set()
+    server = JobServer(target.server)
+    try:
+        server.wait_until_ready()
+        beam_options = PipelineOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
+        result = submit(prepared, PortableRunner(), beam_options)
+        if target.rest is None:
+            return EmbeddedJob(result, server.stop)
+        job = PortableJob(result, server.stop)
+        return FlinkJob(job, target.rest, _await_job(job, target, known))
+    except BaseException:
+        server.stop()
+        with contextlib.suppress(OSError):
+            _cancel_new(target, known)
+        raise
+
+
+def _await_job(job: PortableJob, target: Target, known: set[str]) -> FlinkJobInfo:
+    """The job as Flink sees it, once the job server has submitted it."""
+    deadline = time.monotonic() + _APPEAR_SECONDS
+    while time.monotonic() < deadline:
+        new = _new_jobs(target, known)
+        if new:
+            return new[0]
+        status = job.status()
+        if status.phase is Phase.FAILED:
+            mistake = find_mistake(status.message)
+            raise mistake or JobFailed(f"Flink refused it: {root_cause(status.message)}")
+        time.sleep(_POLL_SECONDS)
+    raise JobFailed(f"{target.job_name} did not appear on the cluster in {_APPEAR_SECONDS:.0f} s")
+
+
+def _new_jobs(target: Target, known: set[str]) -> list[FlinkJobInfo]:
+    jobs = target.rest.jobs() if target.rest else []
+    return [job for job in jobs if job.name == target.job_name and job.job_id not in known]
+
+
+def _cancel_new(target: Target, known: set[str]) -> None:
+    for job in _new_jobs(target, known):
+        if target.rest:
+            target.rest.cancel(job.job_id)
+
+
+class FlinkJob:
+    """A job of a cluster, followed and cancelled by REST.
+
+    Args:
+        portable: The same job as the job server sees it.
+        rest: The cluster.
+        info: The job as the cluster sees it.
+    """
+
+    def __init__(self, portable: PortableJob, rest: FlinkRest, info: FlinkJobInfo) -> None:
+        self._portable = portable
+        self._rest = rest
+        self._id = info.job_id
+        self.title = f"Flink job {info.job_id}"
+        self.follow_hint = f"its page is {rest.url}/#/job/running/{info.job_id}/overview"
+        self.cancel_hint = (
+            f"cancel it with: curl -X PATCH '{rest.url}/jobs/{info.job_id}?mode=cancel'"
+        )
+
+    def status(self) -> JobStatus:
+        """Flink's state; of a failed job, the trace that it failed with.
+
+        A user's mistake ends the job here: Flink would start it again as often as its
+        restart strategy allows, to fail for the same reason each time.
+        """
+        try:
+            state = self._rest.job_state(self._id)
+            phase = _PHASES.get(state, Phase.RUNNING)
+            error = self._rest.job_error(self._id)
+            if phase is Phase.RUNNING and find_mistake(error):
+                self._rest.cancel(self._id)
+                phase = Phase.FAILED
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            lost = "the JobManager does not know the job any more; it was restarted"
+            return JobStatus(Phase.FAILED, "LOST", lost)
+        return JobStatus(phase, state, error if phase is Phase.FAILED else "")
+
+    def cancel(self) -> None:
+        """Cancels by REST, as Beam's own way does not end a job on a cluster."""
+        self._rest.cancel(self._id)
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        while self.status().phase is Phase.RUNNING:
+            if time.monotonic() > deadline:
+                raise TimeoutError("Flink has not ended it yet")
+            time.sleep(_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Ends the job server; a job on a cluster goes on without it."""
+        self._portable.close()
+
+
+class EmbeddedJob(PortableJob):
+    """A job inside the job server: it ends with it."""
+
+    title = "the job on an embedded Flink cluster"
+
+    def cancel(self) -> None:
+        """Ends the job server."""
+        self.close()

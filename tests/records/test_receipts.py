@@ -1,0 +1,108 @@
+"""Receipts: exact bytes, exact counts, and no trust in what is read back."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.receipts import (
+    ReceiptBuilder,
+    ShardReceipt,
+    receipt_from_json,
+    receipt_to_json,
+    sum_counts,
+)
+from imagenet_beam.transforms.tally import Tally
+
+REJECT = Reject("a.tar", "x.JPEG", 512, "n1", "truncated", "it ends after 3 bytes")
+RECEIPT = ShardReceipt(
+    "train-00000-of-00002", 4, 3, 99, 0xABC, (("n1", 1), ("n2", 2)), (("repaired:cmyk", 1),),
+    (REJECT,), "plan",
+)  # fmt: skip
+JSON = (
+    b'{"class_counts":{"n1":1,"n2":2},"crc32c":"00000abc","images":4,'
+    b'"name":"train-00000-of-00002","notes":{"repaired:cmyk":1},"plan":"plan","records":3,'
+    b'"rejects":[{"archive":"a.tar","detail":"it ends after 3 bytes","filename":"x.JPEG",'
+    b'"offset_bytes":512,"reason":"truncated","wnid":"n1"}],"size_bytes":99}\n'
+)
+
+
+def test_a_builder_counts_what_it_is_given():
+    builder = ReceiptBuilder()
+    builder.add(Record(b"", "n2"))
+    builder.add(Record(b"", "n2", ("repaired:cmyk",)))
+    builder.add(REJECT)
+    builder.add(Record(b"", "n1"))
+    assert builder.build("train-00000-of-00002", 99, 0xABC, "plan") == RECEIPT
+
+
+def test_records_without_a_class_are_counted_as_records_only():
+    builder = ReceiptBuilder()
+    builder.add(Record(b"x"))
+    assert builder.build("a", 1, 2, "") == ShardReceipt("a", 1, 1, 1, 2)
+
+
+def test_the_form_on_disk():
+    assert receipt_to_json(RECEIPT) == JSON
+    assert receipt_from_json(JSON, "r.json") == RECEIPT
+
+
+COUNTS = st.dictionaries(st.text(), st.integers(0)).map(lambda d: tuple(sorted(d.items())))
+TEXT = st.text()
+
+
+@given(st.builds(
+    lambda name, records, size, crc, classes, notes, rejects, plan: ShardReceipt(
+        name, records + len(rejects), records, size, crc, classes, notes, tuple(rejects), plan),
+    TEXT, st.integers(0), st.integers(0), st.integers(0, 2**32 - 1), COUNTS, COUNTS,
+    st.lists(st.builds(Reject, TEXT, TEXT, st.integers(0), TEXT, TEXT, TEXT)), TEXT,
+))  # fmt: skip
+def test_every_receipt_is_read_back_from_one_line(receipt):
+    data = receipt_to_json(receipt)
+    assert data.count(b"\n") == 1
+    assert receipt_from_json(data, "r.json") == receipt
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "Expecting value"),
+        (JSON[:-20], ""),
+        (b"\xff\xfe", ""),
+        (b"[]", ""),
+        (b"null", ""),
+        (JSON.replace(b'"plan":"plan"', b'"plan":"plan","extra":1'), "unexpected keyword"),
+        (JSON.replace(b'"reason"', b'"cause"'), "unexpected keyword"),
+        (JSON.replace(b'"name"', b'"title"'), "unexpected keyword"),
+        (JSON.replace(b'"00000abc"', b'"xyz"'), "invalid literal"),
+        (JSON.replace(b'"00000abc"', b"12"), ""),
+        (JSON.replace(b'"images":4', b'"images":"4"'), "its counts are no numbers"),
+        (JSON.replace(b'"size_bytes":99', b'"size_bytes":null'), "its counts are no numbers"),
+        (JSON.replace(b'"size_bytes":99', b'"size_bytes":-1'), "its counts are no numbers"),
+        (JSON.replace(b'"images":4', b'"images":5'), "its records and rejects are not its images"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
+)
+def test_what_is_no_receipt_is_refused_by_its_path(data, why):
+    with pytest.raises(
+        InputError, match=r"^out/r\.json is not a receipt of this program \("
+    ) as error:
+        receipt_from_json(data, "out/r.json")
+    assert why in str(error.value)
+    assert str(error.value).endswith("; remove it and run again")
+
+
+def test_sums_are_sorted_by_name():
+    total = sum_counts([(("n2", 2), ("n1", 1)), (("n2", 3),), ()])
+    assert list(total.items()) == [("n1", 1), ("n2", 5)]
+
+
+def test_a_tally_is_reset_to_zero():
+    tally = Tally(1, 2, 3)
+    tally.images += 4
+    tally.reset()
+    assert tally == Tally()
+    assert json.dumps(vars(tally)).count(": 0") == len(vars(tally))

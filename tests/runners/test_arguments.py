@@ -1,0 +1,143 @@
+"""Flags are refused in one sentence; Beam's own pass."""
+
+import argparse
+import importlib.metadata
+
+import pytest
+
+from imagenet_beam.runners.arguments import (
+    SentenceParser,
+    check_beam_flags,
+    whole_number,
+    with_home,
+)
+from imagenet_beam.runners.cli import main
+from imagenet_beam.transforms.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("128", 128),
+        ("-1", -1),
+        ("1,281,167", 1281167),
+        ("1_281_167", 1281167),
+        ("+3", 3),
+        ("007", 7),
+    ],
+)
+def test_whole_numbers(text, number):
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.5", "1,2", "1,,000", ",1", "12,34", "1__0", "_1", "1e3", "9" * 5000, " 1"]
+)
+def test_what_is_no_whole_number(text):
+    with pytest.raises(argparse.ArgumentTypeError) as error:
+        whole_number(text)
+    assert str(error.value) == f"{text!r} is not accepted; give a whole number, such as 128"
+
+
+def parser():
+    parser = SentenceParser(prog="x")
+    parser.add_argument("--train_shards", type=whole_number, required=True)
+    parser.add_argument("--schema", choices=["a", "b"])
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            ["--train_shards=x"],
+            "--train_shards: 'x' is not accepted; give a whole number, such as 128",
+        ),
+        ([], "the following arguments are required: --train_shards"),
+        (["--train_shards"], "--train_shards: expected one argument"),
+    ],
+)
+def test_a_wrong_flag_is_told_in_a_sentence_that_begins_with_it(args, sentence, capsys):
+    with pytest.raises(InputError) as error:
+        parser().parse_args(args)
+    assert str(error.value) == sentence
+    assert capsys.readouterr() == ("", "")
+
+
+def test_flags_are_not_guessed_from_their_beginning():
+    assert parser().parse_known_args(["--train_shards=1", "--sch=a"])[1] == ["--sch=a"]
+    assert parser().flags() == ["-h", "--help", "--train_shards", "--schema"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--runner=FlinkRunner", "--flink_master", "localhost:8081"],
+        ["--project=p", "--region=r", "--experiments=a", "--experiments=b"],
+        ["--direct_num_workers=2"],
+    ],
+)
+def test_flags_of_beam_pass(args):
+    check_beam_flags(args, ["--train_shards"])
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            ["--train_shard=3"],
+            (
+                "--train_shard is no flag of this program or of Apache Beam; did you mean "
+                "--train_shards?"
+            ),
+        ),
+        (
+            ["--direct_num_worker", "3"],
+            (
+                "--direct_num_worker is no flag of this program or of Apache Beam; did you mean "
+                "--direct_num_workers?"
+            ),
+        ),
+        (
+            ["--qqqqq=1"],
+            (
+                "--qqqqq is no flag of this program or of Apache Beam; see imagenet-beam convert "
+                "--help"
+            ),
+        ),
+        (["more.tar"], "more.tar is not a flag; flags are given as --name=value"),
+        (["--direct_num_workers=x"], "--direct_num_workers: invalid int value: 'x'"),
+    ],
+)
+def test_flags_that_nobody_knows_are_refused(args, sentence):
+    with pytest.raises(InputError) as error:
+        check_beam_flags(args, ["--train_shards"])
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--output_dir=~/out", "--output_dir=/home/a/out"),
+        ("--train_archive=~/a.tar,~/b~.tar", "--train_archive=/home/a/a.tar,/home/a/b~.tar"),
+        ("--output_dir=/data/~/out", "--output_dir=/data/~/out"),
+        ("--output_dir=~b/out", "--output_dir=~b/out"),
+        ("a=~/b", "a=~/b"),
+    ],
+)
+def test_the_home_folder_in_the_value_of_a_flag(given, meant, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/a")
+    assert with_home(given) == meant
+
+
+def test_the_versions_that_a_report_of_a_defect_needs(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    version = importlib.metadata.version
+    assert said == (
+        f"imagenet-beam {version('imagenet-beam')} (apache-beam {version('apache-beam')}, "
+        f"pillow {version('pillow')})\n"
+    )

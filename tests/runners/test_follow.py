@@ -1,0 +1,291 @@
+"""Following a job that runs elsewhere, with jobs whose every state is known."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from imagenet_beam.pipeline import layout
+from imagenet_beam.pipeline.prepare import prepare
+from imagenet_beam.runners import follow, registry
+from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.failures import JobFailed, root_cause
+from imagenet_beam.runners.flink.job_server import _TIED
+from imagenet_beam.runners.progress import RateMeter, progress_line
+from imagenet_beam.runners.receipt_progress import ReceiptProgress
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_to_json
+
+RUNNING = JobStatus(Phase.RUNNING, "RUNNING")
+
+
+class ScriptedJob:
+    """Goes through given states; an exception in place of a state is raised."""
+
+    title = "job 7"
+    follow_hint = "look there"
+    cancel_hint = "cancel it so"
+
+    def __init__(self, *script, cancel_error=None):
+        self.script = list(script)
+        self.cancel_error = cancel_error
+        self.cancelled = self.closed = 0
+
+    def status(self):
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, BaseException):
+            raise step
+        return step() if callable(step) else step
+
+    def cancel(self):
+        self.cancelled += 1
+        if self.cancel_error:
+            raise self.cancel_error
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def prepared(clean, tmp_path):
+    from imagenet_beam.runners.arguments import SentenceParser
+    from imagenet_beam.runners.convert_flags import add_convert_parser
+
+    parser = SentenceParser()
+    add_convert_parser(parser.add_subparsers())
+    flags = ["--train_shards=4", "--validation_shards=2", f"--output_dir={tmp_path / 'out'}"]
+    return prepare(config_from_flags(parser.parse_args(["convert", *clean.flags, *flags])))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
+
+
+def run(job, prepared, detach=False):
+    return follow.run_job(lambda: job, prepared, LaunchOptions((), detach))
+
+
+def test_a_job_that_ends_well(prepared):
+    job = ScriptedJob(RUNNING, JobStatus(Phase.DONE, "FINISHED"))
+    assert run(job, prepared) is True
+    assert (job.cancelled, job.closed) == (0, 1)
+
+
+def test_a_detached_job_is_left_alone(prepared, capsys):
+    job = ScriptedJob(AssertionError("nobody asks"))
+    assert run(job, prepared, detach=True) is False
+    assert (job.cancelled, job.closed) == (0, 1)
+    assert capsys.readouterr().err == "submitted job 7; look there; cancel it so\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "message"),
+    [
+        (JobStatus(Phase.CANCELLED, "CANCELED"), JobFailed, "job 7 was cancelled"),
+        (
+            JobStatus(Phase.FAILED, "F", "Traceback\nx.InputError: a is wrong"),
+            InputError,
+            "a is wrong",
+        ),
+        (JobStatus(Phase.FAILED, "F", "Exception: boom\n"), JobFailed, "job 7: Exception: boom"),
+    ],
+)
+def test_a_job_that_does_not_end_well(prepared, status, error, message):
+    job = ScriptedJob(RUNNING, status)
+    with pytest.raises(error) as raised:
+        run(job, prepared)
+    assert str(raised.value) == message
+    assert job.closed == 1
+
+
+def test_a_runner_that_is_silent_for_a_while_is_asked_again(prepared):
+    job = ScriptedJob(OSError("no route"), OSError("no route"), JobStatus(Phase.DONE, "FINISHED"))
+    assert run(job, prepared) is True
+
+
+def test_a_runner_that_stays_silent_is_given_up(prepared, monkeypatch):
+    monkeypatch.setattr(follow, "SILENCE_SECONDS", 0.05)
+    with pytest.raises(JobFailed, match="job 7 cannot be followed: no route; it may still be"):
+        run(ScriptedJob(OSError("no route")), prepared)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_cancels(prepared, capsys, number):
+    def stop():
+        os.kill(os.getpid(), number)
+        return RUNNING
+
+    job = ScriptedJob(RUNNING, stop, RUNNING)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as raised:
+        run(job, prepared)
+    assert raised.value.code == 128 + number
+    assert (job.cancelled, job.closed) == (1, 1)
+    assert "cancelled job 7; what is published is whole" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+
+
+def test_what_is_said_when_cancelling_fails(prepared, capsys):
+    def stop():
+        os.kill(os.getpid(), signal.SIGINT)
+        return RUNNING
+
+    job = ScriptedJob(stop, RUNNING, cancel_error=OSError("no route"))
+    with pytest.raises(SystemExit):
+        run(job, prepared)
+    assert "job 7 may still be running: no route; cancel it so" in capsys.readouterr().err
+    assert job.closed == 1
+
+
+@pytest.mark.parametrize("detach", [False, True])
+def test_a_stop_while_the_job_is_closed_ends_the_program(prepared, detach):
+    class SlowToClose(ScriptedJob):
+        def close(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+    with pytest.raises(SystemExit) as raised:
+        run(SlowToClose(JobStatus(Phase.DONE, "FINISHED")), prepared, detach)
+    assert raised.value.code == 128 + signal.SIGTERM
+
+
+def test_a_second_stop_ends_the_program_while_it_cancels(prepared, capsys):
+    class SlowToCancel(ScriptedJob):
+        def cancel(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+
+    def stop():
+        os.kill(os.getpid(), signal.SIGINT)
+        return RUNNING
+
+    with pytest.raises(SystemExit) as raised:
+        run(SlowToCancel(stop, RUNNING), prepared)
+    assert raised.value.code == 128 + signal.SIGINT
+    assert "job 7 may still be running: " in capsys.readouterr().err
+
+
+def test_a_stop_while_the_job_is_submitted(prepared, capsys):
+    def submit():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    with pytest.raises(SystemExit) as raised:
+        follow.run_job(submit, prepared, LaunchOptions(()))
+    assert raised.value.code == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "stopped while the job was being submitted\n"
+
+
+def publish(prepared, name, images, plan=None):
+    receipt = ShardReceipt(name, images, images, 1000 * images, 0)
+    receipt = receipt._replace(plan=prepared.plan.fingerprint if plan is None else plan)
+    path = f"{prepared.config.output_dir}/{layout.receipt_name(name)}"
+    prepared.config.storage.publish_bytes(path, receipt_to_json(receipt))
+
+
+def test_progress_is_told_by_receipts(prepared):
+    progress = ReceiptProgress(prepared)
+    progress.state = "RUNNING"
+    empty = progress.snapshot()
+    assert progress_line(empty, RateMeter().update(0, empty)) == "RUNNING: 0 of 6 shards"
+    publish(prepared, "train-00001-of-00004", 6)
+    publish(prepared, "train-00002-of-00004", 6, plan="of an earlier plan")
+    assert progress.snapshot()[1:6] == (0, 6, 6000, 0, 1), "no estimate without validation"
+    publish(prepared, "validation-00000-of-00002", 5)
+    snapshot = progress.snapshot()
+    assert (snapshot.total, snapshot.images, snapshot.shards) == (4 * 6 + 2 * 5, 11, 2)
+    meter = RateMeter(300)
+    meter.update(0, empty)
+    line = progress_line(snapshot, meter.update(11, snapshot))
+    assert line == (
+        "RUNNING: 11 of 34 images (32%), 1 images/s, 0.0 MB/s, 23 s left, 2 of 6 shards, 0 rejects"
+    )
+
+
+def test_receipts_are_not_listed_at_each_look(prepared):
+    progress = ReceiptProgress(prepared, listing_seconds=0.3)
+    assert progress.snapshot().shards == 0
+    publish(prepared, "train-00001-of-00004", 6)
+    assert progress.snapshot().shards == 0
+    time.sleep(0.35)
+    assert progress.snapshot().shards == 1
+
+
+def test_shards_of_an_earlier_run_are_not_counted(prepared):
+    done = {**prepared.done, "train": frozenset({0, 1})}
+    publish(prepared, "train-00000-of-00004", 6)
+    publish(prepared, "train-00003-of-00004", 6)
+    snapshot = ReceiptProgress(prepared._replace(done=done)).snapshot()
+    assert (snapshot.shards, snapshot.shards_total) == (1, 4)
+
+
+JAVA = """\
+org.apache.flink.client.program.ProgramInvocationException: Job failed
+\tat org.apache.flink.client.program.rest.RestClusterClient.submit(RestClusterClient.java:1)
+Caused by: java.lang.RuntimeException: Error received from SDK harness for instruction 4: \
+Traceback (most recent call last):
+  File "bundle_processor.py", line 1, in process
+    raise
+ZeroDivisionError: division by zero [while running 'Write-ptransform-9']
+
+\tat org.apache.beam.runners.fnexecution.control.FnApiControlClient.accept(FnApiControlClient.java)
+\t... 1 more
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (JAVA, "ZeroDivisionError: division by zero [while running 'Write-ptransform-9']"),
+        (
+            "a.B: outer\n\tat x.Y\nCaused by: c.D: middle\n\tat z\nCaused by: e.F: inner\n",
+            "e.F: inner",
+        ),
+        ("\nonly this\nand that", "only this"),
+        ("", "no message"),
+    ],
+)
+def test_the_cause_of_a_failure_is_one_line(text, cause):
+    assert root_cause(text) == cause
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"),
+    [
+        ("--runner=FlinkRunner", "FlinkRunner"),
+        ("--runner=flink", "FlinkRunner"),
+        ("--runner=prismrunner", "PrismRunner"),
+        ("--job_name=x", "DirectRunner"),
+    ],
+)
+def test_the_names_of_runners(flag, name):
+    assert registry.runner_name([flag]) == name
+
+
+def test_each_runner_has_the_same_shape():
+    for name in registry.RUNNERS:
+        module = registry.runner([f"--runner={name}"])
+        assert callable(module.check) and callable(module.launch), name
+    with pytest.raises(
+        InputError, match="--runner=Spork is not known; accepted are DataflowRunner"
+    ):
+        registry.runner(["--runner=Spork"])
+
+
+def test_a_job_server_leaves_no_folder_when_its_launcher_is_gone(tmp_path):
+    folder = tmp_path / "job server"
+    folder.mkdir()
+    command = ["/bin/sh", "-c", _TIED, "sh", str(folder), "sleep", "60"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as shell:
+        time.sleep(0.2)
+        assert folder.is_dir()
+        shell.stdin.close()  # as the system does when the launcher is killed
+        shell.wait(10)
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not folder.exists()

@@ -1,0 +1,130 @@
+"""Stopping a run, and what a person sees while it goes on."""
+
+import errno
+import io
+import os
+import pty
+import re
+import signal
+import time
+
+import pytest
+
+from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
+from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX
+
+# One thread that enlarges small pictures is busy for some seconds.
+SLOW = ("--train_shards=12", "--validation_shards=6", "--resize=shorter:1200", "--threads=1")
+RECEIPTS = ".imagenet-beam/receipts"
+
+
+def receipts(out) -> list[str]:
+    return sorted(path.stem for path in (out / RECEIPTS).glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_a_stopped_run_says_so_and_goes_on_later(
+    clean, convert, start, examples, tmp_path, number, status
+):
+    out = tmp_path / "out"
+    flags = (*clean.flags, f"--output_dir={out}", *SLOW)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    running = start("convert", *flags, env={**os.environ, "TMPDIR": str(scratch)})
+    running.wait_for(lambda: len(receipts(out)) >= 2)
+    running.send(number)
+    stopped = running.finish()
+    assert stopped.status == status, stopped.message
+    said = re.search(r"stopped; (\d+) shards? of this run published", stopped.message)
+    assert said and int(said[1]) >= 2
+    assert "the same command goes on from there" in stopped.message
+    assert "Traceback" not in stopped.message
+    assert not list(scratch.iterdir())
+    done = receipts(out)
+    assert 2 <= len(done) < 18 and not (out / "manifest.json").exists()
+    before = {name: (out / name).stat().st_mtime_ns for name in done}
+    resumed = convert(*flags)
+    assert resumed.status == 0, resumed.message
+    assert f"going on: {len(done)} of 18 shards" in resumed.message
+    assert {name: (out / name).stat().st_mtime_ns for name in done} == before
+    assert not list(out.rglob(f"*{TEMPORARY_SUFFIX}"))
+    assert len(examples(out, "train")) == 24 and len(examples(out, "validation")) == 12
+
+
+def test_stopped_before_the_job_has_begun(clean, start, tmp_path):
+    """While Beam is imported or the archives are checked."""
+    out = tmp_path / "out"
+    running = start("convert", *clean.flags, f"--output_dir={out}", *SLOW)
+    running.wait_for(lambda: (out / ".imagenet-beam").exists())
+    running.send(signal.SIGINT)
+    stopped = running.finish()
+    assert stopped.status == 130, stopped.message
+    assert "stopped" in stopped.message and "Traceback" not in stopped.message
+
+
+def snapshots():
+    """A run that does 10 images between one look and the next."""
+    images = 0
+
+    def read() -> Snapshot:
+        nonlocal images
+        images += 10
+        return Snapshot(
+            images_listed=100, total=100, images=images, written_bytes=images * 10**6,
+            rejects=3, shards=2,
+        )  # fmt: skip
+
+    return read
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then():
+    stream = io.StringIO()
+    with ProgressDisplay(snapshots(), stream, log_seconds=0.02):
+        end = time.monotonic() + 10
+        while stream.getvalue().count("\n") < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+    first, second, *_ = stream.getvalue().splitlines()
+    assert first.startswith("10 of 100 images (10%), ")
+    pattern = r"20 of 100 images \(20%\), [\d,]+ images/s, [\d.]+ MB/s, \d+ s left, 2 shards, 3 rej"
+    assert re.match(pattern, second), second
+
+
+def test_a_short_run_prints_no_progress_in_a_log(clean, convert, tmp_path):
+    flags = (*clean.validation_flags, f"--output_dir={tmp_path / 'out'}", "--validation_shards=2")
+    assert "images/s, " not in convert(*flags).message.partition("validation: ")[0]
+
+
+def read_all(terminal: int) -> str:
+    """What was written to the other end, up to the moment that it was closed."""
+    parts = []
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError as error:  # Linux says so when nobody holds the other end
+            if error.errno != errno.EIO:
+                raise
+            break
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts).decode()
+
+
+def test_on_a_terminal_there_is_a_bar(clean, start, tmp_path):
+    mine, its = pty.openpty()
+    try:
+        flags = (*clean.flags, f"--output_dir={tmp_path / 'out'}", *SLOW)
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        running = start("convert", *flags, stderr=its, env=environment)
+        os.close(its)
+        shown = read_all(mine)
+    finally:
+        os.close(mine)
+    assert running.finish().status == 0, shown
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "━" in plain, "the bar"
+    assert re.search(r"\d+ of 36 images \(\d+%\), [\d,]+ images/s, [\d.]+ MB/s, .* left", plain)
+    assert re.search(r"\d+ shards, 0 rejects", plain)
+    assert "train: 24 images" in plain

@@ -1,0 +1,72 @@
+"""Other schemes through Beam: what the contract in tests/storage/test_contract.py does not show."""
+
+import pytest
+from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystems import FileSystems
+
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.beam import BeamBackend
+from imagenet_beam.transforms.storage.files import Storage
+
+
+@pytest.fixture
+def backend(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    return BeamBackend(str(tmp_path / "scratch"))
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_content_is_spooled_to_scratch_space_and_nothing_is_left_there(backend, tmp_path):
+    file = backend.create(f"{tmp_path}/out/a")
+    file.write(b"x" * 3_000_000)
+    assert len(names(tmp_path / "scratch")) == 1
+    assert not (tmp_path / "out").exists()
+    file.publish()
+    assert names(tmp_path) == ["out/a"]
+    file.discard()
+    assert (tmp_path / "out/a").read_bytes() == b"x" * 3_000_000
+
+
+@pytest.mark.parametrize("broken", ["rename", "create"])
+def test_a_publish_that_fails_leaves_nothing(backend, tmp_path, monkeypatch, broken):
+    def fail(*_, **__):
+        raise BeamIOError("no room")
+
+    file = backend.create(f"{tmp_path}/out/a")
+    file.write(b"x")
+    monkeypatch.setattr(FileSystems, broken, fail)
+    with pytest.raises(InputError, match=r"/out/a cannot be used: no room"):
+        file.publish()
+    file.discard()
+    assert names(tmp_path) == []
+
+
+def test_compressed_files_are_read_as_they_are(backend, tmp_path):
+    (tmp_path / "a.gz").write_bytes(b"\x1f\x8b no gzip")
+    assert backend.read_bytes(f"{tmp_path}/a.gz") == b"\x1f\x8b no gzip"
+    assert backend.open_ranges(f"{tmp_path}/a.gz").read(0, 2) == b"\x1f\x8b"
+    file = backend.create(f"{tmp_path}/b.gz")
+    file.write(b"plain")
+    file.publish()
+    assert (tmp_path / "b.gz").read_bytes() == b"plain"
+
+
+def test_a_pattern_does_not_pass_for_its_first_match(backend, tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.tar").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"\*\.tar names 2 files; give one path for each"):
+        backend.stat(f"{tmp_path}/*.tar")
+
+
+def test_a_missing_scratch_folder_is_told_in_a_sentence(tmp_path):
+    with pytest.raises(InputError, match=f"^{tmp_path}/none does not exist$"):
+        BeamBackend(f"{tmp_path}/none").create(f"{tmp_path}/a")
+
+
+def test_a_scheme_that_beam_does_not_know_is_told_in_a_sentence():
+    for method in ("stat", "open_ranges", "read_bytes", "list_sizes", "check_writable"):
+        with pytest.raises(InputError, match=r"^nope://host/"):
+            getattr(Storage(), method)("nope://host/x")

@@ -1,0 +1,58 @@
+"""Packing references for the shuffle."""
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagenet_beam.transforms.coders import LabeledImageCoder
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage
+from imagenet_beam.transforms.packing import Packer, PackFn
+
+PACKER = Packer(LabeledImageCoder())
+
+
+def image(number: int) -> LabeledImage:
+    name = f"n01440764_{number}.JPEG"
+    ref = ImageRef("/archives/train.tar", number * 512, 300, name, "n01440764")
+    return LabeledImage(ref, 1, "n01440764", "tench, Tinca tinca")
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+@given(st.lists(st.integers(0, 2**40)))
+def test_what_is_packed_comes_back_in_order(numbers: list[int]) -> None:
+    pairs = [(key(number), image(number)) for number in numbers]
+    assert list(PACKER.unpack(PACKER.pack(map(PACKER.encode, pairs)))) == pairs
+
+
+def test_references_of_one_shard_shrink_to_less_than_half() -> None:
+    encoded = [PACKER.encode((key(number), image(number))) for number in range(1000)]
+    assert len(PACKER.pack(encoded)) < sum(map(len, encoded)) / 2
+
+
+@pytest.mark.parametrize("max_buffered_bytes", [1, 1000, 1 << 20])
+def test_each_value_stays_with_its_shard(max_buffered_bytes: int) -> None:
+    elements = [(number % 3, (key(number), image(number))) for number in range(50)]
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        unpacked = (
+            pipeline
+            | beam.Create(elements)
+            | beam.ParDo(PackFn(PACKER, max_buffered_bytes)).with_output_types(tuple[int, bytes])
+            | beam.FlatMap(lambda packed: [(packed[0], pair) for pair in PACKER.unpack(packed[1])])
+        )
+        assert_that(unpacked, equal_to(elements))
+
+
+def test_a_bundle_is_packed_into_one_element_a_shard() -> None:
+    fn = PackFn(PACKER)
+    fn.start_bundle()
+    for number in range(40):
+        assert list(fn.process((number % 4, (key(number), image(number))))) == []
+    packed = [element.value for element in fn.finish_bundle()]
+    assert sorted(shard for shard, _ in packed) == [0, 1, 2, 3]
+    assert [len(list(PACKER.unpack(data))) for _, data in packed] == [10] * 4

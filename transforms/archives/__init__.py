@@ -1,0 +1,1 @@
+"""Which form a source of images is, and what lies where in it."""

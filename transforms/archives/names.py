@@ -1,0 +1,155 @@
+"""What the path of an image inside its archive or folder tells: name, class and split.
+
+People hold the same pictures under different paths. Whatever the form of the input,
+a picture must get the same name, since the name decides its place in the shards and
+stands in its record.
+"""
+
+from __future__ import annotations
+
+import re
+
+from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.label_files import wnid_in_name
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".jpe", ".gif", ".webp", ".bmp")
+"""What the names of images end with, in any case; the content may differ."""
+
+_OFFICIAL = re.compile(
+    r"(?P<stem>n[0-9]{8}_[0-9]+|ILSVRC[0-9]{4}_(?P<split>val|test)_[0-9]{8})"
+    r"(?:_(?P<appended>n[0-9]{8}))?\.(?P<suffix>[A-Za-z]+)"
+)
+_WNID = re.compile(r"n[0-9]{8}")
+_SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a member is taken for an image: by its suffix, hidden files left out."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+
+
+def is_tar_name(name: str) -> bool:
+    """Whether a member is taken for a class tar."""
+    return name.lower().endswith(".tar")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether this is a hidden file, or what macOS leaves beside files (`._x`, `__MACOSX`)."""
+    return base_name(name).startswith(".") or "__MACOSX" in name.split("/")
+
+
+def is_wnid(name: str) -> bool:
+    """Whether a class is named by a WordNet id, such as n01440764."""
+    return _WNID.fullmatch(name) is not None
+
+
+def is_test_name(name: str) -> bool:
+    """Whether an image is called like those of the test archive, which have no labels."""
+    official = _OFFICIAL.fullmatch(name)
+    return official is not None and official["split"] == "test"
+
+
+def is_train_name(name: str) -> bool:
+    """Whether an image is called like those of the training archive, n01440764_10026.JPEG."""
+    official = _OFFICIAL.fullmatch(name)
+    return official is not None and not official["split"]
+
+
+def base_name(name: str) -> str:
+    """The name without folders."""
+    return name.rpartition("/")[2]
+
+
+def image_name(path: str, wnid: str = "") -> str:
+    """The name of an image in records and in the shuffle: the same from every form of input.
+
+    Official names lose what copies have added: the wnid at the end (Hugging Face)
+    and another spelling of `.JPEG`. Other names are unique in their class only, so
+    that the class stands before them.
+
+    Args:
+        path: The image's path in its archive or folder.
+        wnid: Its class, if its place tells it.
+    """
+    name = base_name(path)
+    official = _OFFICIAL.fullmatch(name)
+    if official is None:
+        return f"{wnid}/{name}" if wnid else name
+    suffix = official["suffix"]
+    return f"{official['stem']}.{'JPEG' if suffix.lower() in ('jpeg', 'jpg') else suffix}"
+
+
+def class_in_path(path: str) -> str:
+    """The class that a path tells, or "".
+
+    It is the nearest folder that is a wnid; or the wnid in an official name; or,
+    for other names, the folder, whatever it is called. A folder that is called like a
+    split (`train`) is a class only below another such folder (`val/train/1.jpg`).
+    """
+    *folders, name = path.split("/")
+    wnid = next(filter(is_wnid, reversed(folders)), "") or wnid_in_name(name)
+    if wnid or _OFFICIAL.fullmatch(name):
+        return wnid
+    folder = folders[-1] if folders else ""
+    if folder.lower() in _SPLIT_FOLDERS:
+        is_below_a_split = any(name.lower() in _SPLIT_FOLDERS for name in folders[:-1])
+        return folder if is_below_a_split else ""
+    return "" if folder in ("", ".", "..") else folder
+
+
+def split_in_path(path: str) -> str:
+    """The split that a path tells, or "", where one archive or tree holds several.
+
+    An official validation or test name tells it; otherwise a folder above the
+    class folder (`ILSVRC/Data/CLS-LOC/train/n01440764/x.JPEG`).
+    """
+    *folders, name = path.split("/")
+    official = _OFFICIAL.fullmatch(name)
+    if official and official["split"]:
+        return _SPLIT_FOLDERS[official["split"].lower()]
+    above = folders if official else folders[:-1]
+    return next(
+        (_SPLIT_FOLDERS[name.lower()] for name in above if name.lower() in _SPLIT_FOLDERS), ""
+    )
+
+
+def is_wanted(path: str, split: str) -> bool:
+    """Whether a member is an image, and of no other split than the one that is wanted.
+
+    Args:
+        path: The member's path.
+        split: `train`, `validation` or `test`; "" wants all.
+    """
+    return is_image_name(path) and (not split or split_in_path(path) in ("", split))
+
+
+def make_ref(
+    archive: str,
+    path: str,
+    offset_bytes: int,
+    size_bytes: int,
+    wnid: str = "",
+    encoding: str = "",
+) -> ImageRef:
+    """A reference to an image, named and classed by its path.
+
+    Args:
+        archive: The file that holds it.
+        path: Its path there.
+        offset_bytes: Where it starts.
+        size_bytes: How long it is.
+        wnid: Its class where something else than the path tells it: a class tar.
+        encoding: How its bytes are stored; see `ImageRef`.
+
+    Raises:
+        InputError: If the path climbs out of the archive. No path of a member is ever
+            used as a path; but an archive that tries it is not the one that it claims to be.
+    """
+    if ".." in path and ".." in path.split("/"):
+        raise InputError(
+            f"{archive} holds the path {path!r}, which leads out of the archive; archives of "
+            "images never do, so this one is not used"
+        )
+    wnid = wnid or class_in_path(path)
+    return ImageRef(archive, offset_bytes, size_bytes, image_name(path, wnid), wnid, encoding)

@@ -1,0 +1,200 @@
+"""Walking tar headers: what lies where, without reading what lies there.
+
+The headers themselves (POSIX ustar, GNU long names, PAX) are parsed by the
+standard library; this module adds what it leaves out: members are checked
+against the bounds of the archive, headers are bounded in length and must lead
+forward, and an archive that stops in the middle, or goes on after its end mark, is
+an error instead of a shorter archive.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
+from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
+from imagenet_beam.transforms.errors import InputError
+
+BLOCK_BYTES = tarfile.BLOCKSIZE  # 512, POSIX.1-1988
+MAX_HEADER_BYTES = 1 << 20
+"""What one member's headers may take, long names and PAX records included. Their
+lengths are the archive's own claim, and tarfile reads as much as they say."""
+
+MAX_PADDING_BYTES = 1 << 20
+"""Zeros after the end mark: 10 KiB are usual, tapes have up to 1 MiB. More of them is
+what downloads leave that reserve the file's length first and then stop."""
+
+_MAX_SIZE_BYTES = 1 << 62
+_ZEROS = bytes(BLOCK_BYTES)
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+# What tarfile lets through when a header's numbers are none.
+_DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
+
+
+class TarMember(NamedTuple):
+    """One regular file of a tar archive.
+
+    Attributes:
+        name: As stored, with folders; never to be used as a path. Bytes that are not
+            UTF-8, and control characters, are written as escapes.
+        offset_bytes: Where its bytes start in the file that holds the archive.
+        size_bytes: Its length.
+    """
+
+    name: str
+    offset_bytes: int
+    size_bytes: int
+
+
+def walk_tar(
+    reader: Readable,
+    offset_bytes: int = 0,
+    size_bytes: int | None = None,
+    name: str = "",
+    block_bytes: int = DEFAULT_BLOCK_BYTES,
+    max_block_bytes: int = 0,
+) -> Iterator[TarMember]:
+    """Yields the regular files of an uncompressed tar archive, in its order.
+
+    Directories and devices are passed over, and so are links and sparse files that
+    are not called like images: they hold no bytes that could be read as a range.
+
+    Args:
+        reader: The file that holds the archive.
+        offset_bytes: Where the archive starts in it: 0, or the place of a class tar.
+        size_bytes: How long the archive is; by default, up to the end of the file.
+        name: What to call the archive in messages; by default, the file's name.
+        block_bytes: How much is read at once while looking for headers.
+        max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
+
+    Raises:
+        InputError: If this is no tar archive, if a header is damaged, if an image or
+            a class tar is a link or a sparse file, or if the archive ends before its
+            members or before its end mark.
+    """
+    name = name or reader.name
+    size = reader.size_bytes - offset_bytes if size_bytes is None else size_bytes
+    file = _HeaderFile(reader, offset_bytes, size, block_bytes, max_block_bytes)
+    archive = _open(file, name)
+    while (member := _next(archive, file, name)) is not None:
+        archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen
+        if member.isreg() and not member.issparse():
+            if member.offset_data + member.size > size:
+                raise InputError(
+                    f"{name} is truncated: its member {clean_name(member.name)!r} ends at byte "
+                    f"{member.offset_data + member.size:,} of {size:,}; get the file again"
+                )
+            yield TarMember(clean_name(member.name), offset_bytes + member.offset_data, member.size)
+        elif is_image_name(member.name) or is_tar_name(member.name):
+            _refuse_without_bytes(member, name)
+    _check_end(archive, file, name)
+
+
+def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
+    """An image that is left out without a word would be missing in the records."""
+    if member.islnk() or member.issym():
+        raise InputError(
+            f"{name} holds {clean_name(member.name)!r} as a link, which has no bytes of its own; "
+            "make the archive with tar --dereference --hard-dereference"
+        )
+    if member.issparse():
+        raise InputError(
+            f"{name} holds {clean_name(member.name)!r} as a sparse file, which cannot be read in "
+            "place; make the archive without tar --sparse"
+        )
+
+
+class _HeaderFile(RangedFile):
+    """Gives out as many bytes as the headers of one member may have."""
+
+    left_bytes = MAX_HEADER_BYTES
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Refuses what is too much; without a size, tarfile has met a negative one."""
+        self.left_bytes -= MAX_HEADER_BYTES if size is None or size < 0 else size
+        if self.left_bytes < 0:
+            raise tarfile.ReadError(f"a header of more than {MAX_HEADER_BYTES:,} bytes")
+        return super().read(size)
+
+
+def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
+    if file.seek(0, 2) == 0:
+        raise InputError(f"{name} is empty: 0 bytes; get the file again")
+    file.seek(0)
+    head = file.read(BLOCK_BYTES)
+    file.seek(0)
+    if head == _ZEROS:
+        raise InputError(
+            f"{name} is an empty tar archive: it begins with its end mark; get the file again"
+        )
+    try:
+        return tarfile.TarFile(fileobj=file, mode="r", encoding="utf-8")
+    except (tarfile.TarError, *_DAMAGE) as error:
+        raise InputError(f"{name} {_what_it_is(head, error)}") from error
+
+
+def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.TarInfo | None:
+    """The next member; tarfile follows headers that lead backwards, for ever."""
+    before = 0 if archive.firstmember is not None else archive.offset  # type: ignore[attr-defined]
+    file.left_bytes = MAX_HEADER_BYTES
+    try:
+        member = archive.next()
+    except (tarfile.TarError, *_DAMAGE) as error:
+        raise InputError(
+            f"{name} is truncated or damaged at byte {before:,} ({error}); get the file again"
+        ) from error
+    if member and not (0 <= member.size < _MAX_SIZE_BYTES and archive.offset > before):
+        raise InputError(
+            f"{name} has a damaged header at byte {before:,}: it says a size that cannot be; "
+            "get the file again"
+        )
+    return member
+
+
+def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
+    """Tells the end mark from a damaged header or a missing rest; tarfile does not."""
+    file.left_bytes = BLOCK_BYTES + MAX_PADDING_BYTES + 1
+    file.seek(archive.offset)
+    block = file.read(BLOCK_BYTES)
+    if len(block) < BLOCK_BYTES:
+        raise InputError(
+            f"{name} is truncated: it ends at byte {archive.offset + len(block):,} without the "
+            "blocks of zeros that end a tar archive; get the file again"
+        )
+    if block != _ZEROS:
+        raise InputError(
+            f"{name} has a damaged header at byte {archive.offset:,}; get the file again"
+        )
+    rest = file.read(MAX_PADDING_BYTES + 1)
+    if len(rest) > MAX_PADDING_BYTES or rest.count(0) < len(rest):
+        raise InputError(
+            f"{name} is incomplete or damaged: it goes on after the blocks of zeros at byte "
+            f"{archive.offset:,}, which end a tar archive; get the file again"
+        )
+
+
+def clean_name(name: str) -> str:
+    """Text that every coder, log and terminal takes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _what_it_is(head: bytes, error: Exception) -> str:
+    """Says what a file is that should have been a tar archive."""
+    text = head.lstrip().lower()
+    if head.startswith(b"\x1f\x8b"):
+        return "is compressed with gzip, not a plain tar archive; decompress it first (gunzip)"
+    if head.startswith(b"PK\x03\x04"):
+        return "is a zip archive, not a tar archive"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return (
+            "is a web page, not a tar archive: the download gave an error or login page; "
+            "get the file again"
+        )
+    if head[257:262] == b"ustar":
+        return f"is truncated or damaged at byte 0 ({error}); get the file again"
+    return "is not a tar archive; give the archive as it was downloaded"

@@ -1,0 +1,1 @@
+"""Bounding boxes: annotations, the CSV, and the packed index."""

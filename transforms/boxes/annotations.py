@@ -1,0 +1,175 @@
+"""PASCAL-VOC annotations: one XML file for each image, tens of thousands to an archive."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from imagenet_beam.transforms.archives.compressed import ByteStream
+from imagenet_beam.transforms.archives.names import class_in_path, image_name
+from imagenet_beam.transforms.boxes.xml_tar import MAX_XML_BYTES, iter_xml_members
+from imagenet_beam.transforms.elements import BoundingBox
+from imagenet_beam.transforms.errors import InputError
+
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SUFFIX = re.compile(r"\.[A-Za-z]+$")
+_OFFICIAL = re.compile(r"(ILSVRC[0-9]{4}_(?:val|test)_[0-9]{8}|n[0-9]{8}_[0-9]+)(?:_n[0-9]{8})?")
+_NO_CLASS_FOLDERS = ("annotations", "annotation")
+
+
+class Annotation(NamedTuple):
+    """The boxes of one image, as fractions of the size that its XML states.
+
+    Attributes:
+        stem: The image, as `image_stem` names it.
+        boxes: The usable boxes in the order of the file.
+        clamped: How many of them reached beyond the image and were cut to it.
+        swapped: How many of them had a minimum above its maximum.
+        dropped: How many further boxes had no area left, or no image size to relate them to.
+    """
+
+    stem: str
+    boxes: tuple[BoundingBox, ...]
+    clamped: int = 0
+    swapped: int = 0
+    dropped: int = 0
+
+
+def image_stem(filename: str) -> str:
+    """Returns the name by which an image and its boxes find each other.
+
+    It is the image's name in its record without the suffix. Official names stand
+    alone, without the wnid that Hugging Face appends: `n01440764_10026` for
+    `n01440764_10026_n01440764.JPEG`. Other names are unique in their class only,
+    which stands before them: `daisy/1` for `daisy/1.jpg`.
+    """
+    stem = _SUFFIX.sub("", filename)
+    official = _OFFICIAL.fullmatch(stem.rpartition("/")[2])
+    return official[1] if official else stem
+
+
+def annotated_stem(path: str) -> str:
+    """Returns the same for the image that a file or a row at this path annotates.
+
+    The nearest folder is the class, unless it is PASCAL-VOC's `Annotations`; without
+    one the file name alone is the key.
+    """
+    *folders, name = path.split("/")
+    if folders and folders[-1].lower() in _NO_CLASS_FOLDERS:
+        path = name
+    return image_stem(image_name(path, class_in_path(path)))
+
+
+def parse_annotation_xml(data: bytes, path_name: str, stem: str = "") -> Annotation:
+    """Reads one annotation.
+
+    The path is the key, since `<filename>` is "%s" in some files and `<name>` a
+    word instead of a wnid. Coordinates relate to the size in the XML, which is
+    not always the JPEG's. A file that states no usable size loses its boxes, as
+    dropped ones, because nothing can relate them to the image.
+
+    Args:
+        data: The XML.
+        path_name: The file's path, for messages.
+        stem: The image; by default what the path tells.
+
+    Raises:
+        InputError: It is no annotation, or a coordinate is missing or no number.
+    """
+    stem = stem or annotated_stem(path_name)
+    root = _parse(data, path_name)
+    width = _size(root.findtext("size/width"))
+    height = _size(root.findtext("size/height"))
+    corners = [_corners(box, path_name) for box in root.iterfind("object/bndbox")]
+    if not width or not height:
+        return Annotation(stem, (), dropped=len(corners))
+    boxes, clamped, swapped = [], 0, 0
+    for values in corners:
+        scaled = (values[0] / width, values[1] / height, values[2] / width, values[3] / height)
+        box, was_clamped, was_swapped = _into_image(scaled)
+        if box.xmin < box.xmax and box.ymin < box.ymax:
+            boxes.append(box)
+            clamped += was_clamped
+            swapped += was_swapped
+    dropped = len(corners) - len(boxes)
+    return Annotation(stem, tuple(boxes), clamped, swapped, dropped)
+
+
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Refuses document types: annotations have none, and entities can be made to explode."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise ValueError("it has a document type (<!DOCTYPE>)")
+
+
+def _parse(data: bytes, path_name: str) -> ElementTree.Element:
+    if len(data) > MAX_XML_BYTES:
+        raise InputError(
+            f"--bounding_boxes: {path_name} has {len(data):,} bytes, more than the"
+            f" {MAX_XML_BYTES:,} that an annotation can have"
+        )
+    # Without document types the standard parser has nothing left to be attacked with.
+    parser = ElementTree.XMLParser(target=_NoDoctype())  # noqa: S314
+    try:
+        parser.feed(data)
+        root: ElementTree.Element = parser.close()
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise InputError(
+            f"--bounding_boxes: {path_name} cannot be read as an XML annotation: {error}"
+        ) from error
+    if root.tag != "annotation":
+        raise InputError(
+            f"--bounding_boxes: {path_name} is no annotation: its outer element is <{root.tag}>,"
+            " not <annotation>"
+        )
+    return root
+
+
+def _size(text: str | None) -> float:
+    """Returns a width or height, or 0 where there is none that can be used."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return 0.0
+    return value if 0 < value < math.inf else 0.0
+
+
+def _corners(box: ElementTree.Element, path_name: str) -> tuple[float, ...]:
+    texts = {child.tag: child.text for child in box}
+    try:
+        values = tuple(float(texts[corner] or "") for corner in _CORNERS)
+    except (KeyError, ValueError):
+        values = (math.nan,)
+    if not all(map(math.isfinite, values)):
+        raise InputError(
+            f"--bounding_boxes: {path_name} has a <bndbox> whose xmin, ymin, xmax and ymax are"
+            " not four numbers"
+        )
+    return values
+
+
+def _into_image(values: tuple[float, ...]) -> tuple[BoundingBox, bool, bool]:
+    """Returns the box inside the image with minima first, and whether either was needed."""
+    xmin, ymin, xmax, ymax = (min(max(value, 0.0), 1.0) for value in values)
+    swapped = values[0] > values[2] or values[1] > values[3]
+    clamped = (xmin, ymin, xmax, ymax) != values
+    box = BoundingBox(min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+    return box, clamped, swapped
+
+
+def iter_annotations_tar(stream: ByteStream, name: str) -> Iterator[Annotation]:
+    """Reads an annotation archive as a stream, one small file in memory at a time.
+
+    Args:
+        stream: `ILSVRC2012_bbox_train_v2.tar.gz`, `ILSVRC2012_bbox_val_v3.tgz`, the
+            same unpacked to a tar, or an older archive with a tar for each class.
+        name: The archive's name, for messages.
+
+    Raises:
+        InputError: The archive or an annotation in it cannot be read.
+    """
+    for member, data in iter_xml_members(stream, name):
+        yield parse_annotation_xml(data, f"{name}/{member}", annotated_stem(member))

@@ -1,0 +1,218 @@
+"""What can be known about a JPEG without decoding it (ITU-T T.81, annex B)."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from imagenet_beam.transforms.errors import ImageRejected
+
+ADOBE_ABSENT = -1
+"""Value of `JpegHeader.adobe_transform` where there is no Adobe segment."""
+
+_SOI_BYTES = 2
+_EOI = b"\xff\xd9"
+_SOS, _APP1, _APP14 = 0xDA, 0xE1, 0xEE
+# Start-of-frame markers are C0 to CF without DHT (C4), JPG (C8) and DAC (CC).
+_SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Markers without a length: stuffing and TEM, RST0 to RST7, SOI.
+_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+_ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+
+
+class JpegHeader(NamedTuple):
+    """The facts of a JPEG's header, up to its first scan.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        components: 1 is gray, 3 colour, 4 CMYK or YCCK.
+        precision_bits: Bits of a sample; everyday JPEGs have 8.
+        sof_marker: The coding: 0xC0 baseline, 0xC1 extended, 0xC2 progressive; the
+            others are lossless (0xC3), arithmetic (0xC9, 0xCA) or hierarchical.
+        adobe_transform: The colour transform that the Adobe segment (APP14) names,
+            0 none, 1 YCbCr, 2 YCCK; `ADOBE_ABSENT` without such a segment.
+        is_subsampled_ycck: Whether there are four components of which the middle two
+            have a lower resolution than the first and the last: only chroma is
+            stored so, hence the components are YCCK even where no marker says it.
+        exif_spans: Start and end of each Exif segment, marker and length included.
+    """
+
+    width: int
+    height: int
+    components: int
+    precision_bits: int
+    sof_marker: int
+    adobe_transform: int
+    is_subsampled_ycck: bool
+    exif_spans: tuple[tuple[int, int], ...]
+
+
+class _Frame(NamedTuple):
+    marker: int
+    precision_bits: int
+    height: int
+    width: int
+    sampling: bytes
+
+
+def parse_jpeg_header(data: bytes) -> JpegHeader:
+    """Reads a JPEG's markers up to the first scan, and looks for its end marker.
+
+    Nothing is decoded. What this therefore cannot notice: damage inside the
+    entropy-coded data (flipped bits, a lost block in mid-file) and tables that
+    contradict each other. A cut-off file has no end marker and is noticed: 0xFFD9
+    cannot occur in entropy-coded data, where each 0xFF is followed by a zero byte.
+    Bytes after the end marker (padding, a second picture) are tolerated, as are
+    bytes that are no marker between segments, which libjpeg skips too.
+
+    Args:
+        data: The file; it must begin with 0xFFD8.
+
+    Returns:
+        The header.
+
+    Raises:
+        ImageRejected: `truncated` where the data end before they should, `corrupt`
+            where the structure is wrong, `unsupported` without a height (DNL).
+    """
+    frame: _Frame | None = None
+    adobe_transform = ADOBE_ABSENT
+    exif_spans: tuple[tuple[int, int], ...] = ()
+    scan_start = 0
+    try:
+        for marker, start, end in _segments(data):
+            if marker == _SOS:
+                scan_start = end
+            elif marker in _SOF_MARKERS:
+                if frame is not None:
+                    raise ImageRejected("corrupt", "the JPEG has two frame headers")
+                frame = _parse_frame(marker, data[start + 4 : end])
+            elif marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
+                exif_spans += ((start, end),)
+            elif marker == _APP14 and data.startswith(b"Adobe", start + 4) and end >= start + 16:
+                adobe_transform = data[start + 15]
+    except (IndexError, ValueError):
+        raise ImageRejected(
+            "truncated", f"the JPEG header goes beyond the {len(data)} bytes there are"
+        ) from None
+    if frame is None:
+        raise ImageRejected("corrupt", "the JPEG has no frame header before its first scan")
+    if not data.endswith(_EOI) and data.rfind(_EOI, scan_start) < 0:
+        raise ImageRejected("truncated", f"the JPEG has no end marker in its {len(data)} bytes")
+    return JpegHeader(
+        width=frame.width,
+        height=frame.height,
+        components=len(frame.sampling),
+        precision_bits=frame.precision_bits,
+        sof_marker=frame.marker,
+        adobe_transform=adobe_transform,
+        is_subsampled_ycck=_is_subsampled_ycck(frame.sampling),
+        exif_spans=exif_spans,
+    )
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yields marker, start and end of each segment, up to and with the first scan header.
+
+    Raises:
+        IndexError, ValueError: The data end before the first scan.
+    """
+    position = _SOI_BYTES
+    marker = 0
+    while marker != _SOS:
+        if data[position] != 0xFF:
+            position = data.index(b"\xff", position)
+        marker = data[position + 1]
+        if marker == 0xFF:  # Fill byte.
+            position += 1
+        elif marker in _STANDALONE:
+            position += 2
+        elif marker == _EOI[1]:
+            raise ImageRejected("corrupt", "the JPEG ends before its first scan")
+        else:
+            end = position + 2 + (data[position + 2] << 8 | data[position + 3])
+            if end < position + 4:
+                raise ImageRejected("corrupt", f"JPEG segment of bad length at byte {position}")
+            if end > len(data):
+                raise IndexError
+            yield marker, position, end
+            position = end
+
+
+def _is_subsampled_ycck(sampling: bytes) -> bool:
+    return len(sampling) == 4 and sampling[0] == sampling[3] != sampling[1] == sampling[2]
+
+
+def _parse_frame(marker: int, segment: bytes) -> _Frame:
+    """Reads a frame header: precision, height, width, then three bytes a component."""
+    if len(segment) < 6:
+        raise IndexError
+    components = segment[5]
+    if components == 0 or len(segment) != 6 + 3 * components:
+        raise ImageRejected("corrupt", f"JPEG frame header of {len(segment)} bytes is malformed")
+    height = segment[1] << 8 | segment[2]
+    width = segment[3] << 8 | segment[4]
+    if width == 0:
+        raise ImageRejected("corrupt", "the JPEG is 0 pixels wide")
+    if height == 0:
+        raise ImageRejected("unsupported", "the JPEG does not tell its height in its header (DNL)")
+    return _Frame(marker, segment[0], height, width, segment[7::3])
+
+
+def without_exif(data: bytes, header: JpegHeader) -> bytes:
+    """Cuts the Exif segments out of a JPEG; the pixels do not depend on them.
+
+    Pillow reads Exif when it opens a file, and warns through the process's warnings
+    where it is corrupt; that is neither thread safe to silence nor worth the time.
+    """
+    start = 0
+    parts = []
+    for span_start, span_end in header.exif_spans:
+        parts.append(data[start:span_start])
+        start = span_end
+    parts.append(data[start:])
+    return b"".join(parts)
+
+
+def with_adobe_transform(data: bytes, transform: int) -> bytes:
+    """Adds the Adobe segment that tells a decoder the colour transform (2 = YCCK)."""
+    return data[:_SOI_BYTES] + _ADOBE_SEGMENT + bytes((transform,)) + data[_SOI_BYTES:]
+
+
+def exif_orientation(exif: bytes) -> int:
+    """Reads the orientation from an Exif block, and nothing else.
+
+    Only the first directory is walked (Exif 3.0, 4.6.2, which is TIFF 6.0's), so
+    damage elsewhere, such as in a maker note, goes unnoticed and does no harm.
+
+    Args:
+        exif: The block, from its byte-order mark on.
+
+    Returns:
+        1 (as stored) to 8; 1 where the block does not tell it.
+
+    Raises:
+        ValueError: The block is corrupt: no byte order, or its directory or the
+            orientation lies outside of what it may be.
+    """
+    order = _byte_order(exif)
+    directory = int.from_bytes(exif[4:8], order)
+    entries_start = directory + 2
+    entries_end = entries_start + 12 * int.from_bytes(exif[directory:entries_start], order)
+    if directory < 8 or not entries_start <= entries_end <= len(exif):
+        raise ValueError("the Exif directory lies outside of its block")
+    for start in range(entries_start, entries_end, 12):
+        if int.from_bytes(exif[start : start + 2], order) == 0x0112:
+            # Type SHORT: the value stands in the first two of the four value bytes.
+            value = int.from_bytes(exif[start + 8 : start + 10], order)
+            if not 1 <= value <= 8:
+                raise ValueError(f"the Exif orientation is {value}")
+            return value
+    return 1
+
+
+def _byte_order(exif: bytes) -> Literal["little", "big"]:
+    if exif.startswith(b"II*\0"):
+        return "little"
+    if exif.startswith(b"MM\0*"):
+        return "big"
+    raise ValueError("the Exif block has no byte order")

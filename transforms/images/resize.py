@@ -1,0 +1,104 @@
+"""What size an image will have: the arithmetic behind `--resize`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from imagenet_beam.transforms.errors import InputError
+
+MAX_SIDE_PX = 65_500
+"""Longest side of an image. JPEG's own limit is 65,535 (ITU-T T.81, B.2.2), but
+libjpeg stops at `JPEG_MAX_DIMENSION` = 65,500, and every reader here is libjpeg."""
+
+_ACCEPTED = f"accepted are none, shorter:N, longer:N and exact:WxH with 1 to {MAX_SIDE_PX} pixels"
+_TEXT = re.compile(r"(none)|(shorter|longer):([0-9]{1,9})|(exact):([0-9]{1,9})x([0-9]{1,9})")
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How images are resized; never by cropping, so relative boxes stay true.
+
+    `shorter:N` gives the shorter side exactly N pixels, `longer:N` the longer one;
+    both keep the aspect ratio and, like torchvision's `Resize`, enlarge images that
+    are smaller: training crops N x N regions and must find them in every image.
+    `exact:WxH` does not keep the aspect ratio.
+
+    Attributes:
+        mode: `none`, `shorter`, `longer` or `exact`.
+        width: Pixels; N for `shorter` and `longer`, 0 for `none`.
+        height: Pixels; N for `shorter` and `longer`, 0 for `none`.
+    """
+
+    mode: str
+    width: int = 0
+    height: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode == "none":
+            valid = self.width == self.height == 0
+        else:
+            valid = 1 <= self.width <= MAX_SIDE_PX and 1 <= self.height <= MAX_SIDE_PX
+            if self.mode in ("shorter", "longer"):
+                valid = valid and self.width == self.height
+            else:
+                valid = valid and self.mode == "exact"
+        if not valid:
+            raise InputError(f"--resize={self} is not a size: {_ACCEPTED}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Resize:
+        """Reads the value of `--resize`.
+
+        Args:
+            text: `none`, `shorter:256`, `longer:512` or `exact:224x224`.
+
+        Returns:
+            The resize; `str` of it is the canonical text.
+
+        Raises:
+            InputError: The text is none of these, or a size is out of range.
+        """
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise InputError(f"--resize={text} is not understood: {_ACCEPTED}.")
+        if match[1]:
+            return cls("none")
+        if match[2]:
+            return cls(match[2], int(match[3]), int(match[3]))
+        return cls(match[4], int(match[5]), int(match[6]))
+
+    def __str__(self) -> str:
+        """The canonical text, which `parse` reads back."""
+        if self.mode == "none":
+            return self.mode
+        if self.mode == "exact" or self.width != self.height:
+            return f"{self.mode}:{self.width}x{self.height}"
+        return f"{self.mode}:{self.width}"
+
+    def target_size(self, width: int, height: int) -> tuple[int, int]:
+        """Computes the size of the output from the size of the input, in pixels.
+
+        The side that the mode does not fix is the exact quotient rounded to the
+        nearest integer, halves up, in integer arithmetic (so it is the same on each
+        machine), and at least 1. It may exceed `MAX_SIDE_PX`; the caller checks.
+
+        Args:
+            width: Of the input, at least 1.
+            height: Of the input, at least 1.
+
+        Returns:
+            Width and height of the output.
+        """
+        if self.mode == "none":
+            return width, height
+        if self.mode == "exact":
+            return self.width, self.height
+        fixes_width = (width <= height) == (self.mode == "shorter")
+        if fixes_width:
+            return self.width, _scaled(height, self.width, width)
+        return _scaled(width, self.height, height), self.height
+
+
+def _scaled(length: int, numerator: int, denominator: int) -> int:
+    return max(1, (2 * length * numerator + denominator) // (2 * denominator))

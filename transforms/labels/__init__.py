@@ -1,0 +1,1 @@
+"""Classes and labels: the files that people have, and the numbering."""

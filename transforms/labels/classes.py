@@ -1,0 +1,254 @@
+"""The classes of a data set and the numbers that readers see for them."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from imagenet_beam.transforms.errors import InputError
+
+LABEL_ORDERS = ("wnid", "ilsvrc2012_id", "listed")
+BACKGROUND = "background"
+
+_CSV_HEADER = ["label", "ilsvrc2012_id", "wnid", "text", "unique_name"]
+
+
+class ClassInfo(NamedTuple):
+    """One class.
+
+    Attributes:
+        wnid: The key: "n01440764", or a folder's name where a data set has no WordNet ids.
+        text: Its words, the most usual first: "tench, Tinca tinca"; "" if unknown.
+        ilsvrc2012_id: The devkit's number, counted from 1; 0 if unknown.
+    """
+
+    wnid: str
+    text: str = ""
+    ilsvrc2012_id: int = 0
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """All classes in label order: class *i* has the label `base + i`.
+
+    Three numberings are in use and people mix them up, so order and base are
+    part of the table and are written wherever the table is written.
+
+    Attributes:
+        classes: The classes in label order.
+        base: The label of the first class. With 1, label 0 is reserved for "background".
+        order: How the classes were ordered, one of `LABEL_ORDERS`.
+    """
+
+    classes: tuple[ClassInfo, ...]
+    base: int = 1
+    order: str = "wnid"
+    _positions: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_base_and_order(self.base, self.order)
+        positions = {info.wnid: index for index, info in enumerate(self.classes)}
+        if len(positions) != len(self.classes):
+            raise InputError(
+                f"the class {_first_repeated(info.wnid for info in self.classes)} is listed twice;"
+                " each class may have one label only"
+            )
+        object.__setattr__(self, "_positions", positions)
+
+    @classmethod
+    def build(
+        cls, classes: Iterable[ClassInfo], base: int = 1, order: str = "wnid"
+    ) -> "ClassTable":
+        """Orders the classes and numbers them.
+
+        Args:
+            classes: Every class once, in any order.
+            base: The first label, 0 or 1.
+            order: "wnid" sorts by wnid (Caffe, torchvision, TFDS with base 0;
+                inception and slim with base 1), "ilsvrc2012_id" by the devkit's
+                number, "listed" keeps the given order.
+
+        Raises:
+            InputError: The order needs numbers that are not known, or a class is repeated.
+        """
+        listed = tuple(classes)
+        if order == "wnid":
+            listed = tuple(sorted(listed, key=lambda info: info.wnid))
+        elif order == "ilsvrc2012_id":
+            _check_ids(listed)
+            listed = tuple(sorted(listed, key=lambda info: info.ilsvrc2012_id))
+        return cls(listed, base, order)
+
+    def __contains__(self, wnid: object) -> bool:
+        return wnid in self._positions
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __reduce__(self) -> tuple[type["ClassTable"], tuple[object, ...]]:
+        return ClassTable, (self.classes, self.base, self.order)
+
+    def label_of(self, wnid: str) -> int:
+        """Returns the label of a class; raises KeyError for an unknown one."""
+        return self.base + self._positions[wnid]
+
+    def info(self, wnid: str) -> ClassInfo:
+        """Returns what is known about a class; raises KeyError for an unknown one."""
+        return self.classes[self._positions[wnid]]
+
+    def unique_names(self) -> tuple[str, ...]:
+        """Returns one short name a class, in label order, no two alike ignoring case.
+
+        It is the first lemma. Where two classes share it, as the two cranes do,
+        each takes a lemma that the others lack, "maillot (tank suit)", and failing
+        that its wnid, "crane (n03126707)". The names do not depend on the order.
+        """
+        names = _unique_names(sorted(self.classes, key=lambda info: info.wnid))
+        return tuple(names[info.wnid] for info in self.classes)
+
+
+def _check_base_and_order(base: int, order: str) -> None:
+    if base not in (0, 1):
+        raise InputError(
+            f"--label_base={base} cannot be used; it is 1 (0 means background) or 0 (no background)"
+        )
+    if order not in LABEL_ORDERS:
+        raise InputError(f"--label_order={order} is unknown; it is wnid or ilsvrc2012_id")
+
+
+def _check_ids(classes: tuple[ClassInfo, ...]) -> None:
+    unknown = [info.wnid for info in classes if info.ilsvrc2012_id < 1]
+    if unknown:
+        raise InputError(
+            "--label_order=ilsvrc2012_id needs the ILSVRC2012_ID of every class, but"
+            f" {len(unknown)} of {len(classes)} classes have none (the first is {unknown[0]});"
+            " give --devkit or map_clsloc.txt, or use --label_order=wnid"
+        )
+    if len({info.ilsvrc2012_id for info in classes}) != len(classes):
+        number = _first_repeated(info.ilsvrc2012_id for info in classes)
+        raise InputError(
+            f"--label_order=ilsvrc2012_id needs one ILSVRC2012_ID a class, but {number} stands"
+            " for more than one; use --label_order=wnid"
+        )
+
+
+def _first_repeated(keys: Iterable[object]) -> object:
+    return next(key for key, count in Counter(keys).items() if count > 1)
+
+
+def _lemmas(info: ClassInfo) -> tuple[str, ...]:
+    """Returns the synonyms of a class with single blanks, at least one."""
+    if info.text == info.wnid:  # one name, not a list of synonyms, even with a comma in it
+        return (" ".join(info.text.split()),)
+    parts = (" ".join(part.split()) for part in info.text.split(","))
+    return tuple(part for part in parts if part) or (info.wnid,)
+
+
+def _unique_names(classes: list[ClassInfo]) -> dict[str, str]:
+    lemmas = {info.wnid: _lemmas(info) for info in classes}
+    rivals: dict[str, list[str]] = {}
+    for wnid, words in lemmas.items():
+        rivals.setdefault(words[0].casefold(), []).append(wnid)
+    names = {wnid: words[0] for wnid, words in lemmas.items()}
+    taken = {folded for folded, wnids in rivals.items() if len(wnids) == 1}
+    for wnids in rivals.values():
+        if len(wnids) > 1:
+            known = Counter(lemma for wnid in wnids for lemma in _folded(lemmas[wnid]))
+            for wnid in wnids:
+                candidates = _told_apart(wnid, lemmas[wnid], known)
+                names[wnid] = next(name for name in candidates if name.casefold() not in taken)
+                taken.add(names[wnid].casefold())
+    return names
+
+
+def _folded(lemmas: tuple[str, ...]) -> set[str]:
+    return {lemma.casefold() for lemma in lemmas}
+
+
+def _told_apart(wnid: str, lemmas: tuple[str, ...], known: Counter[str]) -> Iterator[str]:
+    """Yields names for a class whose first lemma others have too, best first, without end.
+
+    Args:
+        wnid: The class.
+        lemmas: Its lemmas.
+        known: How many of the classes with this first lemma have each lemma, ignoring case.
+    """
+    for lemma in lemmas[1:]:
+        if known[lemma.casefold()] == 1:
+            yield f"{lemmas[0]} ({lemma})"
+    yield f"{lemmas[0]} ({wnid})"
+    number = 2
+    while True:  # texts may be anything, even another class's name in parentheses
+        yield f"{lemmas[0]} ({wnid}) {number}"
+        number += 1
+
+
+def labels_txt(table: ClassTable) -> str:
+    """Returns slim's `labels.txt`: a line `label:name` a class.
+
+    slim's reader splits at the first colon and skips empty lines. As its own
+    ImageNet file does, label 0 is "background" where labels start with 1. The
+    names are unique, so that a map from names back to labels loses no class.
+    """
+    lines = [f"0:{BACKGROUND}"] if table.base == 1 else []
+    lines += [f"{label}:{name}" for label, name in enumerate(table.unique_names(), table.base)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def classes_csv(table: ClassTable) -> str:
+    """Returns the whole table as CSV, headed by a comment with its order and base."""
+    out = io.StringIO()
+    out.write(f"# label_order={table.order} label_base={table.base}\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_CSV_HEADER)
+    for position, (info, name) in enumerate(zip(table.classes, table.unique_names(), strict=True)):
+        number = info.ilsvrc2012_id or ""
+        writer.writerow([table.base + position, number, info.wnid, info.text, name])
+    return out.getvalue()
+
+
+def read_classes_csv(text: str, name: str) -> ClassTable:
+    """Reads what `classes_csv` wrote.
+
+    Args:
+        text: The file's content, its line ends untouched.
+        name: The file's name, for messages.
+
+    Raises:
+        InputError: It is another kind of file, or was edited so that labels do not count up.
+    """
+    comment, _, rest = text.partition("\n")
+    order, base = _read_comment(comment.rstrip(",\r"), name)  # spreadsheets fill up rows
+    try:
+        rows = list(csv.reader(io.StringIO(rest, newline=""), strict=True))
+    except csv.Error as error:
+        raise InputError(f"{name} is not the classes.csv of an earlier run: {error}") from error
+    if not rows or rows[0] != _CSV_HEADER:
+        raise InputError(
+            f"{name} is not the classes.csv of an earlier run: its second line is not"
+            f" {','.join(_CSV_HEADER)}"
+        )
+    classes = tuple(_read_row(row, base + index, name) for index, row in enumerate(rows[1:]))
+    return ClassTable(classes, base, order)
+
+
+def _read_comment(comment: str, name: str) -> tuple[str, int]:
+    settings = dict(word.split("=", 1) for word in comment.split() if "=" in word)
+    order, base = settings.get("label_order", ""), settings.get("label_base", "")
+    if not comment.startswith("#") or order not in LABEL_ORDERS or base not in ("0", "1"):
+        raise InputError(
+            f"{name} is not the classes.csv of an earlier run: its first line does not say"
+            " '# label_order=… label_base=…'"
+        )
+    return order, int(base)
+
+
+def _read_row(row: list[str], label: int, name: str) -> ClassInfo:
+    if len(row) != len(_CSV_HEADER) or row[0] != str(label) or not (row[1] or "0").isdecimal():
+        raise InputError(
+            f"{name} cannot be used as classes.csv: where label {label} should stand it has"
+            f" {','.join(row)!r}"
+        )
+    return ClassInfo(row[2], row[3], int(row[1] or 0))

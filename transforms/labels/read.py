@@ -1,0 +1,230 @@
+"""Reading all label files that are given, and holding them against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from imagenet_beam.transforms.archives.names import base_name
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable, read_classes_csv
+from imagenet_beam.transforms.labels.devkit import (
+    GROUND_TRUTH_NAME,
+    META_NAME,
+    Devkit,
+    parse_devkit,
+    read_devkit,
+    truth_by_number,
+)
+from imagenet_beam.transforms.labels.label_files import (
+    LabelFileKind,
+    decode_text,
+    is_classes_csv,
+    merge_agreeing,
+    merge_texts,
+    read_caffe_labels,
+    read_class_list,
+    read_class_texts,
+    read_loc_solution,
+    read_map_clsloc,
+    read_validation_wnids,
+    sniff_label_file,
+)
+from imagenet_beam.transforms.labels.source import Labels, LabelSource
+from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage, join
+
+_VALIDATION_KINDS = (
+    LabelFileKind.VALIDATION_WNIDS,
+    LabelFileKind.CAFFE_LABELS,
+    LabelFileKind.LOC_SOLUTION,
+)
+_NAME_KINDS = (LabelFileKind.CLASS_TEXTS, LabelFileKind.MAP_CLSLOC)
+_CLASS_KINDS = (LabelFileKind.CLASS_LIST, LabelFileKind.CLASSES_CSV)
+FLAG_OF_KIND = {
+    **dict.fromkeys(_CLASS_KINDS, "labels_file"),
+    **dict.fromkeys(_VALIDATION_KINDS, "validation_labels"),
+    **dict.fromkeys(_NAME_KINDS, "class_names"),
+}
+"""Which flag takes each kind of file."""
+
+
+class _Names(NamedTuple):
+    """What the files say of each class."""
+
+    texts: Mapping[str, str]
+    ids: Mapping[str, int]
+
+
+def load_labels(source: LabelSource, storage: Storage) -> Labels:
+    """Reads the files of a `LabelSource`.
+
+    Raises:
+        InputError: If a file is missing, damaged, of another kind than its flag says,
+            or contradicts another; the first three disagreements are shown.
+    """
+    devkit = _load_devkit(source.devkit, storage)
+    in_file = _listed_classes(source, storage)
+    names = _load_names(source, storage, devkit, in_file)
+    wnids = _class_list(source, devkit, in_file)
+    listed = tuple(
+        info._replace(text=info.text or names.texts.get(info.wnid, "")) for info in source.listed
+    )
+    infos = [ClassInfo(wnid, names.texts.get(wnid, ""), names.ids.get(wnid, 0)) for wnid in wnids]
+    truth = _load_truth(source, storage, devkit, wnids)
+    if source.are_classes_found:
+        known = {
+            wnid: ClassInfo(wnid, text, names.ids.get(wnid, 0))
+            for wnid, text in names.texts.items()
+        }
+        return Labels(ClassTable((), source.base, source.order), truth, known)
+    return Labels(ClassTable.build(infos or listed, source.base, source.order), truth)
+
+
+def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
+    """The files of a devkit: its archive, or the two that matter of its folder."""
+    if not devkit:
+        return ()
+    try:
+        storage.stat(devkit)
+        return (devkit,)
+    except InputError as error:
+        sizes = storage.list_sizes(devkit)
+        if not sizes:
+            raise InputError(f"--devkit: {error}") from error
+    paths = []
+    for wanted in (META_NAME, GROUND_TRUTH_NAME):
+        found = sorted(path for path in sizes if base_name(path) == wanted)
+        if not found:
+            raise InputError(
+                f"--devkit: {devkit} has no {wanted} inside; give ILSVRC2012_devkit_t12.tar.gz or "
+                "the folder it was extracted to"
+            )
+        paths.append(join(devkit, found[0]))
+    return tuple(paths)
+
+
+def _load_devkit(path: str, storage: Storage) -> Devkit | None:
+    files = devkit_files(path, storage)
+    if len(files) == 2:
+        meta, truth = (storage.read_bytes(file, MAX_TEXT_BYTES) for file in files)
+        return parse_devkit(meta, truth, path)
+    return read_devkit(storage.read_bytes(path, MAX_TEXT_BYTES), path) if files else None
+
+
+def _load_names(
+    source: LabelSource,
+    storage: Storage,
+    devkit: Devkit | None,
+    in_file: Sequence[ClassInfo],
+) -> _Names:
+    """Words and ILSVRC2012_IDs of classes, from the devkit and from files of names."""
+    texts: list[tuple[str, Mapping[str, str]]] = []
+    ids: list[tuple[str, Mapping[str, int]]] = []
+    if devkit:
+        texts.append((source.devkit, {info.wnid: info.text for info in devkit.classes}))
+        ids.append((source.devkit, {info.wnid: info.ilsvrc2012_id for info in devkit.classes}))
+    path = source.labels_file
+    texts.append((path, {info.wnid: info.text for info in in_file if info.text}))
+    ids.append((path, {info.wnid: info.ilsvrc2012_id for info in in_file if info.ilsvrc2012_id}))
+    for path in source.class_names:
+        data, kind = _read(path, "class_names", _NAME_KINDS, storage)
+        if kind is LabelFileKind.MAP_CLSLOC:
+            rows = read_map_clsloc(data, path)
+            ids.append((path, {wnid: number for wnid, (number, _) in rows.items()}))
+            texts.append((path, {wnid: text for wnid, (_, text) in rows.items()}))
+        else:
+            texts.append((path, read_class_texts(data, path)))
+    return _Names(merge_texts(_longest_first(texts)), merge_agreeing(ids))
+
+
+def _longest_first(
+    texts: list[tuple[str, Mapping[str, str]]],
+) -> list[tuple[str, Mapping[str, str]]]:
+    """The devkit and files with synonyms before `map_clsloc.txt`, which has one word a class."""
+    return sorted(texts, key=lambda item: not any("," in text for text in item[1].values()))
+
+
+def _class_list(
+    source: LabelSource, devkit: Devkit | None, in_file: Sequence[ClassInfo]
+) -> Sequence[str]:
+    """The wnids of all classes, in the order of the file that lists them."""
+    in_devkit = [info.wnid for info in devkit.classes] if devkit else []
+    if not source.labels_file:
+        return in_devkit
+    wnids = [info.wnid for info in in_file]
+    unknown = sorted(set(wnids) - set(in_devkit)) if devkit else []
+    if unknown:
+        raise InputError(
+            f"--labels_file={source.labels_file} and --devkit={source.devkit} disagree: "
+            f"{len(unknown)} classes of the file are not in the devkit ({', '.join(unknown[:3])}); "
+            "give only the one that is right"
+        )
+    return wnids
+
+
+def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo]:
+    """What `--labels_file` says of each class, in its order; nothing without that flag."""
+    path = source.labels_file
+    if not path:
+        return ()
+    if source.any_names:
+        data = storage.read_bytes(path, MAX_TEXT_BYTES)
+        is_list = not is_classes_csv(data, path)
+    else:
+        data, kind = _read(path, "labels_file", _CLASS_KINDS, storage)
+        is_list = kind is LabelFileKind.CLASS_LIST
+    if is_list:
+        return [ClassInfo(wnid) for wnid in read_class_list(data, path, source.any_names)]
+    table = read_classes_csv(decode_text(data, path), path)
+    if table.base != source.base:
+        raise InputError(
+            f"--labels_file={path} was written with --label_base={table.base}, and "
+            f"--label_base={source.base} is asked for; give --label_base={table.base}, or another "
+            "file"
+        )
+    return table.classes
+
+
+def _load_truth(
+    source: LabelSource, storage: Storage, devkit: Devkit | None, wnids: Sequence[str]
+) -> dict[int, str]:
+    sources: list[tuple[str, Mapping[int, str]]] = []
+    if devkit:
+        sources.append((source.devkit, truth_by_number(devkit)))
+    for path in source.validation_labels:
+        sources.append((path, _validation_labels(path, source, storage, wnids)))
+    return merge_agreeing(sources)
+
+
+def _validation_labels(
+    path: str, source: LabelSource, storage: Storage, wnids: Sequence[str]
+) -> dict[int, str]:
+    data, kind = _read(path, "validation_labels", _VALIDATION_KINDS, storage)
+    if kind is LabelFileKind.VALIDATION_WNIDS:
+        return read_validation_wnids(data, path)
+    if kind is LabelFileKind.LOC_SOLUTION:
+        return read_loc_solution(data, path)
+    if not wnids:
+        raise InputError(
+            f"--validation_labels={path} numbers the classes without naming them; give Caffe's "
+            "synsets.txt as --labels_file, too"
+        )
+    # Without a list of its own, Caffe's numbers are those of the sorted wnids.
+    return read_caffe_labels(data, path, wnids if source.labels_file else sorted(wnids))
+
+
+def _read(
+    path: str, flag: str, accepted: Sequence[LabelFileKind], storage: Storage
+) -> tuple[bytes, LabelFileKind]:
+    try:
+        data = storage.read_bytes(path, MAX_TEXT_BYTES)
+        kind = sniff_label_file(data, path)
+    except InputError as error:
+        raise InputError(f"--{flag}: {error}") from error
+    if kind not in accepted:
+        expected = " or ".join(item.value for item in accepted)
+        raise InputError(
+            f"--{flag}={path} holds {kind.value}; expected {expected}; give this file to "
+            f"--{FLAG_OF_KIND[kind]}"
+        )
+    return data, kind

@@ -1,0 +1,1 @@
+"""Records and shards: Example, schemas, framing, the layout of shards, receipts."""

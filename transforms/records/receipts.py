@@ -1,0 +1,119 @@
+"""What is said of a shard once it is published, and kept beside it for resuming."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.errors import InputError
+
+
+class ShardReceipt(NamedTuple):
+    """One published shard.
+
+    Attributes:
+        name: The shard's file name, without folders.
+        images: Values that went in; equal to `records` + `len(rejects)`.
+        records: Records in the shard.
+        size_bytes: The file's length.
+        crc32c: Checksum of the whole file, as stored by Google Cloud Storage too.
+        class_counts: Records of each class, sorted by wnid; empty without classes.
+        notes: How often each remarkable thing was seen, sorted.
+        rejects: The values that did not become records, in their order.
+        plan: Fingerprint of the plan that the shard belongs to; "" without a plan.
+    """
+
+    name: str
+    images: int
+    records: int
+    size_bytes: int
+    crc32c: int
+    class_counts: tuple[tuple[str, int], ...] = ()
+    notes: tuple[tuple[str, int], ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    plan: str = ""
+
+
+class ReceiptBuilder:
+    """Counts what goes into one shard."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.rejects: list[Reject] = []
+        self._class_counts: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
+
+    def add(self, outcome: Record | Reject) -> None:
+        """Counts one outcome."""
+        if isinstance(outcome, Reject):
+            self.rejects.append(outcome)
+            return
+        self.records += 1
+        if outcome.wnid:
+            self._class_counts[outcome.wnid] += 1
+        if outcome.notes:
+            self._notes.update(outcome.notes)
+
+    def build(self, name: str, size_bytes: int, crc32c: int, plan: str) -> ShardReceipt:
+        """The receipt of the file that holds the records."""
+        return ShardReceipt(
+            name=name,
+            images=self.records + len(self.rejects),
+            records=self.records,
+            size_bytes=size_bytes,
+            crc32c=crc32c,
+            class_counts=tuple(sorted(self._class_counts.items())),
+            notes=tuple(sorted(self._notes.items())),
+            rejects=tuple(self.rejects),
+            plan=plan,
+        )
+
+
+def receipt_to_json(receipt: ShardReceipt) -> bytes:
+    """One line of JSON with sorted keys: equal receipts give equal bytes."""
+    fields = receipt._asdict()
+    fields["class_counts"] = dict(receipt.class_counts)
+    fields["notes"] = dict(receipt.notes)
+    fields["rejects"] = [reject._asdict() for reject in receipt.rejects]
+    fields["crc32c"] = f"{receipt.crc32c:08x}"
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
+    """Reads a receipt back.
+
+    Raises:
+        InputError: If this is not a receipt; the message names the path.
+    """
+    try:
+        fields = json.loads(data)
+        fields["class_counts"] = tuple(sorted(fields["class_counts"].items()))
+        fields["notes"] = tuple(sorted(fields["notes"].items()))
+        fields["rejects"] = tuple(Reject(**reject) for reject in fields["rejects"])
+        fields["crc32c"] = int(fields["crc32c"], 16)
+        return _checked(ShardReceipt(**fields))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a receipt of this program ({error}); remove it and run again"
+        ) from error
+
+
+def _checked(receipt: ShardReceipt) -> ShardReceipt:
+    """JSON tells nothing of types, and a receipt decides what is not written again."""
+    counts = (receipt.images, receipt.records, receipt.size_bytes)
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("its counts are no numbers")
+    if receipt.images != receipt.records + len(receipt.rejects):
+        raise ValueError("its records and rejects are not its images")
+    return receipt
+
+
+def sum_counts(counts: Iterable[Iterable[tuple[str, int]]]) -> Mapping[str, int]:
+    """Adds up counts of several receipts, sorted by name."""
+    total: Counter[str] = Counter()
+    for part in counts:
+        total.update(dict(part))
+    return dict(sorted(total.items()))

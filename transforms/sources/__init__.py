@@ -1,1 +1,0 @@
-"""The forms in which people hold images: one module each, registered in `table`."""

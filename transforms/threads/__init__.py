@@ -1,0 +1,1 @@
+"""Work in threads: ordered results, iterables begun ahead."""
