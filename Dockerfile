@@ -16,6 +16,7 @@ ARG TEMPLATE_LAUNCHER_IMAGE=gcr.io/dataflow-templates-base/python311-template-la
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
 COPY pyproject.toml setup.py README* ./
+COPY src src
 COPY pipeline pipeline
 COPY transforms transforms
 COPY runners runners

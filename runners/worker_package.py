@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 import importlib.metadata
 import re
 import sys
@@ -20,8 +19,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import imagenet_beam
+
 DISTRIBUTION = "imagenet-beam"
-_PARTS = ("pipeline", "transforms", "runners")
 _NOT_ON_WORKERS = ("tensorflow",)
 """What only readers of the data need: 600 MB that no worker ever imports."""
 
@@ -63,12 +63,11 @@ def _name(requirement: str) -> str:
 
 
 def _modules() -> Iterator[tuple[str, bytes]]:
-    """Every Python file, by its path in the wheel; there is no `imagenet_beam/__init__.py`."""
-    for part in _PARTS:
-        module = importlib.import_module(f"imagenet_beam.{part}")
-        root = Path(str(module.__file__)).parent
-        for file in sorted(root.rglob("*.py")):
-            yield f"imagenet_beam/{part}/{file.relative_to(root).as_posix()}", file.read_bytes()
+    """Every Python file, by its path in the wheel."""
+    root = Path(str(imagenet_beam.__file__)).parent
+    for folder in (root, *(path for path in root.iterdir() if path.is_dir())):  # may be links
+        for file in sorted(folder.glob("*.py") if folder == root else folder.rglob("*.py")):
+            yield f"imagenet_beam/{file.relative_to(root).as_posix()}", file.read_bytes()
 
 
 def _metadata(distribution: importlib.metadata.Distribution) -> str:

@@ -37,7 +37,7 @@ def test_the_wheel_has_one_import_name(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
     assert tops == {"imagenet_beam"}
-    assert "imagenet_beam/__init__.py" not in names
+    assert {"imagenet_beam/__init__.py", "imagenet_beam/py.typed"} <= set(names)
 
 
 def test_the_wheel_has_every_module(wheel: Path) -> None:

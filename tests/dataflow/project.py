@@ -9,12 +9,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("pipeline", "transforms", "runners")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
 def copied(folder: Path, without: str = "") -> Path:
     """Copies what a package is built from, perhaps with one dependency taken out."""
     for part in PARTS:
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part, ignore=_NOT_COPIED)
+    shutil.copytree(ROOT / "src", folder / "src", symlinks=True, ignore=_NOT_COPIED)
     for name in ("setup.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     (folder / "README.md").write_text("for the build\n")

@@ -16,11 +16,13 @@ IMAGE = "europe-docker.pkg.dev/test-project/beam/imagenet-beam:1"
 
 def modules() -> set[str]:
     """Every module of the project by its path below site-packages."""
-    return {
+    inside = {
         f"imagenet_beam/{file.relative_to(project.ROOT).as_posix()}"
         for part in project.PARTS
         for file in (project.ROOT / part).rglob("*.py")
     }
+    package = project.ROOT / "src" / "imagenet_beam"
+    return inside | {f"imagenet_beam/{file.name}" for file in package.glob("*.py")}
 
 
 def worker_requirements() -> set[str]:
