@@ -31,7 +31,7 @@ class SplitConfig:
 
     Attributes:
         name: `train`, `validation`, `test`: what the shards' names start with.
-        flag: The flag that named the archives, for messages.
+        parameter: What named the archives, for messages: `train_archive`.
         archives: Paths of its archives or of a folder; wildcards are allowed.
         num_shards: How many shards it becomes.
         label_from: How an image's class is told; see `JoinLabels`.
@@ -44,7 +44,7 @@ class SplitConfig:
     """
 
     name: str
-    flag: str
+    parameter: str
     archives: tuple[str, ...]
     num_shards: int
     label_from: str = "place"
@@ -58,11 +58,11 @@ class SplitConfig:
         object.__setattr__(self, "part", self.part or self.name)
         if not 1 <= self.num_shards <= MAX_SHARDS:
             raise InputError(
-                f"--{self.name}_shards={self.num_shards} is out of range; accepted is a whole "
+                f"`{self.name}.num_shards`={self.num_shards} is out of range; accepted is a whole "
                 f"number from 1 to {MAX_SHARDS:,}"
             )
         if not self.archives:
-            raise InputError(f"--{self.flag} names no archive")
+            raise InputError(f"`{self.parameter}` names no archive")
         if self.label_from not in LABEL_FROM:
             raise ValueError(f"label_from={self.label_from!r}; accepted are {LABEL_FROM}")
 
@@ -116,13 +116,13 @@ class ConvertConfig:
 
     def __post_init__(self) -> None:
         if not self.output_dir:
-            raise InputError("--output_dir is missing; give the folder for the TFRecords")
+            raise InputError("`output_dir` is missing; give the folder for the TFRecords")
         if not self.splits:
             raise InputError(
-                "nothing to convert; give --train_archive, --validation_archive or --test_archive"
+                "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
             )
-        for flag, path in [("output_dir", self.output_dir), *self.input_paths()]:
-            check_text(path, f"--{flag}=")
+        for name, path in [("output_dir", self.output_dir), *self.input_paths()]:
+            check_text(path, f"`{name}`=")
         names = [split.name for split in self.splits]
         for name in names:
             if names.count(name) > 1:
@@ -139,25 +139,27 @@ class ConvertConfig:
         _check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
 
     def input_paths(self) -> list[tuple[str, str]]:
-        """Flag and path of everything that is read, patterns as they were given."""
+        """Field and path of everything that is read, patterns as they were given."""
         labels = self.labels
-        flags = [(split.flag, path) for split in self.splits for path in split.archives]
-        flags += [("devkit", labels.devkit), ("labels_file", labels.labels_file)]
-        flags += [("validation_labels", path) for path in labels.validation_labels]
-        flags += [("class_names", path) for path in labels.class_names]
-        flags += [("bounding_boxes", path) for path in self.bounding_boxes]
-        flags += [("only_files", split.selection.only_files) for split in self.splits]
-        return [(flag, path) for flag, path in dict.fromkeys(flags) if path]
+        paths = [(split.parameter, path) for split in self.splits for path in split.archives]
+        paths += [("labels.devkit", labels.devkit), ("labels.labels_file", labels.labels_file)]
+        paths += [("labels.validation_labels", path) for path in labels.validation_labels]
+        paths += [("labels.class_names", path) for path in labels.class_names]
+        paths += [("bounding_boxes", path) for path in self.bounding_boxes]
+        paths += [("selection.only_files", split.selection.only_files) for split in self.splits]
+        return [(field, path) for field, path in dict.fromkeys(paths) if path]
 
     def _check_tfds(self) -> None:
         """Refuses what the readers of tensorflow-datasets cannot take."""
         if self.labels.base != 0:
-            raise InputError("--schema=tfds has labels from 0; give --label_base=0 or leave it out")
+            raise InputError(
+                "`schema`=tfds has labels from 0; give `labels.base`=0 or leave it out"
+            )
         if self.output_layout != "flat":
-            raise InputError("--schema=tfds has all files in one folder; give --output_layout=flat")
+            raise InputError("`schema`=tfds has all files in one folder; give `output_layout`=flat")
         if self.bounding_boxes:
             raise InputError(
-                "--schema=tfds has no keys for --bounding_boxes; leave one of them out"
+                "`schema`=tfds has no keys for `bounding_boxes`; leave one of them out"
             )
 
     @property
@@ -187,24 +189,25 @@ class ConvertConfig:
         return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
 
 
-def check_text(path: str, flag: str = "") -> None:
+def check_text(path: str, named: str = "") -> None:
     """Refuses a path that no message, reference or record could hold as text."""
     try:
         path.encode()
     except UnicodeEncodeError as error:
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         raise InputError(
-            f"{flag}{shown} has bytes in its name that are not UTF-8; rename it"
+            f"{named}{shown} has bytes in its name that are not UTF-8; rename it"
         ) from error
 
 
-def _check_choice(flag: str, value: str, accepted: tuple[str, ...]) -> None:
+def _check_choice(field: str, value: str, accepted: tuple[str, ...]) -> None:
     if value not in accepted:
-        raise InputError(f"--{flag}={value} is not known; accepted are {', '.join(accepted)}")
+        raise InputError(f"`{field}`={value} is not known; accepted are {', '.join(accepted)}")
 
 
-def _check_range(flag: str, value: int, low: int, high: int) -> None:
+def _check_range(field: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise InputError(
-            f"--{flag}={value} is out of range; accepted is a whole number from {low:,} to {high:,}"
+            f"`{field}`={value} is out of range; accepted is a whole number from {low:,} to "
+            f"{high:,}"
         )

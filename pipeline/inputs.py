@@ -42,7 +42,7 @@ def resolve_inputs(config: ConvertConfig) -> Inputs:
         try:
             splits.append(_resolve(split, config.storage, archives))
         except InputError as error:
-            raise InputError(f"--{split.flag}: {error}") from error
+            raise InputError(f"`{split.parameter}`: {error}") from error
     return Inputs(dataclasses.replace(config, splits=tuple(splits)), archives)
 
 
@@ -83,8 +83,8 @@ def _stat(path: str, kind: str, storage: Storage) -> FileStat:
         return source.stat(storage, path)
     if storage.is_folder(path):
         raise InputError(
-            f"{path} is a folder, not an archive; give --train_directory, "
-            "--validation_directory or --test_directory"
+            f"{path} is a folder, not an archive; give `train_directory`, "
+            "`validation_directory` or `test_directory`"
         )
     return storage.stat(path)
 

@@ -30,7 +30,7 @@ from imagenet_beam.transforms.boxes.read import is_xml_name
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.devkit import META_NAME
 from imagenet_beam.transforms.labels.label_files import sniff_label_file, validation_number
-from imagenet_beam.transforms.labels.read import FLAG_OF_KIND
+from imagenet_beam.transforms.labels.read import FIELD_OF_KIND
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage
@@ -172,7 +172,7 @@ def _label_file(
             kind = sniff_label_file(data, path)
             lines = sum(1 for line in data.splitlines() if line.strip())
             facts = [f"{lines:,} lines, {_size(reader)}"]
-            return Finding(path, f"labels: {kind.value}", FLAG_OF_KIND[kind], facts)
+            return Finding(path, f"labels: {kind.value}", FIELD_OF_KIND[kind], facts)
     what = describe_content(head)
     return Finding(path, f"not usable: {what}", facts=[str(error)], is_wrong=True)
 

@@ -150,7 +150,7 @@ def check_listing(
         InputError: If there are no images, too few for the shards, or if the
             counts are not those that are expected.
     """
-    archives = f"--{split.flag}={','.join(split.archives)}"
+    archives = f"`{split.parameter}`={','.join(split.archives)}"
     if listing.images == 0:
         raise InputError(
             f"{archives} holds no {split.name} images; give the archive as it was downloaded"
@@ -173,9 +173,10 @@ def check_shards(images: int, split: SplitConfig) -> None:
     if images < split.num_shards:
         of = "of" if split.selection.takes_all else f"that {split.name} takes from"
         raise InputError(
-            f"--{split.name}_shards={split.num_shards} is more than the {images:,} images "
-            f"{of} --{split.flag}={','.join(split.archives)}: some shards would be empty; give "
-            f"--{split.name}_shards={images} or fewer"
+            f"`{split.name}.num_shards`={split.num_shards} is more than the {images:,} images "
+            f"{of} `{split.parameter}`={','.join(split.archives)}: some shards would be empty; "
+            "give "
+            f"`{split.name}.num_shards`={images} or fewer"
         )
 
 
@@ -190,17 +191,18 @@ def check_selected(
     """
     if listing.images == 0:
         raise InputError(
-            f"no image of --{split.flag}={','.join(split.archives)} is left for {split.name}: "
-            "--classes, --only_files and --fraction together take none"
+            f"no image of `{split.parameter}`={','.join(split.archives)} is left for {split.name}: "
+            "`selection.classes`, `selection.only_files` and `selection.fraction` together take "
+            "none"
         )
     by_name = split.selection == Selection(
         only_files=split.selection.only_files, seed=split.selection.seed
     )
     if by_name and expect != "any" and listing.images != len(names):
         raise InputError(
-            f"--only_files={split.selection.only_files} names {len(names):,} images, and "
+            f"`selection.only_files`={split.selection.only_files} names {len(names):,} images, and "
             f"{listing.images:,} of them are there; give the list that belongs to the archive, or "
-            "--expect=any"
+            "`expect`=any"
         )
     check_shards(listing.images, split)
     return listing
@@ -211,7 +213,9 @@ def _check_selected_classes(listing: Listing, split: SplitConfig, archives: str)
         return
     missing = sorted(set(split.selection.classes) - {wnid for wnid, _ in listing.class_counts})
     if missing:
-        raise InputError(f"--classes names {_some(missing)} that {archives} does not have")
+        raise InputError(
+            f"`selection.classes` names {_some(missing)} that {archives} does not have"
+        )
 
 
 def check_official(images: int, split: SplitConfig, archives: str) -> None:
@@ -219,7 +223,7 @@ def check_official(images: int, split: SplitConfig, archives: str) -> None:
     if split.official_images and images != split.official_images:
         raise InputError(
             f"{archives} holds {images:,} images, the official archive {split.official_images:,}; "
-            "get the file again, or give --expect=consistent"
+            "get the file again, or give `expect`=consistent"
         )
 
 
@@ -228,7 +232,7 @@ def _check_consistent(listing: Listing, labels: Labels, split: SplitConfig, arch
         raise InputError(
             f"{archives} holds {listing.images:,} images, but the ground truth has "
             f"{len(labels.truth):,} lines; give the devkit that belongs to the archive, or "
-            "--expect=any to label what is there by its number"
+            "`expect`=any to label what is there by its number"
         )
     if split.label_from in ("place", "index"):
         found = [wnid for wnid, _ in listing.class_counts]
@@ -256,7 +260,7 @@ def check_class_names(found: Sequence[str], source: LabelSource, archives: str) 
     if strange:
         raise InputError(
             f"{archives} has {_some(strange)} whose names are no wnids such as n01440764; give "
-            "--allow_any_class_names if these are the classes"
+            "`labels.any_names` if these are the classes"
         )
 
 
@@ -277,7 +281,7 @@ def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:
     if missing:
         raise InputError(
             f"{archives} lacks {_some(missing)} of the {len(known):,} of the labels"
-            f"{_dogs(len(set(found)), len(known))}; give the whole archive, or --expect=any to "
+            f"{_dogs(len(set(found)), len(known))}; give the whole archive, or `expect`=any to "
             "convert what is there"
         )
 

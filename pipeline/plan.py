@@ -44,12 +44,12 @@ class SmallFile(NamedTuple):
     """A label file, or a list of images: read whole, and told by its content.
 
     Attributes:
-        flag: The flag that names it.
+        name: What names it: `devkit`, `only_files`.
         path: Where it is.
         sha256: The checksum of its content.
     """
 
-    flag: str
+    name: str
     path: str
     sha256: str
 
@@ -110,8 +110,8 @@ def read_plan(data: bytes, path: str) -> Plan:
             raise ValueError("no JSON object")
     except ValueError as error:
         raise InputError(
-            f"{path} is not a plan of this program ({error}); give another --output_dir, or "
-            "--overwrite to begin anew"
+            f"{path} is not a plan of this program ({error}); give another `output_dir`, or "
+            "`overwrite` to begin anew"
         ) from error
     return Plan(content, _fingerprint(content))
 

@@ -30,7 +30,7 @@ def check_archives(config: ConvertConfig, labels: Labels) -> None:
             try:
                 _check_kind(archive, split, labels, config.storage)
             except InputError as error:
-                raise InputError(f"--{split.flag}: {error}") from error
+                raise InputError(f"`{split.parameter}`: {error}") from error
         if split.label_from == "place" and config.expect != "any":
             _check_class_tars(split, labels, config)
 
@@ -40,7 +40,8 @@ def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
     unknown = [wnid for wnid in wanted if wnid not in labels.classes]
     if unknown and len(labels.classes):
         raise InputError(
-            f"--classes names {unknown[0]}, which is none of the {len(labels.classes):,} classes "
+            f"`selection.classes` names {unknown[0]}, which is none of the {len(labels.classes):,} "
+            "classes "
             "of the labels"
         )
 
@@ -51,7 +52,7 @@ def _check_kind(archive: str, split: SplitConfig, labels: Labels, storage: Stora
     if spans and spans[0].wnid and split.label_from != "place":
         raise InputError(
             f"{unpinned(archive)} holds class tars ({spans[0].wnid}.tar): it is a training "
-            "archive; give it to --train_archive"
+            "archive; give it to `train_archive`"
         )
     first = next(_refs(archive, split, storage, ""), None)
     if first is None:
@@ -78,11 +79,11 @@ def _mistake(ref: ImageRef, split: SplitConfig, labels: Labels) -> str:
     # As `label_image` does it: without labels by number the folder tells the class.
     has_class = bool(ref.wnid) and not labels.truth and not is_train_name(name)
     if split.label_from != "none" and is_test_name(name):
-        return f"{name}: it is a test archive, without labels; give it to --test_archive"
+        return f"{name}: it is a test archive, without labels; give it to `test_archive`"
     if split.label_from == "number" and validation_number(name) is None and not has_class:
         return why_no_number(name)
     if split.label_from == "place" and validation_number(name) is not None:
-        return f"{name}: it is a validation archive; give it to --validation_archive"
+        return f"{name}: it is a validation archive; give it to `validation_archive`"
     if split.label_from == "none" and not is_test_name(name) and ref.wnid:
         return f"{name}, an image of the class {ref.wnid}; test images have no class"
     return ""
@@ -94,10 +95,10 @@ def _check_class_tars(split: SplitConfig, labels: Labels, config: ConvertConfig)
     try:
         spans = list(_class_tars(split, config.storage))
     except InputError as error:
-        raise InputError(f"--{split.flag}: {error}") from error
+        raise InputError(f"`{split.parameter}`: {error}") from error
     if not spans:
         return
-    flag = f"--{split.flag}={','.join(split.archives)}"
+    flag = f"`{split.parameter}`={','.join(split.archives)}"
     found = [span.wnid for span in spans]
     check_class_names(found, config.labels, flag)
     if labels.classes.classes:

@@ -33,6 +33,8 @@ from imagenet_beam.transforms.storage.files import (
 
 _RECEIPT_THREADS = 16
 _SMALL_FILES = ("labels_file", "validation_labels", "class_names", "only_files")
+"""Last parts of the fields that name them; the plan has these."""
+
 _SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
 
 
@@ -83,7 +85,7 @@ def exclusive(config: ConvertConfig) -> Iterator[None]:
         try:
             stack.enter_context(config.storage.exclusive(config.output_dir, layout.LOCK))
         except InputError as error:
-            raise InputError(f"--output_dir: {error}") from error
+            raise InputError(f"`output_dir`: {error}") from error
         yield
 
 
@@ -142,16 +144,23 @@ def _begin(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -> tuple
 def _small_files(config: ConvertConfig) -> list[SmallFile]:
     """All small files that decide the records, in the order in which they are read."""
     storage = config.storage
-    files = [("devkit", path) for path in devkit_files(config.labels.devkit, storage)]
-    files += [(flag, path) for flag, path in config.input_paths() if flag in _SMALL_FILES]
-    return [SmallFile(flag, path, _sha256(flag, path, storage)) for flag, path in files]
+    files = [("labels.devkit", path) for path in devkit_files(config.labels.devkit, storage)]
+    files += [
+        (field, path)
+        for field, path in config.input_paths()
+        if field.rpartition(".")[2] in _SMALL_FILES
+    ]
+    return [
+        SmallFile(field.rpartition(".")[2], path, _sha256(field, path, storage))
+        for field, path in files
+    ]
 
 
-def _sha256(flag: str, path: str, storage: Storage) -> str:
+def _sha256(field: str, path: str, storage: Storage) -> str:
     try:
         return hashlib.sha256(storage.read_bytes(path, MAX_TEXT_BYTES)).hexdigest()
     except InputError as error:
-        raise InputError(f"--{flag}: {error}") from error
+        raise InputError(f"`{field}`: {error}") from error
 
 
 def _with_checksums(storage: Storage, files: Iterable[SmallFile]) -> Storage:
@@ -194,8 +203,8 @@ def _check_output(config: ConvertConfig, plan: Plan, sizes: Mapping[str, int]) -
     if different and _shards(_prefixes(config) | _planned_prefixes(old), sizes):
         more = f"; and {len(different) - 3} more" if len(different) > 3 else ""
         raise InputError(
-            f"--output_dir={config.output_dir} holds another conversion: "
-            f"{'; '.join(different[:3])}{more}; give another folder, or --overwrite to begin anew"
+            f"`output_dir`={config.output_dir} holds another conversion: "
+            f"{'; '.join(different[:3])}{more}; give another folder, or `overwrite` to begin anew"
         )
 
 
@@ -259,8 +268,8 @@ def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
 def _check_no_foreign_shards(config: ConvertConfig, sizes: Mapping[str, int]) -> None:
     for name in _shards(_prefixes(config), sizes):
         raise InputError(
-            f"--output_dir={config.output_dir} holds {name}, which no run of this program "
-            "left unfinished there; give another folder, or --overwrite to replace it"
+            f"`output_dir`={config.output_dir} holds {name}, which no run of this program "
+            "left unfinished there; give another folder, or `overwrite` to replace it"
         )
 
 
@@ -279,7 +288,7 @@ def unfinished(config: ConvertConfig, names: Iterable[str]) -> set[str]:
 
 
 def _remove_leftovers(config: ConvertConfig, sizes: Mapping[str, int], kept: Set[str]) -> None:
-    """Removes what a killed run was writing; on --overwrite, what would be taken for done."""
+    """Removes what a killed run was writing; with `overwrite`, what would be taken for done."""
     state = join(layout.STATE_DIR, "")
     removed = unfinished(config, sizes)
     if config.overwrite:

@@ -43,9 +43,9 @@ def check_free(output_dir: str, free_bytes: int, needed_bytes: float) -> None:
     """Raises `InputError` where there is clearly too little room."""
     if free_bytes < _TOLERANCE * needed_bytes:
         raise InputError(
-            f"--output_dir={output_dir} has {in_units(free_bytes)} free, and the TFRecords will "
+            f"`output_dir`={output_dir} has {in_units(free_bytes)} free, and the TFRecords will "
             f"take about {in_units(needed_bytes)}; give a folder with more room or a smaller "
-            "--resize, or --expect=any to try all the same"
+            "`image.resize`, or `expect`=any to try all the same"
         )
 
 

@@ -23,6 +23,7 @@ from imagenet_beam.runners.commands.inspect import add_inspect_parser, run_inspe
 from imagenet_beam.runners.commands.synthesize import add_synthesize_parser, run_synthesize
 from imagenet_beam.runners.convert_flags import add_convert_parser
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
+from imagenet_beam.runners.spelling import with_flags
 from imagenet_beam.transforms.errors import InputError
 
 JOB_FAILED, WRONG_INPUT = 1, 2
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except InputError as error:
-        print(f"imagenet-beam: {error}", file=sys.stderr)
+        print(f"imagenet-beam: {with_flags(error)}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:  # before the job: a runner has its own way to stop
         print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)

@@ -108,8 +108,8 @@ def with_selections(
     holdout = _holdout_flags(args, default)
     if holdout.holds_out and holdout.split in by_name:
         raise InputError(
-            f"--holdout_split={holdout.split} is given as --"
-            f"{by_name[holdout.split].flag} too; give another name or leave one out"
+            f"--holdout_split={holdout.split} is given as "
+            f"`{by_name[holdout.split].parameter}` too; give another name or leave one out"
         )
     found = [
         dataclasses.replace(split, selection=_selection(split, args, holdout)) for split in splits

@@ -154,9 +154,9 @@ class _LastKeys(beam.PTransform):
 def _last_key(group: tuple[str, Iterable[bytes]], count: int, purpose: str) -> _Key:
     wnid, ordered = group[0], sorted(group[1])
     if purpose == "holdout" and len(ordered) <= count:
-        flag, where = ("holdout_per_class", f"the class {wnid} has") if wnid else _IN_ALL
+        field, where = ("holdout_per_class", f"the class {wnid} has") if wnid else _IN_ALL
         raise InputError(
-            f"--{flag}={count} is too many: {where} {len(ordered):,} images, "
+            f"`selection.{field}`={count} is too many: {where} {len(ordered):,} images, "
             "and at least one must be left to train on; give a smaller number"
         )
     return wnid, ordered[min(count, len(ordered)) - 1]

@@ -43,16 +43,19 @@ class Selection:
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
             raise InputError(
-                f"--fraction={self.fraction} is out of range; accepted is a number above 0 and up "
+                f"`selection.fraction`={self.fraction} is out of range; accepted is a number above "
+                "0 and up "
                 "to 1, such as 0.01"
             )
-        for flag, value in (
-            ("max_images_per_class", self.max_per_class),
+        for field, value in (
+            ("max_per_class", self.max_per_class),
             ("holdout", self.holdout),
             ("holdout_per_class", self.holdout_per_class),
         ):
             if value < 0:
-                raise InputError(f"--{flag}={value} is out of range; accepted is a number from 1")
+                raise InputError(
+                    f"`selection.{field}`={value} is out of range; accepted is a number from 1"
+                )
 
     @property
     def takes_all(self) -> bool:
@@ -101,8 +104,10 @@ def read_names(data: bytes, path: str) -> frozenset[str]:
     try:
         lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise InputError(f"--only_files={path} is not a text file of image names") from error
+        raise InputError(
+            f"`selection.only_files`={path} is not a text file of image names"
+        ) from error
     names = frozenset(image_name(line, class_in_path(line)) for line in lines if line)
     if not names:
-        raise InputError(f"--only_files={path} is empty; give one image name a line")
+        raise InputError(f"`selection.only_files`={path} is empty; give one image name a line")
     return names

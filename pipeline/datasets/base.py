@@ -46,7 +46,7 @@ class SmallDataset:
     """A data set that comes in one archive or folder and has a fixed list of classes.
 
     Attributes:
-        name: What `--dataset` calls it, and what the names of its shards begin with.
+        name: What it is asked for by, and what the names of its shards begin with.
         classes: The names of its classes, in the order of their labels.
         splits: Its splits as published.
         kind: What its archive or folder is, a key of `sources.table.KINDS`; "" tells
@@ -96,7 +96,7 @@ class SmallDataset:
         return tuple(
             SplitConfig(
                 name=name,
-                flag="input",
+                parameter="input",
                 archives=(source,),
                 num_shards=_or_default(shards.get(name), known.shards),
                 label_from=self.label_from,
@@ -120,7 +120,7 @@ class SmallDataset:
             return path, self.kind
         if not self.folder_kind:
             raise InputError(
-                f"--input={path} is a folder without {' or '.join(self.archives)}; give the "
+                f"`input`={path} is a folder without {' or '.join(self.archives)}; give the "
                 "archive as it was downloaded"
             )
         return path, self.folder_kind

@@ -1,7 +1,7 @@
 """Flowers: photographs in five class folders, without a split of their own.
 
 The 350 validation images are as many as in TensorFlow's slim, which drew them by
-chance too; which ones they are follows from their names and `--selection_seed`.
+chance too; which ones they are follows from their names and the seed of the selection.
 """
 
 from imagenet_beam.pipeline.datasets.base import Holdout, KnownSplit, SmallDataset

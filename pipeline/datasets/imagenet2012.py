@@ -53,7 +53,7 @@ def split(
     official = SPLITS[name]
     return SplitConfig(
         name=name,
-        flag=f"{name}_{'directory' if is_folder else 'archive'}",
+        parameter=f"{name}_{'directory' if is_folder else 'archive'}",
         archives=tuple(archives),
         num_shards=official.shards if num_shards is None else num_shards,
         label_from=official.label_from,
@@ -93,6 +93,6 @@ def splits(
     )
     if not found:
         raise InputError(
-            "nothing to convert; give --train_archive, --validation_archive or --test_archive"
+            "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
         )
     return found

@@ -17,7 +17,7 @@ SMALL_DATASETS: dict[str, SmallDataset] = {
 
 
 def names() -> tuple[str, ...]:
-    """What `--dataset` accepts, the default first."""
+    """The names of all, the default first."""
     return (IMAGENET, *SMALL_DATASETS)
 
 

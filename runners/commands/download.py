@@ -12,6 +12,7 @@ from imagenet_beam.pipeline.datasets.registry import IMAGENET, downloads
 from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
 from imagenet_beam.runners.arguments import whole_number
+from imagenet_beam.runners.spelling import with_flags
 from imagenet_beam.transforms.errors import InputError
 
 _INTERRUPTED = 128 + 2
@@ -94,7 +95,7 @@ def run_download(
     try:
         return _run(args, downloads() if sources is None else sources, imagenet)
     except InputError as error:
-        print(f"imagenet-beam: {error}", file=sys.stderr)
+        print(f"imagenet-beam: {with_flags(error)}", file=sys.stderr)
         return 2
     except DownloadError as error:
         print(f"imagenet-beam: {error}", file=sys.stderr)

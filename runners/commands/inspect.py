@@ -9,6 +9,7 @@ from threading import Lock
 
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
+from imagenet_beam.runners.spelling import with_flags
 from imagenet_beam.transforms.storage.files import Storage
 
 _DESCRIPTION = """\
@@ -60,7 +61,7 @@ def run_inspect(args: argparse.Namespace) -> int:
     for finding in findings:
         print(f"{finding.path}: {finding.title}")
         for fact in (*finding.facts, *sums.get(finding.path, ())):
-            print(f"  {fact}")
+            print(f"  {with_flags(fact)}")
         if finding.flag:
             print(f"  convert with --{finding.flag}")
     return _WRONG if any(finding.is_wrong for finding in findings) else 0

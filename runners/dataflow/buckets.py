@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.runners.dataflow.service import bucket_location, is_in_region
+from imagenet_beam.runners.spelling import with_flags
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 
@@ -32,7 +33,7 @@ def check_buckets(config: ConvertConfig, options: PipelineOptions) -> None:
     if cloud.template_location:
         staged.append(("template_location", cloud.template_location.rpartition("/")[0]))
     places = [("temp_location", cloud.temp_location), *staged, ("output_dir", config.output_dir)]
-    places += [(split.flag, path) for split in config.splits for path in split.archives]
+    places += [(split.parameter, path) for split in config.splits for path in split.archives]
     access = GcsAccess(cloud.project, config.storage.gcs_billing_project)
     seen = set()
     for flag, path in places:
@@ -50,16 +51,16 @@ def _check_region(flag: str, path: str, region: str, chosen: bool, access: GcsAc
     except InputError as error:
         if flag not in _BEAMS_OWN and "may not be accessed" in str(error):
             return  # to look at a bucket takes more than to use its objects
-        raise InputError(f"--{flag}: {error}") from error
+        raise InputError(f"`{flag}`: {error}") from error
     if is_in_region(location, region):
         return
-    where = f"--{flag}={path} is in {location}, the workers are in {region}"
+    where = f"`{flag}`={path} is in {location}, the workers are in {region}"
     if not chosen:
         raise InputError(
             f"{where}: each byte between them is charged; give --region=<one in {location}>, a "
             f"bucket in {region}, or accept it with --worker_region={region}"
         )
-    print(f"{where}: each byte between them is charged", file=sys.stderr, flush=True)
+    print(f"{with_flags(where)}: each byte between them is charged", file=sys.stderr, flush=True)
 
 
 def _check_writable(flag: str, path: str, config: ConvertConfig) -> None:
@@ -68,4 +69,4 @@ def _check_writable(flag: str, path: str, config: ConvertConfig) -> None:
     try:
         storage.check_writable(path)
     except InputError as error:
-        raise InputError(f"--{flag}: {error}") from error
+        raise InputError(f"`{flag}`: {error}") from error

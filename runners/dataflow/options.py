@@ -89,10 +89,10 @@ def check_remote(config: ConvertConfig) -> None:
     Raises:
         InputError: If an input or the output is local.
     """
-    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
+    for field, path in [("output_dir", config.output_dir), *config.input_paths()]:
         if is_local(path):
             raise InputError(
-                f"--{flag}={path} is on this machine, where Dataflow's workers cannot reach it; "
+                f"`{field}`={path} is on this machine, where Dataflow's workers cannot reach it; "
                 "give a gs:// path"
             )
 

@@ -86,19 +86,20 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
     if environment == LOOPBACK:
         return
     remote = environment == "DOCKER" or not all(map(is_this_machine, hosts))
-    for flag, path in [("output_dir", config.output_dir), *config.input_paths()]:
+    for field, path in [("output_dir", config.output_dir), *config.input_paths()]:
         if not is_local(path) or path.startswith("file://"):
             continue
         if remote:
             raise InputError(
-                f"--{flag}={path} is on this machine, and the workers run "
+                f"`{field}`={path} is on this machine, and the workers run "
                 f"{'in containers' if environment == 'DOCKER' else 'on others'}: give a URL such "
-                f"as gs://bucket/{flag}, or file:///mnt/... for a folder that is mounted at the "
+                f"as gs://bucket/{field.rpartition('.')[2]}, or file:///mnt/... for a folder that "
+                "is mounted at the "
                 "same place for each worker"
             )
         if not path.startswith("/"):
             raise InputError(
-                f"--{flag}={path} is a relative path, and workers that the cluster starts have "
+                f"`{field}`={path} is a relative path, and workers that the cluster starts have "
                 "another current folder: give the whole path, from /"
             )
 

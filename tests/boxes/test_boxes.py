@@ -121,7 +121,7 @@ def test_without_a_size_the_boxes_are_dropped(size: str) -> None:
     ],
 )
 def test_what_is_no_annotation_is_refused(data: bytes, sentence: str) -> None:
-    with pytest.raises(InputError, match=f"^--bounding_boxes: n1/n1_2.xml .*{sentence}"):
+    with pytest.raises(InputError, match=f"^`bounding_boxes`: n1/n1_2.xml .*{sentence}"):
         parse_annotation_xml(data, "n1/n1_2.xml")
 
 

@@ -130,10 +130,10 @@ def test_targets_beyond_the_limits_are_rejected() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "flag"),
     [
-        ("jpeg_quality", 0, "--jpeg_quality=0"),
-        ("jpeg_quality", 101, "--jpeg_quality=101"),
-        ("output_format", "GIF", "--output_format=GIF"),
-        ("max_pixels", 0, "--max_pixels=0"),
+        ("jpeg_quality", 0, "`image.jpeg_quality`=0"),
+        ("jpeg_quality", 101, "`image.jpeg_quality`=101"),
+        ("output_format", "GIF", "`image.output_format`=GIF"),
+        ("max_pixels", 0, "`image.max_pixels`=0"),
     ],
 )
 def test_options_validate_themselves(field: str, value: object, flag: str) -> None:

@@ -1,4 +1,4 @@
-"""The arithmetic of `--resize`."""
+"""The arithmetic of ``image.resize``."""
 
 from fractions import Fraction
 
@@ -100,7 +100,7 @@ def test_mistakes_are_named(text: str) -> None:
     with pytest.raises(InputError) as caught:
         Resize.parse(text)
     message = str(caught.value)
-    assert message.startswith(f"--resize={text} ")
+    assert message.startswith(f"`image.resize`={text} ")
     assert "shorter:N" in message
     assert "65500" in message
 
@@ -109,5 +109,5 @@ def test_mistakes_are_named(text: str) -> None:
     "values", [("none", 1, 1), ("shorter", 4, 5), ("crop", 4, 4), ("exact", 0, 4), ("", 0, 0)]
 )
 def test_no_invalid_resize_can_be_built(values: tuple[str, int, int]) -> None:
-    with pytest.raises(InputError, match=r"^--resize="):
+    with pytest.raises(InputError, match=r"^`image.resize`="):
         Resize(*values)

@@ -54,8 +54,8 @@ def test_a_table_survives_pickling() -> None:
         ([ClassInfo("n01440764"), KIT_FOX], 1, "ilsvrc2012_id", "1 of 2 classes have none"),
         ([TENCH, KIT_FOX._replace(ilsvrc2012_id=449)], 1, "ilsvrc2012_id", "449 stands for more"),
         ([TENCH, TENCH], 1, "wnid", "n01440764 is listed twice"),
-        ([TENCH], 2, "wnid", "--label_base=2 cannot be used"),
-        ([TENCH], 1, "name", "--label_order=name is unknown"),
+        ([TENCH], 2, "wnid", "`labels.base`=2 cannot be used"),
+        ([TENCH], 1, "name", "`labels.order`=name is unknown"),
     ],
 )
 def test_what_cannot_be_numbered_is_refused(

@@ -138,7 +138,7 @@ def _without(name: str) -> bytes:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_another_file_as_the_kit_is_refused(data: bytes, sentence: str) -> None:
-    with pytest.raises(InputError, match=f"^--devkit: {sentence}"):
+    with pytest.raises(InputError, match=f"^`labels.devkit`: {sentence}"):
         read_devkit(data, "kit.tar")
 
 
@@ -156,7 +156,7 @@ def test_another_file_as_the_kit_is_refused(data: bytes, sentence: str) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_wrong_meta_mat_is_refused(meta: bytes, sentence: str) -> None:
-    with pytest.raises(InputError, match=f"^--devkit: meta.mat in kit {sentence}"):
+    with pytest.raises(InputError, match=f"^`labels.devkit`: meta.mat in kit {sentence}"):
         parse_devkit(meta, TRUTH, "kit")
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_meta_mat_raises_nothing_else(data: st.DataObject, compress: b
     try:
         kit = parse_devkit(bytes(meta), b"1\n", "kit")
     except InputError as error:
-        assert str(error).startswith("--devkit: ")
+        assert str(error).startswith("`labels.devkit`: ")
     else:
         assert kit.ground_truth == (1,)
 

@@ -170,11 +170,11 @@ def test_what_a_file_name_tells(filename: str, number: int | None, wnid: str) ->
 def test_the_first_three_disagreements_are_shown() -> None:
     a = {1: "n1", 2: "n2", 3: "n3", 4: "n4", 5: "n5"}
     b = {1: "n1", 2: "x2", 3: "x3", 4: "x4", 5: "x5", 6: "only here"}
-    assert first_disagreements(a, b, "val.txt", "--devkit") == (
-        "val.txt and --devkit disagree on 4 of 5 entries (2: n2 against x2; 3: n3 against x3;"
+    assert first_disagreements(a, b, "val.txt", "kit.tar") == (
+        "val.txt and kit.tar disagree on 4 of 5 entries (2: n2 against x2; 3: n3 against x3;"
         " 4: n4 against x4; …); give only the one that is right"
     )
-    assert first_disagreements({1: "n1"}, b, "val.txt", "--devkit") == ""
+    assert first_disagreements({1: "n1"}, b, "val.txt", "kit.tar") == ""
 
 
 def test_sources_are_merged_when_they_agree() -> None:

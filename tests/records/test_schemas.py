@@ -89,5 +89,5 @@ def test_boxes_turn_with_the_pixels(orientation, is_turned):
 
 def test_schemas_are_known_by_name():
     assert SCHEMAS[check_schema("inception")] is inception_features
-    with pytest.raises(InputError, match=r"^--schema=x is not known; accepted are inception"):
+    with pytest.raises(InputError, match=r"^`schema`=x is not known; accepted are inception"):
         check_schema("x")

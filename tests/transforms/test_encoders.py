@@ -84,7 +84,7 @@ def test_a_worker_with_other_libraries_refuses_to_begin():
 
 
 def test_an_unknown_schema_is_refused_when_the_encoder_is_made():
-    with pytest.raises(InputError, match=r"^--schema=x is not known"):
+    with pytest.raises(InputError, match=r"^`schema`=x is not known"):
         ImageEncoder(schema="x")
 
 

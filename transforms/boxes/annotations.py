@@ -108,7 +108,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 def _parse(data: bytes, path_name: str) -> ElementTree.Element:
     if len(data) > MAX_XML_BYTES:
         raise InputError(
-            f"--bounding_boxes: {path_name} has {len(data):,} bytes, more than the"
+            f"`bounding_boxes`: {path_name} has {len(data):,} bytes, more than the"
             f" {MAX_XML_BYTES:,} that an annotation can have"
         )
     # Without document types the standard parser has nothing left to be attacked with.
@@ -118,11 +118,11 @@ def _parse(data: bytes, path_name: str) -> ElementTree.Element:
         root: ElementTree.Element = parser.close()
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise InputError(
-            f"--bounding_boxes: {path_name} cannot be read as an XML annotation: {error}"
+            f"`bounding_boxes`: {path_name} cannot be read as an XML annotation: {error}"
         ) from error
     if root.tag != "annotation":
         raise InputError(
-            f"--bounding_boxes: {path_name} is no annotation: its outer element is <{root.tag}>,"
+            f"`bounding_boxes`: {path_name} is no annotation: its outer element is <{root.tag}>,"
             " not <annotation>"
         )
     return root
@@ -145,7 +145,7 @@ def _corners(box: ElementTree.Element, path_name: str) -> tuple[float, ...]:
         values = (math.nan,)
     if not all(map(math.isfinite, values)):
         raise InputError(
-            f"--bounding_boxes: {path_name} has a <bndbox> whose xmin, ymin, xmax and ymax are"
+            f"`bounding_boxes`: {path_name} has a <bndbox> whose xmin, ymin, xmax and ymax are"
             " not four numbers"
         )
     return values

@@ -37,7 +37,7 @@ def parse_boxes_csv(lines: Iterable[str], name: str) -> Iterator[tuple[str, Boun
         box = _fractions(values)
         if box is None or not filename:
             raise InputError(
-                f"--bounding_boxes: line {number} of {name} is {text[:80]!r}; expected a file name"
+                f"`bounding_boxes`: line {number} of {name} is {text[:80]!r}; expected a file name"
                 " and xmin, ymin, xmax, ymax as fractions of the image from 0 to 1, minima first"
             )
         yield annotated_stem(filename), box

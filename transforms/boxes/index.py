@@ -226,6 +226,6 @@ class _Builder:
 
 def _contradiction(stem: bytes) -> str:
     return (
-        f"--bounding_boxes gives boxes for the image {stem.decode('utf-8', 'replace')} twice, and"
+        f"`bounding_boxes` gives boxes for the image {stem.decode('utf-8', 'replace')} twice, and"
         " not the same ones; name only the file that is right"
     )

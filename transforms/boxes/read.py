@@ -60,7 +60,7 @@ def stat_boxes(path: str, storage: Storage) -> FileStat:
             return stat_tree(storage, path, is_xml_name, "annotations (.xml, in it or below it)")
         return storage.stat(path)
     except InputError as error:
-        raise InputError(f"--bounding_boxes: {error}") from error
+        raise InputError(f"`bounding_boxes`: {error}") from error
 
 
 def is_xml_name(name: str) -> bool:

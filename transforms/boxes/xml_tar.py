@@ -51,7 +51,7 @@ def iter_xml_members(stream: ByteStream, name: str) -> Iterator[tuple[str, bytes
             break
     if not found:
         raise InputError(
-            f"--bounding_boxes: {name} has no annotation (.xml) among its first {passed:,} files;"
+            f"`bounding_boxes`: {name} has no annotation (.xml) among its first {passed:,} files;"
             " give ILSVRC2012_bbox_train_v2.tar.gz, ILSVRC2012_bbox_val_v3.tgz, a folder of"
             " annotations, or the CSV of process_bounding_boxes.py"
         )
@@ -119,7 +119,7 @@ def _next_header(content: ForwardReader, name: str) -> tarfile.TarInfo | None:
     except tarfile.HeaderError as error:
         if first:
             raise InputError(
-                f"--bounding_boxes: {name} holds no tar archive but {describe_content(block)}"
+                f"`bounding_boxes`: {name} holds no tar archive but {describe_content(block)}"
             ) from error
         if len(block) < _BLOCK_BYTES:
             raise _truncated(name) from error
@@ -139,11 +139,11 @@ def _pax_path(data: bytes) -> str:
 
 
 def _truncated(name: str) -> InputError:
-    return InputError(f"--bounding_boxes: {name} is truncated; download it again")
+    return InputError(f"`bounding_boxes`: {name} is truncated; download it again")
 
 
 def _damaged(name: str, position: int) -> InputError:
     return InputError(
-        f"--bounding_boxes: {name} has a damaged header before byte {position:,} of its"
+        f"`bounding_boxes`: {name} has a damaged header before byte {position:,} of its"
         " uncompressed content; download it again"
     )

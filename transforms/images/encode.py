@@ -91,14 +91,17 @@ class ImageOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(
-                f"--jpeg_quality={self.jpeg_quality} is out of range: accepted is 1 to 100."
+                f"`image.jpeg_quality`={self.jpeg_quality} is out of range: accepted is 1 to 100."
             )
         if self.output_format not in ("JPEG", "PNG"):
             raise InputError(
-                f"--output_format={self.output_format} is not written: accepted are JPEG and PNG."
+                f"`image.output_format`={self.output_format} is not written: accepted are JPEG and "
+                "PNG."
             )
         if self.max_pixels < 1:
-            raise InputError(f"--max_pixels={self.max_pixels} is too small: accepted is 1 and up.")
+            raise InputError(
+                f"`image.max_pixels`={self.max_pixels} is too small: accepted is 1 and up."
+            )
 
 
 class EncodedImage(NamedTuple):

@@ -1,4 +1,4 @@
-"""What size an image will have: the arithmetic behind `--resize`."""
+"""What size an image will have: the arithmetic behind `ImageOptions.resize`."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Resize:
             else:
                 valid = valid and self.mode == "exact"
         if not valid:
-            raise InputError(f"--resize={self} is not a size: {_ACCEPTED}.")
+            raise InputError(f"`image.resize`={self} is not a size: {_ACCEPTED}.")
 
     @classmethod
     def parse(cls, text: str) -> Resize:
-        """Reads the value of `--resize`.
+        """Reads a size as people write it.
 
         Args:
             text: `none`, `shorter:256`, `longer:512` or `exact:224x224`.
@@ -61,7 +61,7 @@ class Resize:
         """
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise InputError(f"--resize={text} is not understood: {_ACCEPTED}.")
+            raise InputError(f"`image.resize`={text} is not understood: {_ACCEPTED}.")
         if match[1]:
             return cls("none")
         if match[2]:

@@ -112,25 +112,26 @@ class ClassTable:
 def _check_base_and_order(base: int, order: str) -> None:
     if base not in (0, 1):
         raise InputError(
-            f"--label_base={base} cannot be used; it is 1 (0 means background) or 0 (no background)"
+            f"`labels.base`={base} cannot be used; it is 1 (0 means background) or 0 (no "
+            "background)"
         )
     if order not in LABEL_ORDERS:
-        raise InputError(f"--label_order={order} is unknown; it is wnid or ilsvrc2012_id")
+        raise InputError(f"`labels.order`={order} is unknown; it is wnid or ilsvrc2012_id")
 
 
 def _check_ids(classes: tuple[ClassInfo, ...]) -> None:
     unknown = [info.wnid for info in classes if info.ilsvrc2012_id < 1]
     if unknown:
         raise InputError(
-            "--label_order=ilsvrc2012_id needs the ILSVRC2012_ID of every class, but"
+            "`labels.order`=ilsvrc2012_id needs the ILSVRC2012_ID of every class, but"
             f" {len(unknown)} of {len(classes)} classes have none (the first is {unknown[0]});"
-            " give --devkit or map_clsloc.txt, or use --label_order=wnid"
+            " give `labels.devkit` or map_clsloc.txt, or use `labels.order`=wnid"
         )
     if len({info.ilsvrc2012_id for info in classes}) != len(classes):
         number = _first_repeated(info.ilsvrc2012_id for info in classes)
         raise InputError(
-            f"--label_order=ilsvrc2012_id needs one ILSVRC2012_ID a class, but {number} stands"
-            " for more than one; use --label_order=wnid"
+            f"`labels.order`=ilsvrc2012_id needs one ILSVRC2012_ID a class, but {number} stands"
+            " for more than one; use `labels.order`=wnid"
         )
 
 

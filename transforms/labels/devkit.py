@@ -49,7 +49,7 @@ def read_devkit(data: bytes, name: str) -> Devkit:
     for wanted in (META_NAME, GROUND_TRUTH_NAME):
         if wanted not in found:
             raise InputError(
-                f"--devkit: {name} has no {wanted} inside; give ILSVRC2012_devkit_t12.tar.gz"
+                f"`labels.devkit`: {name} has no {wanted} inside; give ILSVRC2012_devkit_t12.tar.gz"
                 " or the folder it was extracted to"
             )
     return parse_devkit(found[META_NAME], found[GROUND_TRUTH_NAME], name)
@@ -70,7 +70,7 @@ def parse_devkit(meta_mat: bytes, ground_truth: bytes, name: str) -> Devkit:
     numbers = {info.ilsvrc2012_id for info in classes}
     truth = tuple(_ground_truth(ground_truth, numbers, name))
     if not truth:
-        raise InputError(f"--devkit: {GROUND_TRUTH_NAME} in {name} is empty")
+        raise InputError(f"`labels.devkit`: {GROUND_TRUTH_NAME} in {name} is empty")
     return Devkit(classes, truth, internal)
 
 
@@ -89,11 +89,12 @@ def _unpack(data: bytes, name: str) -> bytes:
             unpacked = stream.read(_MAX_UNPACKED_BYTES + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(
-            f"--devkit: {name} is a damaged gzip file ({error}); download it again"
+            f"`labels.devkit`: {name} is a damaged gzip file ({error}); download it again"
         ) from error
     if len(unpacked) > _MAX_UNPACKED_BYTES:
         raise InputError(
-            f"--devkit: {name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it is not"
+            f"`labels.devkit`: {name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it "
+            "is not"
             " the devkit; give ILSVRC2012_devkit_t12.tar.gz"
         )
     return unpacked
@@ -119,7 +120,7 @@ def _find_members(data: bytes, name: str) -> dict[str, bytes]:
             if inner in (META_NAME, GROUND_TRUTH_NAME) and inner not in found:
                 found[inner] = reader.read(member.offset_bytes, member.size_bytes)
     except InputError as error:
-        raise InputError(f"--devkit: {_what_is_wrong(data, name, error)}") from error
+        raise InputError(f"`labels.devkit`: {_what_is_wrong(data, name, error)}") from error
     return found
 
 
@@ -138,24 +139,28 @@ def _read_meta(data: bytes, name: str) -> tuple[tuple[ClassInfo, ...], int]:
     try:
         rows = read_structs(data, "synsets", _FIELDS, _MAX_UNPACKED_BYTES)
     except MatFileError as error:
-        raise InputError(f"--devkit: {META_NAME} in {name} cannot be read: {error}") from error
+        raise InputError(
+            f"`labels.devkit`: {META_NAME} in {name} cannot be read: {error}"
+        ) from error
     leaves = [row for row in rows if row[3] == 0]
     if not leaves:
-        raise InputError(f"--devkit: {META_NAME} in {name} has no class without children")
+        raise InputError(f"`labels.devkit`: {META_NAME} in {name} has no class without children")
     classes = tuple(_class_info(row, name) for row in leaves)
     for what in ("wnid", "ilsvrc2012_id"):
         if len({getattr(info, what) for info in classes}) != len(classes):
-            raise InputError(f"--devkit: {META_NAME} in {name} has two classes with one {what}")
+            raise InputError(
+                f"`labels.devkit`: {META_NAME} in {name} has two classes with one {what}"
+            )
     return classes, len(rows) - len(classes)
 
 
 def _class_info(row: tuple[Value, ...], name: str) -> ClassInfo:
     number, wnid, words, _ = row
     if not isinstance(wnid, str) or not wnid:
-        raise InputError(f"--devkit: {META_NAME} in {name} has a class without a WNID")
+        raise InputError(f"`labels.devkit`: {META_NAME} in {name} has a class without a WNID")
     if not isinstance(number, float) or not number.is_integer() or number < 1:
         raise InputError(
-            f"--devkit: {META_NAME} in {name} has the ILSVRC2012_ID {number} for {wnid};"
+            f"`labels.devkit`: {META_NAME} in {name} has the ILSVRC2012_ID {number} for {wnid};"
             " expected a whole number from 1"
         )
     text = " ".join(words.split()) if isinstance(words, str) else ""
@@ -168,7 +173,8 @@ def _ground_truth(data: bytes, numbers: set[int], name: str) -> Iterator[int]:
         if not word.isdigit() or len(word) > 9 or int(word) not in numbers:
             shown = word[:40].decode("utf-8", "replace")
             raise InputError(
-                f"--devkit: line {line_number} of {GROUND_TRUTH_NAME} in {name} is {shown!r};"
+                f"`labels.devkit`: line {line_number} of {GROUND_TRUTH_NAME} in {name} is "
+                f"{shown!r};"
                 f" expected the ILSVRC2012_ID of a class, {min(numbers)} to {max(numbers)}"
             )
         yield int(word)

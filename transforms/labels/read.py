@@ -40,12 +40,12 @@ _VALIDATION_KINDS = (
 )
 _NAME_KINDS = (LabelFileKind.CLASS_TEXTS, LabelFileKind.MAP_CLSLOC)
 _CLASS_KINDS = (LabelFileKind.CLASS_LIST, LabelFileKind.CLASSES_CSV)
-FLAG_OF_KIND = {
+FIELD_OF_KIND = {
     **dict.fromkeys(_CLASS_KINDS, "labels_file"),
     **dict.fromkeys(_VALIDATION_KINDS, "validation_labels"),
     **dict.fromkeys(_NAME_KINDS, "class_names"),
 }
-"""Which flag takes each kind of file."""
+"""Which field of `LabelSource` takes each kind of file."""
 
 
 class _Names(NamedTuple):
@@ -90,13 +90,14 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
     except InputError as error:
         sizes = storage.list_sizes(devkit)
         if not sizes:
-            raise InputError(f"--devkit: {error}") from error
+            raise InputError(f"`labels.devkit`: {error}") from error
     paths = []
     for wanted in (META_NAME, GROUND_TRUTH_NAME):
         found = sorted(path for path in sizes if base_name(path) == wanted)
         if not found:
             raise InputError(
-                f"--devkit: {devkit} has no {wanted} inside; give ILSVRC2012_devkit_t12.tar.gz or "
+                f"`labels.devkit`: {devkit} has no {wanted} inside; give "
+                "ILSVRC2012_devkit_t12.tar.gz or "
                 "the folder it was extracted to"
             )
         paths.append(join(devkit, found[0]))
@@ -155,7 +156,8 @@ def _class_list(
     unknown = sorted(set(wnids) - set(in_devkit)) if devkit else []
     if unknown:
         raise InputError(
-            f"--labels_file={source.labels_file} and --devkit={source.devkit} disagree: "
+            f"`labels.labels_file`={source.labels_file} and `labels.devkit`={source.devkit} "
+            "disagree: "
             f"{len(unknown)} classes of the file are not in the devkit ({', '.join(unknown[:3])}); "
             "give only the one that is right"
         )
@@ -163,7 +165,7 @@ def _class_list(
 
 
 def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo]:
-    """What `--labels_file` says of each class, in its order; nothing without that flag."""
+    """What `labels_file` says of each class, in its order; nothing without such a file."""
     path = source.labels_file
     if not path:
         return ()
@@ -178,8 +180,9 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
     table = read_classes_csv(decode_text(data, path), path)
     if table.base != source.base:
         raise InputError(
-            f"--labels_file={path} was written with --label_base={table.base}, and "
-            f"--label_base={source.base} is asked for; give --label_base={table.base}, or another "
+            f"`labels.labels_file`={path} was written with `labels.base`={table.base}, and "
+            f"`labels.base`={source.base} is asked for; give `labels.base`={table.base}, or "
+            "another "
             "file"
         )
     return table.classes
@@ -206,25 +209,26 @@ def _validation_labels(
         return read_loc_solution(data, path)
     if not wnids:
         raise InputError(
-            f"--validation_labels={path} numbers the classes without naming them; give Caffe's "
-            "synsets.txt as --labels_file, too"
+            f"`labels.validation_labels`={path} numbers the classes without naming them; give "
+            "Caffe's "
+            "synsets.txt as `labels.labels_file`, too"
         )
     # Without a list of its own, Caffe's numbers are those of the sorted wnids.
     return read_caffe_labels(data, path, wnids if source.labels_file else sorted(wnids))
 
 
 def _read(
-    path: str, flag: str, accepted: Sequence[LabelFileKind], storage: Storage
+    path: str, name: str, accepted: Sequence[LabelFileKind], storage: Storage
 ) -> tuple[bytes, LabelFileKind]:
     try:
         data = storage.read_bytes(path, MAX_TEXT_BYTES)
         kind = sniff_label_file(data, path)
     except InputError as error:
-        raise InputError(f"--{flag}: {error}") from error
+        raise InputError(f"`labels.{name}`: {error}") from error
     if kind not in accepted:
         expected = " or ".join(item.value for item in accepted)
         raise InputError(
-            f"--{flag}={path} holds {kind.value}; expected {expected}; give this file to "
-            f"--{FLAG_OF_KIND[kind]}"
+            f"`labels.{name}`={path} holds {kind.value}; expected {expected}; give this file to "
+            f"`labels.{FIELD_OF_KIND[kind]}`"
         )
     return data, kind

@@ -94,8 +94,9 @@ def require_truth(labels: Labels, filename: str, number: int | None) -> str:
         raise InputError(f"among the validation images there is {why_no_number(filename)}")
     if not labels.truth:
         raise InputError(
-            f"the class of {filename} is not known: it lies in no class folder; give --devkit, or "
-            "--validation_labels (imagenet_2012_validation_synset_labels.txt, val.txt or "
+            f"the class of {filename} is not known: it lies in no class folder; give "
+            "`labels.devkit`, or "
+            "`labels.validation_labels` (imagenet_2012_validation_synset_labels.txt, val.txt or "
             "LOC_val_solution.csv)"
         )
     if number not in labels.truth:

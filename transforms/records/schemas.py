@@ -80,5 +80,5 @@ def check_schema(name: str) -> str:
         InputError: If there is no schema of that name.
     """
     if name not in SCHEMAS:
-        raise InputError(f"--schema={name} is not known; accepted are {', '.join(SCHEMAS)}")
+        raise InputError(f"`schema`={name} is not known; accepted are {', '.join(SCHEMAS)}")
     return name

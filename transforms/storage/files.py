@@ -74,7 +74,7 @@ class Storage:
             `read_bytes` gives no other content.
 
     Raises:
-        InputError: If a value cannot be right; the message names the flag.
+        InputError: If a value cannot be right; the message names the field.
     """
 
     scratch_dir: str = ""
@@ -86,13 +86,14 @@ class Storage:
     sha256: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for flag in ("gcs_project", "gcs_billing_project"):
-            _check_form(flag, getattr(self, flag), _PROJECT, "the ID of a project, my-project")
+        for field in ("gcs_project", "gcs_billing_project"):
+            _check_form(field, getattr(self, field), _PROJECT, "the ID of a project, my-project")
         key = "projects/P/locations/L/keyRings/R/cryptoKeys/K"
         _check_form("kms_key", self.kms_key, _KMS_KEY, key)
         if not 0 <= self.gcs_retry_seconds <= _MAX_RETRY_SECONDS:
             raise InputError(
-                f"--gcs_retry_seconds={self.gcs_retry_seconds:g} is out of range; accepted are "
+                f"`storage.gcs_retry_seconds`={self.gcs_retry_seconds:g} is out of range; accepted "
+                "are "
                 f"seconds from 0 to {_MAX_RETRY_SECONDS:,}"
             )
 
@@ -241,9 +242,9 @@ class Storage:
         return _backend_for(_scheme(path), self)
 
 
-def _check_form(flag: str, value: str, form: re.Pattern[str], accepted: str) -> None:
+def _check_form(field: str, value: str, form: re.Pattern[str], accepted: str) -> None:
     if value and not form.fullmatch(value):
-        raise InputError(f"--{flag}={value} is not accepted; accepted is {accepted}")
+        raise InputError(f"`storage.{field}`={value} is not accepted; accepted is {accepted}")
 
 
 def is_local(path: str) -> bool:

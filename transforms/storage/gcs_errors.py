@@ -68,16 +68,20 @@ def _refused(path: str, error: api.GoogleAPICallError, needs: str) -> str:
     said = _brief(error)
     if "user project" in said.lower() and "invalid" in said.lower():
         return (
-            f"{path} cannot be used: --gcs_billing_project names no project that can pay ({said}); "
+            f"{path} cannot be used: `storage.gcs_billing_project` names no project that can pay "
+            f"({said}); "
             "give the ID of one that has billing switched on"
         )
     if "serviceusage" in said.lower():
         return (
-            f"{path} may not be paid for by the project of --gcs_billing_project ({said}); that "
+            f"{path} may not be paid for by the project of `storage.gcs_billing_project` ({said}); "
+            "that "
             "needs roles/serviceusage.serviceUsageConsumer on the project"
         )
     if "requester pays" in said.lower() or "user project" in said.lower():
-        return f"{path} needs a project that pays ({said}); name it with --gcs_billing_project"
+        return (
+            f"{path} needs a project that pays ({said}); name it with `storage.gcs_billing_project`"
+        )
     if isinstance(error, api.NotFound):
         return _missing(path, needs if "bucket does not exist" not in said else "bucket")
     if isinstance(error, api.Unauthorized):

@@ -50,7 +50,7 @@ class GcsAtomicFile:
             folder = self._scratch_dir or tempfile.gettempdir()
             raise InputError(
                 f"{self._path} cannot be spooled in {folder}: {error.strerror or error}; "
-                "name a folder with room by --scratch_dir"
+                "name a folder with room by `storage.scratch_dir`"
             ) from error
 
     def write(self, data: bytes) -> None:

@@ -175,13 +175,13 @@ def _lock(file: BinaryIO, directory: str, path: Path) -> bool:
     except BlockingIOError as error:
         file.close()
         raise InputError(
-            f"{directory} is in use by another run; wait for it, or give another --output_dir"
+            f"{directory} is in use by another run; wait for it, or give another `output_dir`"
         ) from error
     except OSError as error:
         file.close()
         raise InputError(
             f"{directory} is on a file system without locks ({error.strerror}), so that two "
-            "runs could write to it at once; give another --output_dir"
+            "runs could write to it at once; give another `output_dir`"
         ) from error
     with contextlib.suppress(FileNotFoundError):
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
