@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from imagenet_beam.pipeline.config import ConvertConfig as ConvertConfig
     from imagenet_beam.pipeline.config import SplitConfig as SplitConfig
+    from imagenet_beam.pipeline.config import Workers as Workers
+    from imagenet_beam.pipeline.conversion import Conversion as Conversion
     from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
-    from imagenet_beam.pipeline.prepare import Prepared as Prepared
 
 _MODULES = {
+    "Conversion": "conversion",
     "ConvertConfig": "config",
     "ConvertImages": "convert",
-    "Prepared": "prepare",
     "SplitConfig": "config",
+    "Workers": "config",
 }
 
 __all__ = sorted(_MODULES)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.encode import ImageOptions
 from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
-from imagenet_beam.transforms.records.schemas import check_schema
+from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
 from imagenet_beam.transforms.selection import Selection
 from imagenet_beam.transforms.storage.files import Storage, is_local
@@ -21,6 +22,7 @@ MAX_READS = 64
 
 EXPECTATIONS = ("consistent", "official", "any")
 OUTPUT_LAYOUTS = ("flat", "by_split")
+MAX_THREADS = 1024
 MAX_SHARDS = 100_000
 """The names have five digits."""
 
@@ -38,8 +40,7 @@ class SplitConfig:
         official_images: How many images the official archive has; 0 if unknown.
         kind: What the archives are, a key of `sources.table.KINDS`; "" tells each by
             its content.
-        part: Which split it is where an archive holds several; by default its name.
-        streamed: Whether an archive cannot be read in place; found by `prepare`.
+        source_split: Which split is read where an archive holds several; "" is its name.
         selection: Which of the images are taken.
     """
 
@@ -50,12 +51,10 @@ class SplitConfig:
     label_from: str = "place"
     official_images: int = 0
     kind: str = ""
-    part: str = ""
-    streamed: bool = False
+    source_split: str = ""
     selection: Selection = field(default_factory=Selection)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "part", self.part or self.name)
         if not 1 <= self.num_shards <= MAX_SHARDS:
             raise InputError(
                 f"`{self.name}.num_shards`={self.num_shards} is out of range; accepted is a whole "
@@ -65,6 +64,11 @@ class SplitConfig:
             raise InputError(f"`{self.parameter}` names no archive")
         if self.label_from not in LABEL_FROM:
             raise ValueError(f"label_from={self.label_from!r}; accepted are {LABEL_FROM}")
+
+    @property
+    def listed_split(self) -> str:
+        """Which split is read where an archive holds several."""
+        return self.source_split or self.name
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,7 @@ class ConvertConfig:
         expect: How the counts are checked before anything is written:
             `consistent` (classes and labels agree with the archives), `official`
             (also the official counts), or `any` (nothing is compared).
-        max_rejects: With more rejects than that the command ends with status 3, when all
-            is written. `ConvertImages` has no status and takes no notice: the manifest
-            counts the rejects.
         overwrite: Whether to begin anew in a folder with another conversion.
-        threads: Images encoded at once by a worker; 0 is the number of cores.
-        read_threads: Images fetched at once by a worker; 0 follows from where the
-            archives are, see `reads_at_once`.
         storage: How to reach files.
     """
 
@@ -108,10 +106,7 @@ class ConvertConfig:
     shuffle_seed: int = 0
     shuffle: str = "references"
     expect: str = "consistent"
-    max_rejects: int = 0
     overwrite: bool = False
-    threads: int = 0
-    read_threads: int = 0
     storage: Storage = field(default_factory=Storage)
 
     def __post_init__(self) -> None:
@@ -127,16 +122,13 @@ class ConvertConfig:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"two splits are called {name}; give each a name of its own")
-        check_schema(self.schema)
         _check_choice("output_layout", self.output_layout, OUTPUT_LAYOUTS)
-        if self.schema == "tfds":
-            self._check_tfds()
+        find_schema(self.schema).check(
+            self.labels.base, self.output_layout, bool(self.bounding_boxes)
+        )
         _check_choice("shuffle", self.shuffle, SHUFFLES)
         _check_choice("expect", self.expect, EXPECTATIONS)
-        _check_range("max_rejects", self.max_rejects, 0, 2**63 - 1)
-        _check_range("threads", self.threads, 0, 1024)
-        _check_range("read_threads", self.read_threads, 0, 1024)
-        _check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
+        check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
 
     def input_paths(self) -> list[tuple[str, str]]:
         """Field and path of everything that is read, patterns as they were given."""
@@ -149,19 +141,6 @@ class ConvertConfig:
         paths += [("selection.only_files", split.selection.only_files) for split in self.splits]
         return [(field, path) for field, path in dict.fromkeys(paths) if path]
 
-    def _check_tfds(self) -> None:
-        """Refuses what the readers of tensorflow-datasets cannot take."""
-        if self.labels.base != 0:
-            raise InputError(
-                "`schema`=tfds has labels from 0; give `labels.base`=0 or leave it out"
-            )
-        if self.output_layout != "flat":
-            raise InputError("`schema`=tfds has all files in one folder; give `output_layout`=flat")
-        if self.bounding_boxes:
-            raise InputError(
-                "`schema`=tfds has no keys for `bounding_boxes`; leave one of them out"
-            )
-
     @property
     def dataset_name(self) -> str:
         """What tensorflow-datasets calls the data set: `imagenet2012`, `flowers`."""
@@ -169,24 +148,45 @@ class ConvertConfig:
 
     def prefix(self, split: SplitConfig) -> str:
         """What the names of a split's shards start with: `train`, `flowers-train`."""
-        if self.schema == "tfds":
-            return f"{self.dataset_name}-{split.name}.tfrecord"
         folder = f"{split.name}/" if self.output_layout == "by_split" else ""
-        return folder + self.name_prefix + split.name
-
-    def reads_at_once(self, split: SplitConfig) -> int:
-        """How many images of a split a worker fetches at once; 0 fetches in the encoding threads.
-
-        Where `read_threads` does not say, that follows from where the archives are.
-        """
-        if self.read_threads or all(map(is_local, split.archives)):
-            return self.read_threads
-        return min(MAX_READS, READS_PER_THREAD * (self.threads or os.cpu_count() or 1))
+        usual = folder + self.name_prefix + split.name
+        return find_schema(self.schema).shard_prefix(self.dataset_name, split.name) or usual
 
     def shard_names(self, split: SplitConfig) -> list[str]:
         """The names of a split's shards, in order, with a folder if they have one."""
         prefix = self.prefix(split)
         return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
+
+    def all_shard_names(self) -> list[str]:
+        """The names of the shards of all splits."""
+        return [name for split in self.splits for name in self.shard_names(split)]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many threads the workers of a job have; no byte depends on it.
+
+    Attributes:
+        threads: Images encoded at once by a worker; 0 is the number of its cores.
+        read_threads: Images fetched at once by a worker; 0 follows from where the
+            archives are, see `reads_at_once`.
+    """
+
+    threads: int = 0
+    read_threads: int = 0
+
+    def __post_init__(self) -> None:
+        check_range("workers.threads", self.threads, 0, MAX_THREADS)
+        check_range("workers.read_threads", self.read_threads, 0, MAX_THREADS)
+
+    def reads_at_once(self, archives: Sequence[str]) -> int:
+        """How many images a worker fetches at once; 0 fetches in the encoding threads.
+
+        Where `read_threads` does not say, that follows from where the archives are.
+        """
+        if self.read_threads or all(map(is_local, archives)):
+            return self.read_threads
+        return min(MAX_READS, READS_PER_THREAD * (self.threads or os.cpu_count() or 1))
 
 
 def check_text(path: str, named: str = "") -> None:
@@ -205,7 +205,8 @@ def _check_choice(field: str, value: str, accepted: tuple[str, ...]) -> None:
         raise InputError(f"`{field}`={value} is not known; accepted are {', '.join(accepted)}")
 
 
-def _check_range(field: str, value: int, low: int, high: int) -> None:
+def check_range(field: str, value: int, low: int, high: int) -> None:
+    """Raises `InputError` where a number is out of range."""
     if not low <= value <= high:
         raise InputError(
             f"`{field}`={value} is out of range; accepted is a whole number from {low:,} to "

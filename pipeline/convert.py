@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from apache_beam.transforms.util import WaitOn
 
-from imagenet_beam.pipeline import layout
-from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, Workers
+from imagenet_beam.pipeline.conversion import Conversion, prepare
+from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import (
     Listing,
     SummarizeImages,
@@ -22,11 +22,10 @@ from imagenet_beam.pipeline.manifest import (
     SplitResult,
     boxes_entry,
     build_manifest,
-    manifest_json,
     reconcile,
     rejects_jsonl,
 )
-from imagenet_beam.pipeline.prepare import Prepared, check_unchanged, prepare, unfinished
+from imagenet_beam.pipeline.output import CLASSES, LABELS, REJECTS
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.encoders import ImageEncoder
@@ -36,14 +35,14 @@ from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLa
 from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages, StreamImages
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_from_json
+from imagenet_beam.transforms.records.receipts import ShardReceipt
+from imagenet_beam.transforms.records.schema import RecordSet, SplitShards
+from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import ShardPlan
-from imagenet_beam.transforms.records.tfds import TfdsSplit, tfds_files
 from imagenet_beam.transforms.select_images import Choice, SelectImages
-from imagenet_beam.transforms.storage.files import join
 from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteToTFRecord
 
-_RECEIPT_THREADS = 16
+WORKERS = Workers()
 
 
 class ConvertImages(beam.PTransform):
@@ -52,38 +51,42 @@ class ConvertImages(beam.PTransform):
     The element appears when everything is written. Building the transform checks
     the inputs and writes the plan into the output folder; shards that an earlier
     run with the same plan has published are not written again. It does not lock the
-    folder, not knowing how long the job lives: see `pipeline.prepare.exclusive`.
+    folder, not knowing how long the job lives: see `OutputFolder.exclusive`.
 
     Args:
         config: What to convert; or the result of `prepare`, where that was done
             before, to tell the user what it found.
+        workers: How many threads each worker has.
 
     Raises:
         InputError: If something is missing or wrong.
     """
 
-    def __init__(self, config: ConvertConfig | Prepared) -> None:
+    def __init__(self, config: ConvertConfig | Conversion, workers: Workers = WORKERS) -> None:
         super().__init__()
-        self._prepared = config if isinstance(config, Prepared) else prepare(config)
+        self._conversion = config if isinstance(config, Conversion) else prepare(config)
+        self._workers = workers
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[str]:
         """One chain for each split, then the manifest."""
-        config = self._prepared.config
+        conversion = self._conversion
+        splits = conversion.splits
         refs = [
-            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(config, split)
-            for split in config.splits
+            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(conversion, split)
+            for split in splits
         ]
-        labels = _load_labels(begin, config, refs)
-        boxes = _load_boxes(begin, self._prepared)
+        labels = _load_labels(begin, conversion, refs)
+        boxes = _load_boxes(begin, conversion)
         labeled = [
-            images | f"Label{split.name.capitalize()}" >> _LabelSplit(config, split, labels, boxes)
-            for split, images in zip(config.splits, refs, strict=True)
+            images
+            | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, labels, boxes)
+            for split, images in zip(splits, refs, strict=True)
         ]
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
         results = []
-        for split, found in zip(config.splits, labeled, strict=True):
+        for split, found in zip(splits, labeled, strict=True):
             receipts = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
-                self._prepared, split, found, (labels, boxes), checks
+                conversion, self._workers, split, found, (labels, boxes), checks
             )
             results += [AsSingleton(found.found), AsSingleton(found.listing), AsList(receipts)]
         if boxes is not None:
@@ -94,7 +97,7 @@ class ConvertImages(beam.PTransform):
             | "Finally" >> beam.Create([None])
             | "WriteManifest"
             >> beam.Map(
-                _write_manifest, self._prepared, AsSingleton(labels), *results
+                _write_manifest, conversion, AsSingleton(labels), *results
             ).with_output_types(str)
         )
 
@@ -115,46 +118,51 @@ class _Labeled(NamedTuple):
     choice: Choice | None
 
 
-def _load_boxes(begin: beam.pvalue.PBegin, prepared: Prepared) -> beam.PCollection[BoxIndex] | None:
-    config = prepared.config
+def _load_boxes(
+    begin: beam.pvalue.PBegin, conversion: Conversion
+) -> beam.PCollection[BoxIndex] | None:
+    config = conversion.config
     if not config.bounding_boxes:
         return None
-    return begin | "LoadBoxes" >> LoadBoxes(config.bounding_boxes, config.storage, prepared.boxes)
+    return begin | "LoadBoxes" >> LoadBoxes(
+        config.bounding_boxes, conversion.storage, conversion.boxes
+    )
 
 
 def _load_labels(
-    begin: beam.pvalue.PBegin, config: ConvertConfig, refs: Sequence[beam.PCollection[ImageRef]]
+    begin: beam.pvalue.PBegin, conversion: Conversion, refs: Sequence[beam.PCollection[ImageRef]]
 ) -> beam.PCollection[Labels]:
     """What the label files say; without a list of classes, the classes that were listed."""
-    labels = begin | "LoadLabels" >> LoadLabels(config.labels, config.storage)
-    if not config.labels.are_classes_found:
+    source = conversion.config.labels
+    labels = begin | "LoadLabels" >> LoadLabels(source, conversion.storage)
+    if not source.are_classes_found:
         return labels
     with_classes = [
         images
-        for split, images in zip(config.splits, refs, strict=True)
+        for split, images in zip(conversion.splits, refs, strict=True)
         if split.label_from != "none"
     ]
     return (
         tuple(with_classes)
         | "ListedImages" >> beam.Flatten(pipeline=begin.pipeline)
-        | "FindClasses" >> FindClasses(labels, config.labels)
+        | "FindClasses" >> FindClasses(labels, source)
     )
 
 
 class _ListSplit(beam.PTransform):
     """Lists one split."""
 
-    def __init__(self, config: ConvertConfig, split: SplitConfig) -> None:
+    def __init__(self, conversion: Conversion, split: ResolvedSplit) -> None:
         super().__init__()
-        self._config = config
+        self._conversion = conversion
         self._split = split
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[ImageRef]:
-        config, split = self._config, self._split
+        storage, split = self._conversion.storage, self._split
         return (
             begin
             | "Archives" >> beam.Create(split.archives)
-            | "ListImages" >> ListImages(config.storage, split.kind, split.part)
+            | "ListImages" >> ListImages(storage, split.kind, split.listed_split)
         )
 
 
@@ -163,19 +171,19 @@ class _LabelSplit(beam.PTransform):
 
     def __init__(
         self,
-        config: ConvertConfig,
-        split: SplitConfig,
+        conversion: Conversion,
+        split: ResolvedSplit,
         labels: beam.PCollection[Labels],
         boxes: beam.PCollection[BoxIndex] | None,
     ) -> None:
         super().__init__()
-        self._config = config
+        self._conversion = conversion
         self._split = split
         self._labels = labels
         self._boxes = boxes
 
     def expand(self, refs: beam.PCollection[ImageRef]) -> _Labeled:
-        config, split = self._config, self._split
+        config, split = self._conversion.config, self._split
         images = refs | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
         if self._boxes is not None:
             images = images | "JoinBoxes" >> JoinBoxes(self._boxes)
@@ -189,7 +197,7 @@ class _LabelSplit(beam.PTransform):
         )
         if split.selection.takes_all:
             return _Labeled(images, found, found, None)
-        choice = Choice(split.selection, images, config.storage)
+        choice = Choice(split.selection, images, self._conversion.storage)
         selected = images | "SelectImages" >> SelectImages(choice)
         listing = (
             selected
@@ -207,25 +215,27 @@ class _WriteSplit(beam.PTransform):
 
     def __init__(
         self,
-        prepared: Prepared,
-        split: SplitConfig,
+        conversion: Conversion,
+        workers: Workers,
+        split: ResolvedSplit,
         labeled: _Labeled,
         sides: tuple[beam.PCollection[Labels], beam.PCollection[BoxIndex] | None],
         checks: tuple[beam.PCollection[Listing], ...],
     ) -> None:
         super().__init__()
-        self._prepared = prepared
+        self._conversion = conversion
+        self._workers = workers
         self._split = split
         self._choice = labeled.choice
         self._labels, self._boxes = sides
         self._checks = tuple(dict.fromkeys(checks))
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
-        config, split, encoder = self._prepared.config, self._split, self._encoder()
+        config, split, encoder = self._conversion.config, self._split, self._encoder()
         # Planned beside the checks, not after them: runners then keep one copy of the
         # references between the two, not two.
         plan = images | "PlanShards" >> PlanShards(split.num_shards, encoder, config.shuffle_seed)
-        if split.streamed:
+        if split.is_streamed:
             carried = self._stream(images)
             return carried | "WriteToTFRecord" >> self._writer(
                 CarriedImageEncoder(encoder), plan, "images"
@@ -238,12 +248,12 @@ class _WriteSplit(beam.PTransform):
 
     def _stream(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ImageBytes]:
         """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
-        config, split = self._prepared.config, self._split
+        storage, split = self._conversion.storage, self._split
         carried = (
             images.pipeline
             | "Archives" >> beam.Create(split.archives)
             | "StreamImages"
-            >> StreamImages(config.storage, split.kind, split.part, after=self._checks)
+            >> StreamImages(storage, split.kind, split.listed_split, after=self._checks)
             | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
         )
         if self._boxes is not None:
@@ -253,8 +263,8 @@ class _WriteSplit(beam.PTransform):
         return carried
 
     def _encoder(self) -> ImageEncoder:
-        config = self._prepared.config
-        return ImageEncoder(config.image, config.schema, config.storage)
+        config = self._conversion.config
+        return ImageEncoder(config.image, config.schema, self._conversion.storage)
 
     def _writer(
         self,
@@ -262,21 +272,22 @@ class _WriteSplit(beam.PTransform):
         plan: beam.PCollection[ShardPlan],
         shuffle: str,
     ) -> WriteToTFRecord:
-        config, split = self._prepared.config, self._split
+        conversion, split = self._conversion, self._split
+        config = conversion.config
         return WriteToTFRecord(
-            join(config.output_dir, config.prefix(split)),
+            conversion.output.path(config.prefix(split)),
             num_shards=split.num_shards,
             encode=encoder,
             seed=config.shuffle_seed,
             shuffle=shuffle,
             shard_plan=plan,
-            storage=config.storage,
-            receipts_dir=layout.receipts_dir(config.output_dir),
-            plan=self._prepared.plan.fingerprint,
-            done_shards=self._prepared.done[split.name],
-            made_from=self._prepared.local_archives(split),
-            threads=config.threads,
-            read_threads=config.reads_at_once(split),
+            storage=conversion.storage,
+            receipts_dir=conversion.output.receipts_dir,
+            plan=conversion.plan.fingerprint,
+            done_shards=frozenset(conversion.done[split.name]),
+            made_from=conversion.local_archives(split),
+            threads=self._workers.threads,
+            read_threads=self._workers.reads_at_once(split.archives),
         )
 
 
@@ -294,17 +305,17 @@ class _Written(NamedTuple):
     receipts: Sequence[ShardReceipt]
 
 
-def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) -> str:
+def _write_manifest(_: None, conversion: Conversion, labels: Labels, *sides: Any) -> str:
     """Writes everything that stands beside the shards, the manifest last."""
-    check_unchanged(prepared)
-    config = prepared.config
+    conversion.check_unchanged()
+    config, output = conversion.config, conversion.output
     written = [_Written(*sides[at : at + 3]) for at in range(0, 3 * len(config.splits), 3)]
     results = [
         SplitResult(
             split,
             part.found,
             part.listing,
-            [*part.receipts, *_stored_receipts(prepared, split)],
+            [*part.receipts, *_stored_receipts(conversion, split)],
         )
         for split, part in zip(config.splits, written, strict=True)
     ]
@@ -313,21 +324,14 @@ def _write_manifest(_: None, prepared: Prepared, labels: Labels, *sides: Any) ->
         boxes = boxes_entry(
             BoxCounts(*sides[-1]), _listed_once(config, [part.found for part in written])
         )
-    manifest = build_manifest(config, labels, results, prepared.plan.fingerprint, boxes)
-    storage, folder = config.storage, config.output_dir
-    storage.publish_bytes(join(folder, layout.LABELS), labels_txt(labels.classes).encode())
-    storage.publish_bytes(join(folder, layout.CLASSES), classes_csv(labels.classes).encode())
-    storage.publish_bytes(join(folder, layout.REJECTS), rejects_jsonl(config, results))
-    for name, data in _tfds_files(config, labels, results).items():
-        storage.publish_bytes(join(folder, name), data)
-    for name in prepared.stale:
-        storage.remove(join(folder, name))
-    storage.remove(join(folder, layout.STALE))
-    for name in unfinished(config, storage.unfinished(folder)):  # by workers that were lost
-        storage.remove(join(folder, name))
-    path = join(folder, layout.MANIFEST)
-    storage.publish_bytes(path, manifest_json(manifest))
-    return path
+    beside = {
+        LABELS: labels_txt(labels.classes).encode(),
+        CLASSES: classes_csv(labels.classes).encode(),
+        REJECTS: rejects_jsonl(config, results),
+        **find_schema(config.schema).metadata(_record_set(config, labels, results)),
+    }
+    manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, boxes)
+    return output.publish(beside, manifest, conversion.stale)
 
 
 def _listed_once(config: ConvertConfig, found: Sequence[Listing]) -> list[Listing]:
@@ -344,31 +348,22 @@ def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:
     return files, boxes, clamped, swapped, dropped
 
 
-def _tfds_files(
-    config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]
-) -> dict[str, bytes]:
-    """What tensorflow-datasets needs beside the shards; nothing for other schemas."""
-    if config.schema != "tfds":
-        return {}
+def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]) -> RecordSet:
+    """What the schema is told of the records."""
     splits = []
     for result in results:
         receipts = reconcile(config, result)
         size_bytes = sum(receipt.size_bytes for receipt in receipts)
         lengths = [receipt.records for receipt in receipts]
-        splits.append(TfdsSplit(result.split.name, lengths, size_bytes))
+        splits.append(SplitShards(result.split.name, lengths, size_bytes))
     classes = [info.wnid for info in labels.classes.classes]
     image_format = config.image.output_format.lower()
-    return tfds_files(config.dataset_name, classes, config.channels, image_format, splits)
+    return RecordSet(config.dataset_name, classes, config.channels, image_format, splits)
 
 
-def _stored_receipts(prepared: Prepared, split: SplitConfig) -> list[ShardReceipt]:
+def _stored_receipts(conversion: Conversion, split: SplitConfig) -> list[ShardReceipt]:
     """The receipts of the shards that were there before this run."""
-    config = prepared.config
-    names = config.shard_names(split)
-
-    def read(shard: int) -> ShardReceipt:
-        path = join(config.output_dir, layout.receipt_name(names[shard]))
-        return receipt_from_json(config.storage.read_bytes(path), path)
-
-    with ThreadPoolExecutor(_RECEIPT_THREADS) as pool:
-        return list(pool.map(read, sorted(prepared.done[split.name])))
+    names = conversion.config.shard_names(split)
+    return conversion.output.read_receipts(
+        [names[shard] for shard in sorted(conversion.done[split.name])]
+    )

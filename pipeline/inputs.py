@@ -6,10 +6,9 @@ import dataclasses
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, check_text
+from imagenet_beam.pipeline.config import SplitConfig, check_text
 from imagenet_beam.transforms.archives.base import FolderKind
 from imagenet_beam.transforms.archives.table import KINDS, recognise
 from imagenet_beam.transforms.errors import InputError
@@ -18,53 +17,53 @@ from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, 
 _WILDCARDS = "*?["
 
 
-class Inputs(NamedTuple):
-    """What a conversion reads images from.
+@dataclasses.dataclass(frozen=True)
+class ResolvedSplit(SplitConfig):
+    """A split whose `archives` are found, and pinned where their storage has versions.
 
     Attributes:
-        config: The conversion, with sources found, told apart and pinned.
-        archives: The state of each source by its path as given.
+        is_streamed: Whether one of them cannot be read in place.
     """
 
-    config: ConvertConfig
-    archives: dict[str, FileStat]
+    is_streamed: bool = False
 
 
-def resolve_inputs(config: ConvertConfig) -> Inputs:
-    """Finds the sources of all splits.
+def resolve(
+    splits: Iterable[SplitConfig], storage: Storage
+) -> tuple[tuple[ResolvedSplit, ...], dict[str, FileStat]]:
+    """Finds the sources of splits.
+
+    Returns:
+        The splits, and the state of each source by its path as given.
 
     Raises:
-        InputError: If one is missing; the message begins with its flag.
+        InputError: If one is missing; the message begins with what named it.
     """
     archives: dict[str, FileStat] = {}
-    splits = []
-    for split in config.splits:
+    resolved = []
+    for split in splits:
         try:
-            splits.append(_resolve(split, config.storage, archives))
+            resolved.append(_resolve(split, storage, archives))
         except InputError as error:
             raise InputError(f"`{split.parameter}`: {error}") from error
-    return Inputs(dataclasses.replace(config, splits=tuple(splits)), archives)
+    return tuple(resolved), archives
 
 
-def stat_inputs(config: ConvertConfig) -> dict[str, FileStat]:
-    """The present state of the sources of a resolved conversion, by path."""
-    return {
-        path: _stat(path, split.kind, config.storage)
-        for split in config.splits
-        for path in split.archives
-    }
+def stat_inputs(splits: Iterable[ResolvedSplit], storage: Storage) -> dict[str, FileStat]:
+    """The present state of the sources of splits, by path."""
+    return {path: _stat(path, split.kind, storage) for split in splits for path in split.archives}
 
 
-def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]) -> SplitConfig:
+def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]) -> ResolvedSplit:
     paths = [found for path in split.archives for found in expand(path, storage)]
     _check_repeated(paths)
     stats = [archives.get(path) or _stat(path, split.kind, storage) for path in paths]
     archives.update(zip(paths, stats, strict=True))
     pinned = tuple(stat.pinned for stat in stats)
     kinds = [KINDS[split.kind] if split.kind else recognise(storage, path) for path in pinned]
-    return dataclasses.replace(
-        split, archives=pinned, streamed=any(kind.streamed for kind in kinds)
-    )
+    fields = {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
+    is_streamed = any(kind.streamed for kind in kinds)
+    return ResolvedSplit(**{**fields, "archives": pinned}, is_streamed=is_streamed)
 
 
 def _check_repeated(paths: Sequence[str]) -> None:

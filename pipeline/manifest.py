@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
+from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import Reject
 from imagenet_beam.transforms.images.encode import libraries
@@ -110,22 +111,6 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
     return {**counts._asdict(), "without_image": max(0, counts.boxes - with_image)}
 
 
-def options(config: ConvertConfig) -> dict[str, Any]:
-    """The options that decide the bytes of the shards."""
-    return {
-        "resize": str(config.image.resize),
-        "jpeg_quality": config.image.jpeg_quality,
-        "apply_exif_orientation": config.image.apply_exif_orientation,
-        "output_format": config.image.output_format,
-        "max_pixels": config.image.max_pixels,
-        "schema": config.schema,
-        "output_layout": config.output_layout,
-        "label_base": config.labels.base,
-        "label_order": config.labels.order,
-        "shuffle_seed": config.shuffle_seed,
-    }
-
-
 def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
     receipts = reconcile(config, result)
@@ -167,12 +152,6 @@ def shard_entry(receipt: ShardReceipt) -> dict[str, Any]:
         "bytes": receipt.size_bytes,
         "crc32c": f"{receipt.crc32c:08x}",
     }
-
-
-def manifest_json(manifest: Mapping[str, Any]) -> bytes:
-    """Readable JSON; the long lists have one entry a line."""
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    return text.encode() + b"\n"
 
 
 def rejects_jsonl(config: ConvertConfig, results: Sequence[SplitResult]) -> bytes:

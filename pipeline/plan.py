@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.pipeline.manifest import options
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.encode import libraries
 from imagenet_beam.transforms.selection import Selection
@@ -86,7 +85,7 @@ def make_plan(
                 "archives": list(split.archives),
                 "kind": split.kind,
                 "label_from": split.label_from,
-                "part": split.part,
+                "part": split.listed_split,
                 "selection": _selection(split.selection),
                 "shards": split.num_shards,
             }
@@ -96,6 +95,22 @@ def make_plan(
         "libraries": libraries(),
     }
     return Plan(content, _fingerprint(content))
+
+
+def options(config: ConvertConfig) -> dict[str, Any]:
+    """The options that decide the bytes of the shards."""
+    return {
+        "resize": str(config.image.resize),
+        "jpeg_quality": config.image.jpeg_quality,
+        "apply_exif_orientation": config.image.apply_exif_orientation,
+        "output_format": config.image.output_format,
+        "max_pixels": config.image.max_pixels,
+        "schema": config.schema,
+        "output_layout": config.output_layout,
+        "label_base": config.labels.base,
+        "label_order": config.labels.order,
+        "shuffle_seed": config.shuffle_seed,
+    }
 
 
 def read_plan(data: bytes, path: str) -> Plan:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.archives.base import Span
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
@@ -17,22 +18,24 @@ from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage, is_local, unpinned
 
 
-def check_archives(config: ConvertConfig, labels: Labels) -> None:
+def check_archives(
+    config: ConvertConfig, splits: Sequence[ResolvedSplit], storage: Storage, labels: Labels
+) -> None:
     """Looks at the first images of each source, and at all class tars of local ones.
 
     Raises:
         InputError: If a source is of the wrong kind, or its classes are not those
             of the labels.
     """
-    for split in config.splits:
+    for split in splits:
         check_wanted_classes(split.selection.classes, labels)
         for archive in split.archives:
             try:
-                _check_kind(archive, split, labels, config.storage)
+                _check_kind(archive, split, labels, storage)
             except InputError as error:
                 raise InputError(f"`{split.parameter}`: {error}") from error
         if split.label_from == "place" and config.expect != "any":
-            _check_class_tars(split, labels, config)
+            _check_class_tars(split, labels, config, storage)
 
 
 def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
@@ -41,8 +44,7 @@ def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
     if unknown and len(labels.classes):
         raise InputError(
             f"`selection.classes` names {unknown[0]}, which is none of the {len(labels.classes):,} "
-            "classes "
-            "of the labels"
+            "classes of the labels"
         )
 
 
@@ -62,7 +64,7 @@ def _check_kind(archive: str, split: SplitConfig, labels: Labels, storage: Stora
         )
     mistake = _mistake(first, split, labels)
     if mistake:
-        own = next(_refs(archive, split, storage, split.part), None)
+        own = next(_refs(archive, split, storage, split.listed_split), None)
         mistake = _mistake(own, split, labels) if own else mistake
     if mistake:
         raise InputError(f"{unpinned(archive)} holds {mistake}")
@@ -89,11 +91,13 @@ def _mistake(ref: ImageRef, split: SplitConfig, labels: Labels) -> str:
     return ""
 
 
-def _check_class_tars(split: SplitConfig, labels: Labels, config: ConvertConfig) -> None:
-    if not all(map(is_local, split.archives)) or split.streamed:
+def _check_class_tars(
+    split: ResolvedSplit, labels: Labels, config: ConvertConfig, storage: Storage
+) -> None:
+    if not all(map(is_local, split.archives)) or split.is_streamed:
         return  # a request for each class tar, or a whole pass: left to the job
     try:
-        spans = list(_class_tars(split, config.storage))
+        spans = list(_class_tars(split, storage))
     except InputError as error:
         raise InputError(f"`{split.parameter}`: {error}") from error
     if not spans:

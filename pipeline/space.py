@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.download.progress import in_units
@@ -21,11 +21,17 @@ _TOLERANCE = 0.9
 """A few images tell the sum to some per cent: only what is clearly too little is refused."""
 
 
-def check_space(config: ConvertConfig, sizes_bytes: Mapping[str, int], left: float = 1.0) -> None:
+def check_space(
+    config: ConvertConfig,
+    splits: Sequence[SplitConfig],
+    sizes_bytes: Mapping[str, int],
+    left: float = 1.0,
+) -> None:
     """Compares the room on the disk of the output with an estimate of what will be written.
 
     Args:
-        config: The conversion, its sources resolved.
+        config: What was asked for.
+        splits: Its splits, their sources found.
         sizes_bytes: The size of each source by its path.
         left: How much of the conversion is still to be done, from 0 to 1.
 
@@ -35,7 +41,11 @@ def check_space(config: ConvertConfig, sizes_bytes: Mapping[str, int], left: flo
     free_bytes = config.storage.free_bytes(config.output_dir)
     if free_bytes is None or config.expect == "any":
         return
-    needed_bytes = left * sum(estimate_bytes(config, split, sizes_bytes) for split in config.splits)
+    shared = Counter(  # held-out images are counted with the split that they are taken from
+        path for split in splits if not split.selection.is_holdout for path in split.archives
+    )
+    shares = {path: size_bytes / max(1, shared[path]) for path, size_bytes in sizes_bytes.items()}
+    needed_bytes = left * sum(estimate_bytes(config, split, shares) for split in splits)
     check_free(config.output_dir, free_bytes, needed_bytes)
 
 
@@ -50,7 +60,7 @@ def check_free(output_dir: str, free_bytes: int, needed_bytes: float) -> None:
 
 
 def estimate_bytes(
-    config: ConvertConfig, split: SplitConfig, sizes_bytes: Mapping[str, int]
+    config: ConvertConfig, split: SplitConfig, sizes_bytes: Mapping[str, float]
 ) -> float:
     """About how many bytes a split becomes; 0 where it is not known.
 
@@ -68,14 +78,11 @@ def estimate_bytes(
         if isinstance(outcome, Record):
             taken += len(data)
             made += framed_size_bytes(len(outcome.data))
-    shared = Counter(  # held-out images are counted with the split that they are taken from
-        path for item in config.splits if not item.selection.is_holdout for path in item.archives
-    )
-    total = sum(sizes_bytes.get(path, 0) / shared[path] for path in split.archives)
+    total = sum(sizes_bytes.get(path, 0) for path in split.archives)
     return selection.fraction * total * made / taken if taken else 0
 
 
 def _first_images(config: ConvertConfig, split: SplitConfig) -> Images:
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
-            yield from KINDS[span.kind].stream(config.storage, span, split.part)
+            yield from KINDS[span.kind].stream(config.storage, span, split.listed_split)

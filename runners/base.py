@@ -11,8 +11,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple, Protocol
 
-from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.pipeline.config import ConvertConfig, Workers
+from imagenet_beam.pipeline.conversion import Conversion
 
 
 class LaunchOptions(NamedTuple):
@@ -20,10 +20,12 @@ class LaunchOptions(NamedTuple):
 
     Attributes:
         beam_args: The flags of Apache Beam, as they were typed.
+        workers: How many threads workers have; where it does not say, the runner knows.
         detach: Whether to return once the job has been submitted.
     """
 
     beam_args: tuple[str, ...] = ()
+    workers: Workers = Workers()
     detach: bool = False
 
 
@@ -37,7 +39,7 @@ class RunnerModule(Protocol):
             InputError: Naming the flag, what is wrong, and what is accepted.
         """
 
-    def launch(self, prepared: Prepared, options: LaunchOptions) -> bool:
+    def launch(self, conversion: Conversion, options: LaunchOptions) -> bool:
         """Runs the job.
 
         Returns:

@@ -29,7 +29,7 @@ from imagenet_beam.runners.input_flags import (
 from imagenet_beam.runners.selection_flags import add_selection_flags, with_selections
 from imagenet_beam.transforms.images.encode import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
-from imagenet_beam.transforms.records.schemas import SCHEMAS
+from imagenet_beam.transforms.records.schemas import schemas
 from imagenet_beam.transforms.records.shards import SHUFFLES
 
 _DESCRIPTION = """\
@@ -106,7 +106,7 @@ def _add_outputs(parser: SentenceParser) -> None:
     )
     group.add_argument(
         "--schema",
-        choices=tuple(SCHEMAS),
+        choices=tuple(schemas()),
         default="inception",
         help="the keys of the records: inception's (default), those of the TPU scripts, or those "
         "of tensorflow-datasets, which also decides names and labels; --schema=tfds",
@@ -238,10 +238,7 @@ def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
         shuffle_seed=args.shuffle_seed,
         shuffle=args.shuffle,
         expect=args.expect,
-        max_rejects=args.max_rejects,
         overwrite=args.overwrite,
-        threads=args.threads,
-        read_threads=args.read_threads,
         storage=storage,
     )
 

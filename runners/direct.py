@@ -13,8 +13,8 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
-from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, counted
@@ -39,7 +39,7 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
     check_options(PipelineOptions(list(options.beam_args)))
 
 
-def launch(prepared: Prepared, options: LaunchOptions) -> bool:
+def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job to its end, with a progress display.
 
     The runner is constructed, not named: `--runner=DirectRunner` first looks for
@@ -54,10 +54,10 @@ def launch(prepared: Prepared, options: LaunchOptions) -> bool:
     """
     beam_options = PipelineOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
-    pipeline | ConvertImages(prepared)
+    pipeline | ConvertImages(conversion, options.workers)
     tally.reset()
     stop = functools.partial(_exit, pipeline.local_tempdir)
-    with on_stop(stop), ProgressDisplay(lambda: _snapshot(prepared)):
+    with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
@@ -90,10 +90,10 @@ def _explain(error: Exception) -> Exception:
     return find_mistake(f"{type(error).__name__}: {text}") or JobFailed(last_line(text))
 
 
-def _snapshot(prepared: Prepared) -> Snapshot:
+def _snapshot(conversion: Conversion) -> Snapshot:
     return Snapshot(
         images_listed=tally.images_listed,
-        total=max(0, tally.images_listed - prepared.images_done),
+        total=max(0, tally.images_listed - conversion.images_done),
         images=tally.images,
         written_bytes=tally.written_bytes,
         rejects=tally.rejects,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.progress import ProgressDisplay
@@ -30,13 +30,13 @@ class _Stopped(BaseException):
         self.number = number
 
 
-def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOptions) -> bool:
+def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOptions) -> bool:
     """Submits a job and follows it to its end.
 
     Args:
         submit: Submits and returns the job. If it is interrupted by an exception it
             ends what it has begun.
-        prepared: What the job converts.
+        conversion: What the job converts.
         options: Whether to stay with the job.
 
     Returns:
@@ -53,7 +53,7 @@ def run_job(submit: Callable[[], Job], prepared: Prepared, options: LaunchOption
             # Once more, since Beam's job servers put a handler of theirs before ours: it ends
             # the server first, which could then not be asked to cancel.
             with on_stop(_raise_stopped):
-                return _follow(job, prepared, options)
+                return _follow(job, conversion, options)
     except _Stopped as stopped:
         raise SystemExit(128 + stopped.number) from None
 
@@ -68,13 +68,13 @@ def _submit(submit: Callable[[], Job]) -> Job:
         raise JobFailed(f"it could not be submitted: {error}") from error
 
 
-def _follow(job: Job, prepared: Prepared, options: LaunchOptions) -> bool:
+def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
     """A stop while the job is closed ends this process at once, and with it all it holds."""
     try:
         if options.detach:
             _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
             return False
-        _raise_unless_done(job, _wait(job, prepared))
+        _raise_unless_done(job, _wait(job, conversion))
         return True
     except _Stopped:
         _cancel(job)
@@ -83,10 +83,10 @@ def _follow(job: Job, prepared: Prepared, options: LaunchOptions) -> bool:
         job.close()
 
 
-def _wait(job: Job, prepared: Prepared) -> JobStatus:
+def _wait(job: Job, conversion: Conversion) -> JobStatus:
     """Asks for the job's state until it has ended."""
     _say(f"submitted {job.title}; {job.follow_hint}")
-    progress = ReceiptProgress(prepared)
+    progress = ReceiptProgress(conversion)
     answered = time.monotonic()
     with ProgressDisplay(progress.snapshot, rate_window_seconds=RATE_WINDOW_SECONDS):
         while True:

@@ -19,9 +19,9 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig, Workers
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
-from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
@@ -85,20 +85,23 @@ def _check_prism(beam_options: PipelineOptions, environment: str) -> None:
         )
 
 
-def launch(prepared: Prepared, options: LaunchOptions) -> bool:
+def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job, with workers in this process unless `--environment_type` says otherwise."""
     prism = registry.runner_name(options.beam_args) == "PrismRunner"
     runner = PrismRunner() if prism else PortableRunner()
 
     def start() -> PortableJob:
         beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
-        return PortableJob(submit(prepared, runner, beam_options), is_ours=prism)
+        return PortableJob(submit(conversion, options.workers, runner, beam_options), is_ours=prism)
 
-    return run_job(start, prepared, options)
+    return run_job(start, conversion, options)
 
 
 def submit(
-    prepared: Prepared, runner: PortableRunner, beam_options: PipelineOptions
+    conversion: Conversion,
+    workers: Workers,
+    runner: PortableRunner,
+    beam_options: PipelineOptions,
 ) -> PipelineResult:
     """Builds the pipeline and hands it to the runner.
 
@@ -107,7 +110,7 @@ def submit(
     """
     quiet_threads()
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
-    pipeline | ConvertImages(prepared)
+    pipeline | ConvertImages(conversion, workers)
     try:
         return pipeline.run()
     except grpc.FutureTimeoutError as error:

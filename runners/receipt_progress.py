@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-from imagenet_beam.pipeline import layout
-from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.progress import Snapshot
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_from_json
-from imagenet_beam.transforms.storage.files import is_local, join
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_name
+from imagenet_beam.transforms.storage.files import is_local
 
-_READ_THREADS = 8
-_SUFFIX = ".json"
 _REMOTE_LISTING_SECONDS = 10.0
 """Listings of `gs://` are charged by the request."""
 
@@ -26,7 +22,7 @@ class ReceiptProgress:
     receipts are there on each of them, and say how many images a shard has.
 
     Args:
-        prepared: The run.
+        conversion: The run.
         listing_seconds: How often the receipts are listed at most; by default each time
             for a folder of this machine, seldom where listings are charged.
 
@@ -34,21 +30,20 @@ class ReceiptProgress:
         state: The runner's word for the job's state; set by the follower.
     """
 
-    def __init__(self, prepared: Prepared, listing_seconds: float | None = None) -> None:
-        config = prepared.config
+    def __init__(self, conversion: Conversion, listing_seconds: float | None = None) -> None:
+        config = conversion.config
         self.state = ""
-        self._storage = config.storage
-        self._folder = layout.receipts_dir(config.output_dir)
+        self._output = conversion.output
         self._awaited = {
             name: split.name
             for split in config.splits
             for shard, name in enumerate(config.shard_names(split))
-            if shard not in prepared.done[split.name]
+            if shard not in conversion.done[split.name]
         }
-        self._plan = prepared.plan.fingerprint
+        self._plan = conversion.plan.fingerprint
         self._seen: dict[str, ShardReceipt] = {}
         if listing_seconds is None:
-            listing_seconds = 0.0 if is_local(self._folder) else _REMOTE_LISTING_SECONDS
+            listing_seconds = 0.0 if is_local(config.output_dir) else _REMOTE_LISTING_SECONDS
         self._listing_seconds = listing_seconds
         self._next_listing = 0.0
 
@@ -73,16 +68,15 @@ class ReceiptProgress:
         )
 
     def _read_new(self) -> None:
-        names = (name.removesuffix(_SUFFIX) for name in self._storage.list_sizes(self._folder))
-        new = [name for name in names if name in self._awaited and name not in self._seen]
-        with ThreadPoolExecutor(_READ_THREADS) as pool:
-            for name, receipt in zip(new, pool.map(self._read, new), strict=True):
-                if receipt.plan == self._plan:
-                    self._seen[name] = receipt
-
-    def _read(self, name: str) -> ShardReceipt:
-        path = join(self._folder, name + _SUFFIX)
-        return receipt_from_json(self._storage.read_bytes(path), path)
+        present = self._output.receipts_present()
+        new = [
+            name
+            for name in self._awaited
+            if name not in self._seen and receipt_name(name) in present
+        ]
+        for name, receipt in zip(new, self._output.read_receipts(new), strict=True):
+            if receipt.plan == self._plan:
+                self._seen[name] = receipt
 
     def _total_images(self) -> int:
         """An estimate: shards of a split differ by one image at most; 0 while one has none."""

@@ -149,7 +149,7 @@ def _holdout(train: SplitConfig, holdout: _HoldoutFlags) -> SplitConfig:
     return dataclasses.replace(
         train,
         name=holdout.split,
-        part="train",
+        source_split="train",
         num_shards=holdout.shards,
         official_images=0,
         selection=dataclasses.replace(train.selection, is_holdout=True),

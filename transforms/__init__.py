@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from imagenet_beam.transforms.records.example import serialize_example as serialize_example
     from imagenet_beam.transforms.records.receipts import ShardReceipt as ShardReceipt
     from imagenet_beam.transforms.records.schemas import inception_features as inception_features
-    from imagenet_beam.transforms.records.schemas import tfds_features as tfds_features
     from imagenet_beam.transforms.records.schemas import tpu_features as tpu_features
+    from imagenet_beam.transforms.records.tfds import tfds_features as tfds_features
     from imagenet_beam.transforms.storage.files import Storage as Storage
     from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord as WriteToTFRecord
 
@@ -48,7 +48,8 @@ _NAMES = {
     "records.receipts": ("ShardReceipt",),
     "elements": ("BoundingBox", "ImageRef", "LabeledImage", "Record", "Reject"),
     "images.resize": ("Resize",),
-    "records.schemas": ("inception_features", "tfds_features", "tpu_features"),
+    "records.schemas": ("inception_features", "tpu_features"),
+    "records.tfds": ("tfds_features",),
     "encoders": ("ImageEncoder",),
     "storage.files": ("Storage",),
     "image_steps": ("DecodeAndResize", "DecodedImage", "ImageBytes", "ReadImages", "ToExample"),

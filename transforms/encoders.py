@@ -24,7 +24,7 @@ from imagenet_beam.transforms.images.encode import (
 )
 from imagenet_beam.transforms.images.pixels import interleave, parse_encoding
 from imagenet_beam.transforms.records.example import serialize_example
-from imagenet_beam.transforms.records.schemas import SCHEMAS, check_schema
+from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.storage.files import Storage, unpinned
 
 Value = TypeVar("Value", contravariant=True)
@@ -135,7 +135,7 @@ class ImageEncoder:
     takes_references: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_schema(self.schema)
+        find_schema(self.schema)
 
     def check(self) -> None:
         """Compares this worker's image libraries with the launcher's."""
@@ -182,7 +182,7 @@ def decode_and_resize(image: LabeledImage, data: bytes, options: ImageOptions) -
 
 def to_record(image: LabeledImage, encoded: EncodedImage, schema: str) -> Record:
     """Serialises the Example of one image."""
-    features = SCHEMAS[schema](image, encoded)
+    features = find_schema(schema).features(image, encoded)
     return Record(serialize_example(features), image.wnid, encoded.notes)
 
 

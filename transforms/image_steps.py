@@ -25,7 +25,7 @@ from imagenet_beam.transforms.encoders import (
 )
 from imagenet_beam.transforms.errors import ImageRejected
 from imagenet_beam.transforms.images.encode import EncodedImage, ImageOptions
-from imagenet_beam.transforms.records.schemas import check_schema
+from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.storage.files import Storage
 
 
@@ -160,7 +160,7 @@ class ToExample(beam.PTransform):
 
     def __init__(self, schema: str = "inception") -> None:
         super().__init__()
-        self._schema = check_schema(schema)
+        self._schema = find_schema(schema).name
 
     def expand(
         self, images: beam.PCollection[DecodedImage]

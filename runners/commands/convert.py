@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imagenet_beam.pipeline import layout
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import Workers, check_range
+from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import IMAGENET
-from imagenet_beam.pipeline.prepare import Prepared, exclusive, prepare
+from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.dataset_flags import download_if_asked
 from imagenet_beam.runners.progress import counted, duration
-from imagenet_beam.transforms.storage.files import join
 
 DONE, TOO_MANY_REJECTS = 0, 3
+MAX_REJECTS = 2**63 - 1
 
 
 def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
@@ -37,41 +36,43 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     started = time.monotonic()
     config = config_from_flags(args)
     runner = registry.runner(beam_args)
-    options = LaunchOptions(tuple(beam_args), args.detach)
+    check_range("max_rejects", args.max_rejects, 0, MAX_REJECTS)
+    workers = Workers(args.threads, args.read_threads)
+    options = LaunchOptions(tuple(beam_args), workers, args.detach)
     runner.check(config, options)
     download_if_asked(args)
-    with exclusive(config):
-        prepared = prepare(config)
-        if prepared.complete:
+    with output_folder(config).exclusive():
+        conversion = prepare(config)
+        if conversion.is_complete:
             _say(f"{config.output_dir} is complete already: nothing to do")
         else:
-            _announce(prepared)
-            if not runner.launch(prepared, options):
+            _announce(conversion)
+            if not runner.launch(conversion, options):
                 return DONE
-    manifest = _read_manifest(prepared)
-    _say(summary(manifest, prepared, time.monotonic() - started))
-    return _exit_status(manifest, prepared)
+    manifest = conversion.output.read_manifest()
+    _say(summary(manifest, conversion, time.monotonic() - started))
+    return _exit_status(manifest, conversion, args.max_rejects)
 
 
-def _announce(prepared: Prepared) -> None:
-    shards = sum(split.num_shards for split in prepared.config.splits)
-    if prepared.shards_done:
+def _announce(conversion: Conversion) -> None:
+    shards = sum(split.num_shards for split in conversion.config.splits)
+    if conversion.shards_done:
         _say(
-            f"going on: {prepared.shards_done:,} of {counted(shards, 'shard')} in "
-            f"{prepared.config.output_dir} already"
+            f"going on: {conversion.shards_done:,} of {counted(shards, 'shard')} in "
+            f"{conversion.config.output_dir} already"
         )
     else:
-        _say(f"writing {counted(shards, 'shard')} to {prepared.config.output_dir}")
-    for line in streaming_notes(prepared.config):
+        _say(f"writing {counted(shards, 'shard')} to {conversion.config.output_dir}")
+    for line in streaming_notes(conversion):
         _say(line)
 
 
-def streaming_notes(config: ConvertConfig) -> Iterator[str]:
+def streaming_notes(conversion: Conversion) -> Iterator[str]:
     """Says of each split that is read as a stream what that needs, unless it is small."""
-    if config.dataset_name != IMAGENET:
+    if conversion.config.dataset_name != IMAGENET:
         return
-    for split in config.splits:
-        if split.streamed:
+    for split in conversion.splits:
+        if split.is_streamed:
             shown = split.archives[0] + (", …" if len(split.archives) > 1 else "")
             yield (
                 f"{shown} is compressed and cannot be read in place: the {split.name} images go "
@@ -81,13 +82,7 @@ def streaming_notes(config: ConvertConfig) -> Iterator[str]:
             )
 
 
-def _read_manifest(prepared: Prepared) -> dict[str, Any]:
-    path = join(prepared.config.output_dir, layout.MANIFEST)
-    manifest: dict[str, Any] = json.loads(prepared.config.storage.read_bytes(path))
-    return manifest
-
-
-def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> str:
+def summary(manifest: Mapping[str, Any], conversion: Conversion, seconds: float) -> str:
     """What came out, a line for each split and one for the run."""
     lines = []
     for name, entry in manifest["splits"].items():
@@ -95,8 +90,8 @@ def summary(manifest: Mapping[str, Any], prepared: Prepared, seconds: float) -> 
     if "bounding_boxes" in manifest:
         lines.append(_boxes_line(manifest["bounding_boxes"]))
     images = sum(entry["images"] for entry in manifest["splits"].values())
-    if not prepared.complete:
-        done = images - prepared.images_done
+    if not conversion.is_complete:
+        done = images - conversion.images_done
         lines.append(
             f"{counted(done, 'image')} in {duration(seconds)}, "
             f"{done / max(seconds, 1e-3):,.0f} images/s, peak memory {_peak_memory_mb():,.0f} MB"
@@ -145,13 +140,13 @@ def _peak_memory_mb() -> float:
     return sum(resource.getrusage(who).ru_maxrss for who in usage) * unit / 1e6
 
 
-def _exit_status(manifest: Mapping[str, Any], prepared: Prepared) -> int:
+def _exit_status(manifest: Mapping[str, Any], conversion: Conversion, max_rejects: int) -> int:
     rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
-    if rejects <= prepared.config.max_rejects:
+    if rejects <= max_rejects:
         return DONE
-    path = join(prepared.config.output_dir, layout.REJECTS)
+    path = conversion.output.path(REJECTS)
     _say(
-        f"{counted(rejects, 'image')} rejected, {prepared.config.max_rejects:,} allowed: see "
+        f"{counted(rejects, 'image')} rejected, {max_rejects:,} allowed: see "
         f"{path}; if that is right, run again with --max_rejects={rejects}"
     )
     return TOO_MANY_REJECTS

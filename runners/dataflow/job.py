@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import sys
 import tempfile
@@ -20,9 +19,9 @@ from apache_beam.options.pipeline_options import (
     TestOptions,
 )
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig, Workers
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
-from imagenet_beam.pipeline.prepare import Prepared
 from imagenet_beam.runners import worker_package
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.dataflow import options as dataflow_options
@@ -58,32 +57,33 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
         _check_job_name(beam_options)
 
 
-def launch(prepared: Prepared, options: LaunchOptions) -> bool:
+def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job, or writes a template of it; see `RunnerModule`."""
-    beam_options = dataflow_options.job_options(prepared.config, options.beam_args)
+    beam_options = dataflow_options.job_options(conversion.config, options.beam_args)
+    workers = _workers(options.workers, beam_options)
     template = beam_options.view_as(GoogleCloudOptions).template_location
     if template:
-        _submit(prepared, beam_options)
+        _submit(conversion, workers, beam_options)
         _say(f"the job's template is at {template}; nothing runs yet")
         return False
     if beam_options.view_as(TestOptions).dry_run:
-        _submit(prepared, beam_options)
+        _submit(conversion, workers, beam_options)
         _say("the job was built, and not submitted")
         return False
-    return run_job(lambda: DataflowJob(prepared, beam_options), prepared, options)
+    return run_job(lambda: DataflowJob(conversion, workers, beam_options), conversion, options)
 
 
 class DataflowJob:
     """A job that Dataflow has accepted; submitted when it is built."""
 
-    def __init__(self, prepared: Prepared, options: PipelineOptions) -> None:
+    def __init__(self, conversion: Conversion, workers: Workers, options: PipelineOptions) -> None:
         from imagenet_beam.runners.dataflow.service import DataflowService
 
         self._service = DataflowService(options)
         mark = dataflow_options.mark_submission(options)
         try:
             with self._service.refusals_as_sentences():
-                self.id: str = _submit(prepared, options).job_id()
+                self.id: str = _submit(conversion, workers, options).job_id()
         except Exception:
             raise
         except BaseException:  # the user stopped it, perhaps between request and answer
@@ -153,7 +153,7 @@ def _already_active(name: str, job_id: str) -> str:
     )
 
 
-def _submit(prepared: Prepared, options: PipelineOptions) -> Any:
+def _submit(conversion: Conversion, workers: Workers, options: PipelineOptions) -> Any:
     """Builds the pipeline, stages what the workers need, and hands the job over."""
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
@@ -161,7 +161,7 @@ def _submit(prepared: Prepared, options: PipelineOptions) -> Any:
     with _own_package(options), _quiet():
         try:
             pipeline = beam.Pipeline(runner=DataflowRunner(), options=options)
-            pipeline | ConvertImages(_for_workers(prepared, options))
+            pipeline | ConvertImages(conversion, workers)
             return pipeline.run()
         except InputError:
             raise
@@ -194,15 +194,11 @@ def _not_built(options: PipelineOptions, error: RuntimeError) -> str:
     )
 
 
-def _for_workers(prepared: Prepared, options: PipelineOptions) -> Prepared:
+def _workers(asked: Workers, options: PipelineOptions) -> Workers:
     """Threads by the worker's cores, which are not those of this machine."""
-    config = prepared.config
-    return prepared._replace(
-        config=dataclasses.replace(
-            config,
-            threads=config.threads or dataflow_options.worker_cores(options),
-            read_threads=config.read_threads or dataflow_options.READ_THREADS,
-        )
+    return Workers(
+        asked.threads or dataflow_options.worker_cores(options),
+        asked.read_threads or dataflow_options.READ_THREADS,
     )
 
 

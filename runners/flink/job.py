@@ -10,7 +10,8 @@ from typing import NamedTuple
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
-from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.pipeline.config import Workers
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import JobStatus, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
@@ -41,7 +42,7 @@ class Target(NamedTuple):
     job_name: str
 
 
-def start_job(target: Target, prepared: Prepared) -> FlinkJob | EmbeddedJob:
+def start_job(target: Target, conversion: Conversion, workers: Workers) -> FlinkJob | EmbeddedJob:
     """Starts the job server and submits; leaves nothing behind if that is interrupted.
 
     Raises:
@@ -53,7 +54,7 @@ def start_job(target: Target, prepared: Prepared) -> FlinkJob | EmbeddedJob:
     try:
         server.wait_until_ready()
         beam_options = PipelineOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
-        result = submit(prepared, PortableRunner(), beam_options)
+        result = submit(conversion, workers, PortableRunner(), beam_options)
         if target.rest is None:
             return EmbeddedJob(result, server.stop)
         job = PortableJob(result, server.stop)

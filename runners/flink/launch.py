@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.pipeline.prepare import Prepared
+from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.environments import check_environment, check_staged_files
 from imagenet_beam.runners.flink import checks
@@ -42,15 +42,14 @@ def check(config: ConvertConfig, options: LaunchOptions) -> None:
     _target(config, options, _find(config, options))
 
 
-def launch(prepared: Prepared, options: LaunchOptions) -> bool:
+def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job; see `RunnerModule`."""
-    place = _find(prepared.config, options)
-    target = _target(prepared.config, options, place)
+    place = _find(conversion.config, options)
+    target = _target(conversion.config, options, place)
     if place.warning:
         print(f"warning: {place.warning}", file=sys.stderr, flush=True)
-    threads = prepared.config.threads or place.threads
-    config = dataclasses.replace(prepared.config, threads=threads)
-    return run_job(lambda: start_job(target, prepared._replace(config=config)), prepared, options)
+    workers = dataclasses.replace(options.workers, threads=options.workers.threads or place.threads)
+    return run_job(lambda: start_job(target, conversion, workers), conversion, options)
 
 
 class _Place(NamedTuple):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_beam.pipeline import layout
 from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.flink_cluster import install
 from imagenet_beam.runners.flink_cluster.cluster import Cluster
@@ -94,7 +93,7 @@ def wait_until(condition, what: str, seconds: float = 100) -> None:
 
 def receipts(out: Path) -> int:
     """How many shards are published."""
-    return len(list(Path(layout.receipts_dir(str(out))).glob("*.json")))
+    return len(list((out / ".imagenet-beam" / "receipts").glob("*.json")))
 
 
 def children(process: int) -> dict[int, str]:

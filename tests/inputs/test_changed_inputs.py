@@ -7,8 +7,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.convert import ConvertImages
-from imagenet_beam.pipeline.prepare import prepare
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.convert_flags import config_from_flags
 

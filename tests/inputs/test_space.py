@@ -34,14 +34,13 @@ class FullDisk(Storage):
         return 1000
 
 
-def config(large, output, resize, storage=None, expect="consistent"):
+def config(large, output, resize, storage=None):
     return ConvertConfig(
         output_dir=str(output),
         splits=imagenet2012.splits(str(large.train), train_shards=1),
         labels=LabelSource(devkit=str(large.devkit)),
         image=ImageOptions(resize=Resize.parse(resize)),
         storage=storage or Storage(),
-        expect=expect,
     )
 
 
@@ -64,10 +63,11 @@ def test_the_estimate_is_near_what_is_written(resize, large, convert, tmp_path):
 
 def test_too_little_room_is_refused_before_the_job(large, tmp_path):
     sizes = {str(large.train): large.train.stat().st_size}
+    full = config(large, tmp_path, "none", FullDisk())
     with pytest.raises(InputError, match=r"has 1\.0 kB free, and the TFRecords will take about"):
-        check_space(config(large, tmp_path, "none", FullDisk()), sizes)
-    check_space(config(large, tmp_path, "none", FullDisk()), sizes, left=0.0)
-    check_space(config(large, tmp_path, "none", FullDisk(), "any"), sizes)
+        check_space(full, full.splits, sizes)
+    check_space(full, full.splits, sizes, left=0.0)
+    check_space(dataclasses.replace(full, expect="any"), full.splits, sizes)
 
 
 def test_held_out_images_are_estimated_once(large, tmp_path):
@@ -77,7 +77,7 @@ def test_held_out_images_are_estimated_once(large, tmp_path):
     kept, held = (Selection(holdout_per_class=5, is_holdout=is_held) for is_held in (False, True))
     both = (
         dataclasses.replace(train, selection=kept),
-        dataclasses.replace(train, name="test", part="train", selection=held),
+        dataclasses.replace(train, name="test", source_split="train", selection=held),
     )
     split = dataclasses.replace(asked, splits=both)
     estimates = [estimate_bytes(split, item, sizes) for item in split.splits]
@@ -89,6 +89,6 @@ def test_the_sentence_says_what_to_do():
     with pytest.raises(InputError) as refused:
         check_free("out", 10**9, 3 * 10**9)
     assert str(refused.value) == (
-        "--output_dir=out has 1.0 GB free, and the TFRecords will take about 3.0 GB; give a folder "
-        "with more room or a smaller --resize, or --expect=any to try all the same"
+        "`output_dir`=out has 1.0 GB free, and the TFRecords will take about 3.0 GB; give a folder "
+        "with more room or a smaller `image.resize`, or `expect`=any to try all the same"
     )

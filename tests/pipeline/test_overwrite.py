@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from imagenet_beam.pipeline.prepare import exclusive, prepare
+from imagenet_beam.pipeline.conversion import output_folder, prepare
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage
@@ -118,7 +118,7 @@ def test_what_another_job_is_writing_in_a_folder_below_stays(clean, convert, old
 
 def test_a_job_of_ones_own_can_hold_the_folder(clean, convert, old):
     output = old("inception")
-    with exclusive(config_of(*flags_of(clean, output))):
+    with output_folder(config_of(*flags_of(clean, output))).exclusive():
         refused = convert(*flags_of(clean, output))
     assert refused.status == 2
     assert f"--output_dir: {output} is in use by another run; wait" in refused.message

@@ -11,7 +11,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.encode import EncodedImage, ImageOptions, encode_image
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.records.example import parse_example, serialize_example
-from imagenet_beam.transforms.records.schemas import SCHEMAS, check_schema, inception_features
+from imagenet_beam.transforms.records.schemas import find_schema, inception_features
 
 REF = ImageRef("a.tar", 512, 9, "n01440764_1.JPEG", "n01440764")
 ENCODED = EncodedImage(b"\xff\xd8", 375, 500, 3, "RGB", "JPEG", ())
@@ -88,6 +88,6 @@ def test_boxes_turn_with_the_pixels(orientation, is_turned):
 
 
 def test_schemas_are_known_by_name():
-    assert SCHEMAS[check_schema("inception")] is inception_features
+    assert find_schema("inception").features is inception_features
     with pytest.raises(InputError, match=r"^`schema`=x is not known; accepted are inception"):
-        check_schema("x")
+        find_schema("x")

@@ -1,5 +1,6 @@
 """Following a job that runs elsewhere, with jobs whose every state is known."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -7,8 +8,7 @@ import time
 
 import pytest
 
-from imagenet_beam.pipeline import layout
-from imagenet_beam.pipeline.prepare import prepare
+from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.runners import follow, registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.convert_flags import config_from_flags
@@ -17,7 +17,7 @@ from imagenet_beam.runners.flink.job_server import _TIED
 from imagenet_beam.runners.progress import RateMeter, progress_line
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_to_json
+from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_name, receipt_to_json
 
 RUNNING = JobStatus(Phase.RUNNING, "RUNNING")
 
@@ -66,7 +66,7 @@ def _no_waiting(monkeypatch):
 
 
 def run(job, prepared, detach=False):
-    return follow.run_job(lambda: job, prepared, LaunchOptions((), detach))
+    return follow.run_job(lambda: job, prepared, LaunchOptions((), detach=detach))
 
 
 def test_a_job_that_ends_well(prepared):
@@ -183,7 +183,7 @@ def test_a_stop_while_the_job_is_submitted(prepared, capsys):
 def publish(prepared, name, images, plan=None):
     receipt = ShardReceipt(name, images, images, 1000 * images, 0)
     receipt = receipt._replace(plan=prepared.plan.fingerprint if plan is None else plan)
-    path = f"{prepared.config.output_dir}/{layout.receipt_name(name)}"
+    path = f"{prepared.output.receipts_dir}/{receipt_name(name)}"
     prepared.config.storage.publish_bytes(path, receipt_to_json(receipt))
 
 
@@ -216,10 +216,10 @@ def test_receipts_are_not_listed_at_each_look(prepared):
 
 
 def test_shards_of_an_earlier_run_are_not_counted(prepared):
-    done = {**prepared.done, "train": frozenset({0, 1})}
+    done = {**prepared.done, "train": {0: 6, 1: 6}}
     publish(prepared, "train-00000-of-00004", 6)
     publish(prepared, "train-00003-of-00004", 6)
-    snapshot = ReceiptProgress(prepared._replace(done=done)).snapshot()
+    snapshot = ReceiptProgress(dataclasses.replace(prepared, done=done)).snapshot()
     assert (snapshot.shards, snapshot.shards_total) == (1, 4)
 
 

@@ -1,10 +1,12 @@
 """What each flag of the group "Google Cloud Storage" does to the requests of a conversion."""
 
+import dataclasses
 import time
 
 import pytest
 
-from imagenet_beam.pipeline.prepare import check_unchanged, prepare
+from imagenet_beam.pipeline.config import Workers
+from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.runners.cli import build_parser, main
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.transforms.errors import InputError
@@ -28,9 +30,13 @@ def flags(clean, put, bucket):
     ]
 
 
-def config_of(flags):
+def parsed(flags):
     _, convert = build_parser()
-    return config_from_flags(convert.parse_args(flags[1:]))
+    return convert.parse_args(flags[1:])
+
+
+def config_of(flags):
+    return config_from_flags(parsed(flags))
 
 
 def test_who_pays_and_the_key_are_in_all_requests_of_a_conversion(flags, proxy, bucket):
@@ -102,10 +108,8 @@ def test_the_project_is_that_of_every_client(flags, monkeypatch):
 def test_reads_of_remote_archives_follow_from_the_encoding_threads(flags, reads):
     of_split = {}
     for folder in ("gs://b", "/data"):
-        config = config_of(
-            ["convert", f"--validation_archive={folder}/a.tar", "--output_dir=out", *flags]
-        )
-        of_split[folder] = config.reads_at_once(config.splits[0])
+        args = parsed(["convert", *flags])
+        of_split[folder] = Workers(args.threads, args.read_threads).reads_at_once([f"{folder}/a"])
     assert of_split == {"gs://b": reads, "/data": reads if reads == 5 else 0}
 
 
@@ -142,10 +146,10 @@ def test_a_key_without_a_place_for_it_is_refused(capsys):
 
 def test_archives_are_looked_at_again_after_the_job(flags):
     prepared = prepare(config_of(flags))
-    check_unchanged(prepared)
+    prepared.check_unchanged()
     others = {path: stat._replace(version="1") for path, stat in prepared.archives.items()}
     with pytest.raises(InputError, match=r"in/val\.tar.* was changed while it was being read"):
-        check_unchanged(prepared._replace(archives=others))
+        dataclasses.replace(prepared, archives=others).check_unchanged()
 
 
 @pytest.mark.usefixtures("generations")
@@ -153,4 +157,4 @@ def test_an_archive_that_was_replaced_is_named_after_the_job(flags, put):
     prepared = prepare(config_of(flags))
     put("in/val.tar", b"something else")
     with pytest.raises(InputError, match=r"in/val\.tar was replaced during the job"):
-        check_unchanged(prepared)
+        prepared.check_unchanged()

@@ -72,6 +72,11 @@ class ReceiptBuilder:
         )
 
 
+def receipt_name(shard: str) -> str:
+    """The file name of a shard's receipt; folders in the shard's name are left out."""
+    return shard.rpartition("/")[2] + ".json"
+
+
 def receipt_to_json(receipt: ShardReceipt) -> bytes:
     """One line of JSON with sorted keys: equal receipts give equal bytes."""
     fields = receipt._asdict()

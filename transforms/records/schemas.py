@@ -1,16 +1,17 @@
-"""Which features a record has: the keys that people's readers ask for."""
+"""All schemas: the keys that people's readers ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
 
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.extensions import extensions
 from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.images.modes import turned_box
-from imagenet_beam.transforms.records.example import FeatureValue, Floats, Ints
-
-Features = dict[str, FeatureValue]
+from imagenet_beam.transforms.records.example import Floats, Ints
+from imagenet_beam.transforms.records.schema import Features, Schema
+from imagenet_beam.transforms.records.tfds import TFDS
 
 
 def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
@@ -57,28 +58,30 @@ def tpu_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     }
 
 
-def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
-    """The keys of `imagenet2012` in tensorflow-datasets; labels count from 0."""
-    return {
-        "image": encoded.data,
-        "label": image.label,
-        "file_name": image.ref.filename,
-    }
+INCEPTION = Schema("inception", inception_features)
+TPU = Schema("tpu", tpu_features)
 
 
-SCHEMAS: Mapping[str, Callable[[LabeledImage, EncodedImage], Features]] = {
-    "inception": inception_features,
-    "tpu": tpu_features,
-    "tfds": tfds_features,
-}
+@functools.cache
+def schemas() -> dict[str, Schema]:
+    """All schemas by name, the default first; further ones are found by entry point.
 
-
-def check_schema(name: str) -> str:
-    """Gives the name back.
+    A distribution names its own in the group `imagenet_beam.schemas`.
 
     Raises:
-        InputError: If there is no schema of that name.
+        InputError: If one cannot be loaded.
     """
-    if name not in SCHEMAS:
-        raise InputError(f"`schema`={name} is not known; accepted are {', '.join(SCHEMAS)}")
-    return name
+    built_in = {schema.name: schema for schema in (INCEPTION, TPU, TFDS)}
+    return {**extensions("imagenet_beam.schemas", Schema), **built_in}
+
+
+def find_schema(name: str) -> Schema:
+    """The schema of that name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    known = schemas()
+    if name not in known:
+        raise InputError(f"`schema`={name} is not known; accepted are {', '.join(known)}")
+    return known[name]

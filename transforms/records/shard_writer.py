@@ -10,7 +10,12 @@ from typing import Generic, TypeVar
 from imagenet_beam.transforms.elements import Record, Reject
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import frame_parts, framed_size_bytes
-from imagenet_beam.transforms.records.receipts import ReceiptBuilder, ShardReceipt, receipt_to_json
+from imagenet_beam.transforms.records.receipts import (
+    ReceiptBuilder,
+    ShardReceipt,
+    receipt_name,
+    receipt_to_json,
+)
 from imagenet_beam.transforms.storage.files import AtomicFile, FileStat, Storage, join
 from imagenet_beam.transforms.tally import tally
 from imagenet_beam.transforms.threads.ordered import OrderedPool
@@ -54,7 +59,7 @@ class ShardTarget(Generic[V]):
 
     def receipt_path(self, shard: int) -> str:
         """The path of its receipt."""
-        return join(self.receipts_dir, _base_name(self.path(shard)) + ".json")
+        return join(self.receipts_dir, receipt_name(self.path(shard)))
 
     def write(
         self,

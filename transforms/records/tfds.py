@@ -1,4 +1,4 @@
-"""The files that make a folder of TFRecords readable to tensorflow-datasets.
+"""The schema of tensorflow-datasets, and the files that make a folder readable to it.
 
 Their form is that of tensorflow-datasets 4.9 (`features.json`, `dataset_info.json`,
 and the names of the labels beside them), written here without that package.
@@ -8,48 +8,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from imagenet_beam.transforms.elements import LabeledImage
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.encode import EncodedImage
+from imagenet_beam.transforms.records.schema import Features, RecordSet, Schema, SplitShards
 
 VERSION = "1.0.0"
 
 FEATURES, INFO, CLASS_NAMES = "features.json", "dataset_info.json", "label.labels.txt"
-FILES = (FEATURES, INFO, CLASS_NAMES)
-"""What stands beside the shards."""
 
 _FEATURES = "tensorflow_datasets.core.features"
 
 
-class TfdsSplit(NamedTuple):
-    """One split.
+class TfdsSchema(Schema):
+    """The schema of tensorflow-datasets' `imagenet2012`, with the names and files it looks for."""
 
-    Attributes:
-        name: `train`, `validation` or `test`.
-        shard_lengths: How many records each shard has.
-        size_bytes: The length of all shards.
-    """
+    def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:
+        """Refuses what the readers of tensorflow-datasets cannot take."""
+        if label_base != 0:
+            raise InputError(
+                "`schema`=tfds has labels from 0; give `labels.base`=0 or leave it out"
+            )
+        if output_layout != "flat":
+            raise InputError("`schema`=tfds has all files in one folder; give `output_layout`=flat")
+        if has_boxes:
+            raise InputError(
+                "`schema`=tfds has no keys for `bounding_boxes`; leave one of them out"
+            )
 
-    name: str
-    shard_lengths: Sequence[int]
-    size_bytes: int
+    def shard_prefix(self, dataset: str, split: str) -> str:
+        """As in `imagenet2012-train.tfrecord-00000-of-01024`."""
+        return f"{dataset}-{split}.tfrecord"
+
+    def metadata(self, records: RecordSet) -> dict[str, bytes]:
+        """Features, splits and class names, as `tfds.builder_from_directory` reads them."""
+        return {
+            FEATURES: _json(
+                _features(len(records.classes), records.channels, records.image_format)
+            ),
+            INFO: _json(_info(records.dataset, records.splits)),
+            CLASS_NAMES: "".join(f"{wnid}\n" for wnid in records.classes).encode(),
+        }
 
 
-def tfds_files(
-    name: str, classes: Sequence[str], channels: int, image_format: str, splits: Sequence[TfdsSplit]
-) -> dict[str, bytes]:
-    """The files by name.
-
-    Args:
-        name: The data set, as the shards' names have it.
-        classes: The names of the labels, in label order.
-        channels: Channels of the images: 3, or 1 for gray ones.
-        image_format: `jpeg` or `png`; "" if they differ.
-        splits: All splits.
-    """
+def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
+    """The keys of `imagenet2012` in tensorflow-datasets; labels count from 0."""
     return {
-        FEATURES: _json(_features(len(classes), channels, image_format)),
-        INFO: _json(_info(name, splits)),
-        CLASS_NAMES: "".join(f"{wnid}\n" for wnid in classes).encode(),
+        "image": encoded.data,
+        "label": image.label,
+        "file_name": image.ref.filename,
     }
+
+
+TFDS = TfdsSchema("tfds", tfds_features, label_base=0, files=(FEATURES, INFO, CLASS_NAMES))
 
 
 def _features(classes: int, channels: int, image_format: str) -> dict[str, Any]:
@@ -74,7 +87,7 @@ def _features(classes: int, channels: int, image_format: str) -> dict[str, Any]:
     }
 
 
-def _info(name: str, splits: Sequence[TfdsSplit]) -> dict[str, Any]:
+def _info(name: str, splits: Sequence[SplitShards]) -> dict[str, Any]:
     return {
         "name": name,
         "version": VERSION,

@@ -1,0 +1,153 @@
+"""Everything that happens before the job: from what is asked for to a conversion that may start."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
+from imagenet_beam.pipeline.output import OutputFolder
+from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
+from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.space import check_space
+from imagenet_beam.transforms.boxes.read import stat_boxes
+from imagenet_beam.transforms.errors import InputError, changed_input
+from imagenet_beam.transforms.labels.read import devkit_files
+from imagenet_beam.transforms.records.schemas import find_schema
+from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, FileStat, Storage, is_local
+
+_SMALL_FILES = ("labels_file", "validation_labels", "class_names", "only_files")
+"""Last parts of the fields that name them; the plan has these."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A conversion that may start: what was asked for, and what `prepare` found out.
+
+    Attributes:
+        config: What was asked for.
+        splits: The same splits in the same order, their sources found and pinned.
+        storage: How to reach files; refuses label files with another content than now.
+        output: The folder that is written.
+        plan: What decides the bytes.
+        archives: What they were when the plan was made, by pinned path.
+        boxes: What the sources of boxes were then.
+        done: By split, the number of images of each shard that is there already.
+        is_complete: Whether the manifest of this plan is there too: nothing to do.
+        stale: Names of files of an earlier plan, to be removed at the end.
+    """
+
+    config: ConvertConfig
+    splits: tuple[ResolvedSplit, ...]
+    storage: Storage
+    output: OutputFolder
+    plan: Plan
+    archives: Mapping[str, FileStat]
+    boxes: tuple[FileStat, ...]
+    done: Mapping[str, Mapping[int, int]]
+    is_complete: bool
+    stale: tuple[str, ...]
+
+    @property
+    def shards_done(self) -> int:
+        """How many shards are there already."""
+        return sum(map(len, self.done.values()))
+
+    @property
+    def images_done(self) -> int:
+        """How many images these shards were made from."""
+        return sum(sum(images.values()) for images in self.done.values())
+
+    def local_archives(self, split: ResolvedSplit) -> tuple[FileStat, ...]:
+        """The state of the archives of a split that are one file on this machine."""
+        return tuple(
+            self.archives[path]
+            for path in split.archives
+            if is_local(path) and not self.storage.is_folder(path)
+        )
+
+    def check_unchanged(self) -> None:
+        """Looks at the archives again, after the job.
+
+        Raises:
+            InputError: If one has changed since the plan was made: the shards may then be
+                a mixture, so the next run finds none of them done.
+        """
+        for path, now in stat_inputs(self.splits, self.storage).items():
+            before = self.archives[path]
+            if (now.size_bytes, now.version) != (before.size_bytes, before.version):
+                with contextlib.suppress(InputError):  # where nothing may be deleted
+                    self.output.forget(self.config.all_shard_names())
+                raise changed_input(path)
+
+
+def output_folder(config: ConvertConfig) -> OutputFolder:
+    """The folder that a conversion writes."""
+    return OutputFolder(
+        config.output_dir,
+        config.storage,
+        frozenset(map(config.prefix, config.splits)),
+        find_schema(config.schema).files,
+    )
+
+
+def prepare(config: ConvertConfig) -> Conversion:
+    """Checks inputs and output, and finds out what is left to do.
+
+    Writes the plan into the output folder, and nothing else; with `overwrite`, also
+    removes what would be taken for done. Nothing is touched before all is checked.
+
+    Raises:
+        InputError: If something is missing or wrong, or if the folder belongs to
+            another plan and `overwrite` is not set.
+    """
+    small_files = _small_files(config)
+    checksums = tuple((file.path, file.sha256) for file in small_files)
+    storage = dataclasses.replace(config.storage, sha256=checksums)  # the workers' guard, too
+    labels = config.labels.load(storage)
+    splits, given = resolve(config.splits, storage)
+    check_archives(config, splits, storage, labels)
+    boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
+    plan = make_plan(config, given, boxes, small_files)
+    output = output_folder(config)
+    sizes = output.list_sizes()
+    if not config.overwrite:
+        output.check_free(plan, sizes)
+    done = {
+        split.name: {}
+        if config.overwrite
+        else output.done(config.shard_names(split), plan.fingerprint, sizes)
+        for split in config.splits
+    }
+    left = 1 - sum(map(len, done.values())) / len(config.all_shard_names())
+    archives = {stat.pinned: stat for stat in given.values()}
+    if left:
+        sizes_bytes = {path: stat.size_bytes for path, stat in archives.items()}
+        check_space(config, splits, sizes_bytes, left)
+    stale = output.stale(config.overwrite, set(config.all_shard_names()), sizes)
+    output.begin(plan, config.overwrite, stale, sizes)
+    is_complete = not left and output.is_complete(plan, sizes)
+    return Conversion(
+        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale
+    )
+
+
+def _small_files(config: ConvertConfig) -> list[SmallFile]:
+    """All small files that decide the records, in the order in which they are read."""
+    named = [("labels.devkit", path) for path in devkit_files(config.labels.devkit, config.storage)]
+    named += [item for item in config.input_paths() if item[0].endswith(_SMALL_FILES)]
+    return [
+        SmallFile(field.rpartition(".")[2], path, _sha256(field, path, config.storage))
+        for field, path in named
+    ]
+
+
+def _sha256(field: str, path: str, storage: Storage) -> str:
+    try:
+        return hashlib.sha256(storage.read_bytes(path, MAX_TEXT_BYTES)).hexdigest()
+    except InputError as error:
+        raise InputError(f"`{field}`: {error}") from error

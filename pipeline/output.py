@@ -1,0 +1,273 @@
+"""The output folder: what lies where in it, and in which order it appears.
+
+No other module knows the names. Shards appear while the job runs, each with a receipt;
+then labels, classes and rejects; the manifest is last, so that where it is, all is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from imagenet_beam.pipeline.plan import Plan, differences, read_plan
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.receipts import (
+    ShardReceipt,
+    receipt_from_json,
+    receipt_name,
+)
+from imagenet_beam.transforms.records.schemas import schemas
+from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
+
+STATE_DIR = ".imagenet-beam"
+"""Holds the plan and the receipts; nothing that a reader of the data needs."""
+
+MANIFEST = "manifest.json"
+REJECTS = "rejects.jsonl"
+LABELS = "labels.txt"
+CLASSES = "classes.csv"
+
+_PLAN = f"{STATE_DIR}/plan.json"
+_RECEIPTS = f"{STATE_DIR}/receipts"
+_LOCK = f"{STATE_DIR}/lock"  # held by a run on a local folder; see `Storage.exclusive`
+_STALE = f"{STATE_DIR}/stale.json"  # names of an earlier plan's files, to be removed at the end
+_SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
+_THREADS = 16  # requests at once, where each receipt is one
+_SHOWN_DIFFERENCES = 3
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """The folder that one conversion writes.
+
+    Attributes:
+        directory: Its path.
+        storage: How to reach it.
+        prefixes: What the names of the conversion's shards start with.
+        beside: Files that its schema needs beside the shards.
+    """
+
+    directory: str
+    storage: Storage
+    prefixes: frozenset[str]
+    beside: tuple[str, ...] = ()
+
+    @property
+    def receipts_dir(self) -> str:
+        """Where a receipt of each shard is kept."""
+        return self.path(_RECEIPTS)
+
+    def path(self, name: str) -> str:
+        """The path of a file of the folder."""
+        return join(self.directory, name)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keeps a second run out of a local folder, from `prepare` to the job's end.
+
+        Raises:
+            InputError: If one is at it, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.storage.exclusive(self.directory, _LOCK))
+            except InputError as error:
+                raise InputError(f"`output_dir`: {error}") from error
+            yield
+
+    def list_sizes(self) -> dict[str, int]:
+        """The size in bytes of each file in it, by name; folders of other jobs included."""
+        self.storage.check_writable(self.directory)
+        return self.storage.list_sizes(self.directory)
+
+    def check_free(self, plan: Plan, sizes: Mapping[str, int]) -> None:
+        """Refuses a folder that holds shards of another plan, or of no plan at all.
+
+        Raises:
+            InputError: With the first differences, or the name of a shard.
+        """
+        if _PLAN not in sizes:
+            for name in _shards(self.prefixes, sizes):
+                raise InputError(
+                    f"`output_dir`={self.directory} holds {name}, which no run of this program "
+                    "left unfinished there; give another folder, or `overwrite` to replace it"
+                )
+            return
+        old = self._read_plan()
+        different = differences(old, plan)
+        if different and _shards(self.prefixes | _prefixes(old), sizes):
+            left = len(different) - _SHOWN_DIFFERENCES
+            more = f"; and {left} more" if left > 0 else ""
+            raise InputError(
+                f"`output_dir`={self.directory} holds another conversion: "
+                f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
+                "`overwrite` to begin anew"
+            )
+
+    def done(
+        self, shards: Sequence[str], fingerprint: str, sizes: Mapping[str, int]
+    ) -> dict[int, int]:
+        """Maps each shard that is there, with a receipt that agrees, to its number of images."""
+        candidates = [
+            number
+            for number, name in enumerate(shards)
+            if name in sizes and self._receipt(name) in sizes
+        ]
+        receipts = self.read_receipts([shards[number] for number in candidates])
+        return {
+            number: receipt.images
+            for number, receipt in zip(candidates, receipts, strict=True)
+            if receipt.plan == fingerprint and receipt.size_bytes == sizes[shards[number]]
+        }
+
+    def read_receipts(self, shards: Sequence[str]) -> list[ShardReceipt]:
+        """The receipts of shards, in their order.
+
+        Raises:
+            InputError: If one is missing or damaged.
+        """
+
+        def read(shard: str) -> ShardReceipt:
+            path = self.path(self._receipt(shard))
+            return receipt_from_json(self.storage.read_bytes(path), path)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(read, shards))
+
+    def receipts_present(self) -> set[str]:
+        """The names of the receipts that are there, without folders."""
+        return set(self.storage.list_sizes(self.receipts_dir))
+
+    def stale(self, overwrite: bool, own: Set[str], sizes: Mapping[str, int]) -> tuple[str, ...]:
+        """The shards, and what stands beside them, that an earlier plan leaves behind.
+
+        A run that overwrites finds them by their names; one that goes on where such a run
+        was interrupted is told by it.
+
+        Args:
+            overwrite: Whether this run overwrites.
+            own: Names of this conversion's shards.
+            sizes: The result of `list_sizes`.
+        """
+        found = set(self._told_stale(sizes))
+        if overwrite:
+            prefixes = set(self.prefixes)
+            with contextlib.suppress(InputError):  # no plan, or a damaged one
+                old = self._read_plan()
+                prefixes |= _prefixes(old)
+                found |= set(_files_beside(old))
+            found |= set(_shards(prefixes, sizes))
+        own = own | set(self.beside)
+        return tuple(sorted(name for name in found if name in sizes and name not in own))
+
+    def begin(
+        self, plan: Plan, overwrite: bool, stale: Sequence[str], sizes: Mapping[str, int]
+    ) -> None:
+        """Makes the folder that of this plan; what comes before leaves it as it was.
+
+        What is stale is written down before the earlier plan, which tells it, is removed:
+        a run that goes on after a kill in between knows it, too. Then goes what a killed
+        run was writing; and with `overwrite`, what would be taken for done.
+        """
+        if overwrite and stale:
+            self.storage.publish_bytes(self.path(_STALE), json.dumps(stale).encode())
+        removed = self._unfinished(sizes)
+        if overwrite:
+            state = join(STATE_DIR, "")
+            removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
+        self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
+        self.storage.publish_bytes(self.path(_PLAN), plan.to_json())
+
+    def is_complete(self, plan: Plan, sizes: Mapping[str, int]) -> bool:
+        """Whether the manifest of this plan, and all that is written with it, is there."""
+        if not all(name in sizes for name in (LABELS, CLASSES, REJECTS, MANIFEST, *self.beside)):
+            return False
+        manifest = self.storage.read_bytes(self.path(MANIFEST))
+        return f'"plan": "{plan.fingerprint}"'.encode() in manifest
+
+    def publish(
+        self, beside: Mapping[str, bytes], manifest: Mapping[str, Any], stale: Sequence[str]
+    ) -> str:
+        """Writes what stands beside the shards, removes what is stale, writes the manifest.
+
+        Returns:
+            The path of the manifest.
+        """
+        for name, data in beside.items():
+            self.storage.publish_bytes(self.path(name), data)
+        self._remove((*stale, _STALE))
+        self._remove(self._unfinished(self.storage.unfinished(self.directory)))  # of lost workers
+        path = self.path(MANIFEST)
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        self.storage.publish_bytes(path, text.encode() + b"\n")
+        return path
+
+    def read_manifest(self) -> dict[str, Any]:
+        """The manifest as written."""
+        manifest: dict[str, Any] = json.loads(self.storage.read_bytes(self.path(MANIFEST)))
+        return manifest
+
+    def forget(self, shards: Iterable[str]) -> None:
+        """Removes receipts and manifest: the next run finds none of the shards done."""
+        names = [MANIFEST, *map(self._receipt, shards)]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(lambda name: self.storage.remove(self.path(name)), names))
+
+    def _receipt(self, shard: str) -> str:
+        return f"{_RECEIPTS}/{receipt_name(shard)}"
+
+    def _read_plan(self) -> Plan:
+        path = self.path(_PLAN)
+        return read_plan(self.storage.read_bytes(path), path)
+
+    def _told_stale(self, sizes: Mapping[str, int]) -> list[str]:
+        """What a run that overwrote, and was interrupted, has written down."""
+        if _STALE not in sizes:
+            return []
+        path = self.path(_STALE)
+        try:
+            return list(map(str, json.loads(self.storage.read_bytes(path))))
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"{path} is not a list of this program ({error}); remove it and run again"
+            ) from error
+
+    def _unfinished(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are files which a run of this conversion had begun.
+
+        Not all that lie below the output folder: another job may write in a folder there.
+        """
+        folders = {"", STATE_DIR, _RECEIPTS}
+        folders |= {prefix.rpartition("/")[0] for prefix in self.prefixes}
+        return {
+            name
+            for name in names
+            if name.endswith(TEMPORARY_SUFFIX) and name.rpartition("/")[0] in folders
+        }
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.storage.remove(self.path(name))
+
+
+def _prefixes(plan: Plan) -> set[str]:
+    """What the names of the shards of a stored plan start with."""
+    return set(plan.content.get("splits", ()))
+
+
+def _files_beside(plan: Plan) -> tuple[str, ...]:
+    """What the schema of a stored plan needs beside the shards."""
+    options = plan.content.get("options")
+    schema = schemas().get(str(options.get("schema"))) if isinstance(options, Mapping) else None
+    return schema.files if schema else ()
+
+
+def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
+    """The files whose names are those of shards, of whatever number."""
+    matches = map(_SHARD_NAME.fullmatch, sorted(sizes))
+    return [match.string for match in matches if match and match["prefix"] in prefixes]
