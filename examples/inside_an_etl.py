@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image, ImageStat
 
-from imagenet_beam.transforms import (
+from imagenet_beam import (
     DecodeAndResize,
     DecodedImage,
     ImageOptions,

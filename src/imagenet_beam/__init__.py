@@ -1,8 +1,7 @@
 """Turns image archives into sharded TFRecords, as an Apache Beam job.
 
-The public names of `imagenet_beam.transforms` and `imagenet_beam.pipeline` can be imported
-from here. A name's module is imported when the name is first asked for, so that importing
-this package imports neither Beam nor TensorFlow.
+What an embedding job needs can be imported from here. A name's module is imported when the
+name is first asked for: importing this package imports neither Beam nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,11 +9,80 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from imagenet_beam.pipeline import *  # noqa: F403
-    from imagenet_beam.transforms import *  # noqa: F403
+if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to Python
+    from imagenet_beam.pipeline.config import ConvertConfig as ConvertConfig
+    from imagenet_beam.pipeline.config import SplitConfig as SplitConfig
+    from imagenet_beam.pipeline.config import Workers as Workers
+    from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
+    from imagenet_beam.pipeline.conversion import Conversion as Conversion
+    from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
+    from imagenet_beam.transforms.elements import ImageRef as ImageRef
+    from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
+    from imagenet_beam.transforms.elements import Record as Record
+    from imagenet_beam.transforms.elements import Reject as Reject
+    from imagenet_beam.transforms.encoders import ImageEncoder as ImageEncoder
+    from imagenet_beam.transforms.errors import InputError as InputError
+    from imagenet_beam.transforms.image_steps import DecodeAndResize as DecodeAndResize
+    from imagenet_beam.transforms.image_steps import DecodedImage as DecodedImage
+    from imagenet_beam.transforms.image_steps import ImageBytes as ImageBytes
+    from imagenet_beam.transforms.image_steps import ReadImages as ReadImages
+    from imagenet_beam.transforms.image_steps import ToExample as ToExample
+    from imagenet_beam.transforms.images.encode import ImageOptions as ImageOptions
+    from imagenet_beam.transforms.images.resize import Resize as Resize
+    from imagenet_beam.transforms.join_boxes import JoinBoxes as JoinBoxes
+    from imagenet_beam.transforms.join_boxes import LoadBoxes as LoadBoxes
+    from imagenet_beam.transforms.join_labels import FindClasses as FindClasses
+    from imagenet_beam.transforms.join_labels import JoinLabels as JoinLabels
+    from imagenet_beam.transforms.join_labels import LoadLabels as LoadLabels
+    from imagenet_beam.transforms.labels.source import Labels as Labels
+    from imagenet_beam.transforms.labels.source import LabelSource as LabelSource
+    from imagenet_beam.transforms.list_images import ListImages as ListImages
+    from imagenet_beam.transforms.list_images import StreamImages as StreamImages
+    from imagenet_beam.transforms.records.example import serialize_example as serialize_example
+    from imagenet_beam.transforms.records.receipts import ShardReceipt as ShardReceipt
+    from imagenet_beam.transforms.records.schemas import inception_features as inception_features
+    from imagenet_beam.transforms.records.tfds import tfds_features as tfds_features
+    from imagenet_beam.transforms.records.schemas import tpu_features as tpu_features
+    from imagenet_beam.transforms.storage.files import Storage as Storage
+    from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord as WriteToTFRecord
 
-_PARTS = ("transforms", "pipeline")
+_MODULES = {
+    "Workers": "pipeline.config",
+    "BoundingBox": "transforms.elements",
+    "ConvertConfig": "pipeline.config",
+    "ConvertImages": "pipeline.convert",
+    "DecodeAndResize": "transforms.image_steps",
+    "DecodedImage": "transforms.image_steps",
+    "FindClasses": "transforms.join_labels",
+    "ImageBytes": "transforms.image_steps",
+    "ImageEncoder": "transforms.encoders",
+    "ImageOptions": "transforms.images.encode",
+    "ImageRef": "transforms.elements",
+    "InputError": "transforms.errors",
+    "JoinBoxes": "transforms.join_boxes",
+    "JoinLabels": "transforms.join_labels",
+    "LabelSource": "transforms.labels.source",
+    "LabeledImage": "transforms.elements",
+    "Labels": "transforms.labels.source",
+    "ListImages": "transforms.list_images",
+    "LoadBoxes": "transforms.join_boxes",
+    "LoadLabels": "transforms.join_labels",
+    "Conversion": "pipeline.conversion",
+    "ReadImages": "transforms.image_steps",
+    "Record": "transforms.elements",
+    "Reject": "transforms.elements",
+    "Resize": "transforms.images.resize",
+    "ShardReceipt": "transforms.records.receipts",
+    "SplitConfig": "pipeline.config",
+    "Storage": "transforms.storage.files",
+    "StreamImages": "transforms.list_images",
+    "ToExample": "transforms.image_steps",
+    "WriteToTFRecord": "transforms.write_to_tfrecord",
+    "inception_features": "transforms.records.schemas",
+    "serialize_example": "transforms.records.example",
+    "tfds_features": "transforms.records.tfds",
+    "tpu_features": "transforms.records.schemas",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -22,14 +90,10 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         return version("imagenet-beam")
-    if not name.startswith("_"):
-        for part in _PARTS:
-            module = importlib.import_module(f"{__name__}.{part}")
-            if name in module.__all__:
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    parts = [importlib.import_module(f"{__name__}.{part}") for part in _PARTS]
-    return sorted({*globals(), "__version__", *(name for part in parts for name in part.__all__)})
+    return sorted({*globals(), *_MODULES, "__version__"})

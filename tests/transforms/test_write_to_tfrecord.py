@@ -4,7 +4,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from imagenet_beam.transforms import ImageBytes, ImageRef, LabeledImage, WriteToTFRecord
+from imagenet_beam import ImageBytes, ImageRef, LabeledImage, WriteToTFRecord
 from imagenet_beam.transforms.encode_images import CHUNK_BYTES, chunk_of
 from imagenet_beam.transforms.records.framing import read_records
 
