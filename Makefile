@@ -51,10 +51,10 @@ tools: $(BIN)/.test-tools  ## install what the tests of other runners need; with
 	BIN=$(BIN) sh tests/install_tools.sh
 
 flink-cluster: install  ## start a Flink cluster on this machine, to try things on
-	$(BIN)/python -m imagenet_beam.runners.flink_cluster start
+	$(BIN)/python -m tools.flink_cluster start
 
 flink-stop: install  ## end that cluster
-	$(BIN)/python -m imagenet_beam.runners.flink_cluster stop
+	$(BIN)/python -m tools.flink_cluster stop
 
 format: $(BIN)/.test-tools  ## mend format and imports
 	$(BIN)/ruff check --fix .

@@ -8,7 +8,8 @@
 set -u
 
 BIN=${BIN:-.venv/bin}
-here=$(dirname "$0")
+cd "$(dirname "$0")/.." || exit
+here=tests
 
 attempt() {
     what=$1
@@ -24,6 +25,6 @@ fi
 attempt "fake-gcs-server" sh "$here/storage/install_fake_gcs.sh"
 attempt "Beam's boot and prism" sh "$here/worker_image/install_beam_go.sh"
 attempt "an environment for Dataflow workers" sh "$here/dataflow/install_worker.sh" "$BIN/python"
-attempt "Flink and its job server" "$BIN/python" -m imagenet_beam.runners.flink_cluster install
+attempt "Flink and its job server" "$BIN/python" -m tools.flink_cluster install
 attempt "the stand-in for Beam's image" sh "$here/worker_image/build_stand_in_base.sh"
 exit 0

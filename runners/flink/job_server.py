@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from imagenet_beam.runners.environments import answers
 from imagenet_beam.runners.failures import JobFailed, last_line
-from imagenet_beam.runners.flink_cluster.install import cache_dir
-from imagenet_beam.runners.flink_cluster.settings import JAVA_17_FLAGS
+from imagenet_beam.runners.flink.java import JAVA_17_FLAGS, cache_dir
 from imagenet_beam.transforms.errors import InputError
 
 _START_SECONDS = 120.0
@@ -165,8 +164,8 @@ def _newest(flink_minor: str) -> Path:
     if not found:
         raise InputError(
             f"--flink_job_server_jar is missing, and {cache_dir()} has no {pattern}; download it "
-            f"(org.apache.beam:beam-runners-flink-{flink_minor or '1.19'}-job-server) and give "
-            "its path, or run: python -m imagenet_beam.runners.flink_cluster install"
+            f"(org.apache.beam:beam-runners-flink-{flink_minor or '1.19'}-job-server) and put it "
+            "there, or give its path"
         )
     return max(found, key=_version)
 

@@ -23,10 +23,10 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.environments import check_environment, check_staged_files
 from imagenet_beam.runners.flink import checks
+from imagenet_beam.runners.flink.java import java
 from imagenet_beam.runners.flink.job import Target, start_job
 from imagenet_beam.runners.flink.job_server import ServerSettings, find_jar
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, Overview, TaskManager
-from imagenet_beam.runners.flink_cluster.install import java
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.transforms.errors import InputError
 

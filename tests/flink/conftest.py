@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from flink_tools import (
@@ -15,7 +16,7 @@ from flink_tools import (
     write_train_archive,
 )
 
-from imagenet_beam.runners.flink_cluster import install
+from tools.flink_cluster import install
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from imagenet_beam.runners.flink.rest import FlinkRest
-from imagenet_beam.runners.flink_cluster import install
-from imagenet_beam.runners.flink_cluster.cluster import Cluster
-from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
+from tools.flink_cluster import install
+from tools.flink_cluster.cluster import Cluster
+from tools.flink_cluster.settings import ClusterSettings
 
 TASK_MANAGER_MIB = 1024
 
@@ -28,10 +28,7 @@ def free_port() -> int:
 def running_cluster(folder: Path, **settings):
     """A cluster on ports of its own; skips where it cannot be had."""
     if install.missing():
-        pytest.skip(
-            f"no {', '.join(install.missing())}: run "
-            "python -m imagenet_beam.runners.flink_cluster install"
-        )
+        pytest.skip(f"no {', '.join(install.missing())}: run make tools")
     cluster = Cluster(
         ClusterSettings(folder, rest_port=free_port(), rpc_port=free_port(), **settings)
     )

@@ -9,10 +9,10 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.flink import checks
+from imagenet_beam.runners.flink.java import CACHE_VARIABLE
 from imagenet_beam.runners.flink.job_server import find_jar, flink_minor_of
 from imagenet_beam.runners.flink.launch import check
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, Overview, TaskManager, _host
-from imagenet_beam.runners.flink_cluster import install
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import LabelSource
 
@@ -187,11 +187,9 @@ def test_the_job_server_jar_must_fit_the_cluster(tmp_path, monkeypatch):
 
 
 def test_the_job_server_jar_is_found_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(install.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(
-        InputError, match=r"--flink_job_server_jar is missing.*flink_cluster install"
-    ):
+    with pytest.raises(InputError, match=r"--flink_job_server_jar is missing.*put it there, or"):
         find_jar("", "1.19")
     for version in ("2.9.0", "2.62.0"):
         write_jar(tmp_path / f"beam-runners-flink-1.19-job-server-{version}.jar", "1.19")

@@ -1,4 +1,4 @@
-"""`python -m imagenet_beam.runners.flink_cluster`, which `make flink-cluster` runs."""
+"""`python -m tools.flink_cluster`, which `make flink-cluster` runs."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from flink_tools import free_port, wait_until
 
 from imagenet_beam.runners.flink.rest import FlinkRest
-from imagenet_beam.runners.flink_cluster import install
+from tools.flink_cluster import install
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 
@@ -32,7 +32,8 @@ def command(tmp_path):
 
     def begin(what, **changed):
         return subprocess.Popen(
-            [sys.executable, "-m", "imagenet_beam.runners.flink_cluster", what],
+            [sys.executable, "-m", "tools.flink_cluster", what],
+            cwd=MAKEFILE.parent,
             env={**environment, **changed},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -113,4 +114,4 @@ def test_the_makefile_runs_it(target, what):
         text=True,
         check=True,
     ).stdout
-    assert shown.splitlines()[-1].endswith(f"-m imagenet_beam.runners.flink_cluster {what}")
+    assert shown.splitlines()[-1].endswith(f"-m tools.flink_cluster {what}")

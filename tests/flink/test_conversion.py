@@ -288,7 +288,7 @@ def test_a_worker_pool(hard, convert, small_cluster, pool, start, tree, tmp_path
 
 
 def test_an_embedded_cluster(clean, convert, start, tree, tmp_path):
-    from imagenet_beam.runners.flink_cluster import install
+    from tools.flink_cluster import install
 
     if install.missing():
         pytest.skip(f"no {', '.join(install.missing())}")

@@ -11,15 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+from imagenet_beam.runners.flink.java import JAVA_17_FLAGS, java
 from imagenet_beam.runners.flink.rest import FlinkRest
-from imagenet_beam.runners.flink_cluster.install import flink_libraries, java
-from imagenet_beam.runners.flink_cluster.settings import (
-    JAVA_17_FLAGS,
-    LOGGING,
-    ClusterSettings,
-    config_yaml,
-)
 from imagenet_beam.transforms.errors import InputError
+from tools.flink_cluster.install import flink_libraries
+from tools.flink_cluster.settings import LOGGING, ClusterSettings, config_yaml
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0

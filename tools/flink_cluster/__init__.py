@@ -1,4 +1,4 @@
 """A real Flink cluster on this machine, as plain processes: for trying it, and for the tests.
 
-`python -m imagenet_beam.runners.flink_cluster start` is what `make flink-cluster` runs.
+`python -m tools.flink_cluster start` is what `make flink-cluster` runs.
 """

@@ -5,19 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-_OPENS = (
-    "java.lang java.net java.io java.nio java.lang.reflect java.text java.time java.util "
-    "java.util.concurrent java.util.concurrent.atomic java.util.concurrent.locks"
-)
-JAVA_17_FLAGS = [
-    *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS.split()),
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
-    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-]
-"""What Flink's own configuration passes: its serialiser looks into these packages."""
-
 
 @dataclass(frozen=True)
 class ClusterSettings:

@@ -1,4 +1,4 @@
-"""`python -m imagenet_beam.runners.flink_cluster install|start|stop|status`."""
+"""`python -m tools.flink_cluster install|start|stop|status`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.flink_cluster.cluster import Cluster
-from imagenet_beam.runners.flink_cluster.install import cache_dir, install, job_server_jar
-from imagenet_beam.runners.flink_cluster.settings import ClusterSettings
+from imagenet_beam.runners.flink.java import cache_dir
 from imagenet_beam.transforms.errors import InputError
+from tools.flink_cluster.cluster import Cluster
+from tools.flink_cluster.install import install, job_server_jar
+from tools.flink_cluster.settings import ClusterSettings
 
 _DESCRIPTION = """\
 A Flink cluster on this machine, as plain processes, without Docker.

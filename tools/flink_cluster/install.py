@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from imagenet_beam.runners.flink.java import cache_dir, java
 from imagenet_beam.transforms.errors import InputError
 
 FLINK_VERSION = "1.19.3"
 FLINK_MINOR = "1.19"
 JOB_SERVER_VERSION = "2.62.0"
 """The version that the tests run; docs/flink.md says why it is not that of the Python SDK."""
-
-CACHE_VARIABLE = "IMAGENET_BEAM_FLINK_DIR"
 
 _POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -68,12 +66,6 @@ _POM = """\
 """
 
 
-def cache_dir() -> Path:
-    """Where Flink and the job server are kept: `$IMAGENET_BEAM_FLINK_DIR`, or the user's cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get(CACHE_VARIABLE) or home / "imagenet-beam" / "flink")
-
-
 def flink_libraries() -> Path:
     """The folder of Flink's own jars, there or not."""
     return cache_dir() / f"libs-{FLINK_VERSION}" / "pyflink"
@@ -83,12 +75,6 @@ def job_server_jar(flink_minor: str = FLINK_MINOR) -> Path:
     """The job server for a version of Flink, there or not."""
     name = f"beam-runners-flink-{flink_minor}-job-server-{JOB_SERVER_VERSION}.jar"
     return cache_dir() / name
-
-
-def java() -> str:
-    """The Java program: of `$JAVA_HOME`, or the one on the path."""
-    home = os.environ.get("JAVA_HOME")
-    return os.path.join(home, "bin", "java") if home else "java"
 
 
 def missing() -> list[str]:
