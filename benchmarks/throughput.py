@@ -67,7 +67,7 @@ def byte_ranges(archive: str) -> list[Range]:
 def bare_image(item: Range) -> int:
     """What Pillow has to do for one image, and nothing else."""
     archive, offset, size = item
-    image = Image.open(io.BytesIO(os.pread(_descriptor(archive), size, offset)))
+    image: Image.Image = Image.open(io.BytesIO(os.pread(_descriptor(archive), size, offset)))
     width, height = RESIZE.target_size(*image.size)
     image.draft("RGB", (width, height))
     image = image.resize((width, height), Image.Resampling.BICUBIC)

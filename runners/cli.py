@@ -98,11 +98,3 @@ def _run(arguments: list[str]) -> int:
     if args.command == "bounding_boxes":
         return run_bounding_boxes(args)
     return run_synthesize(args)
-
-
-if __name__ == "__main__":
-    status = main()
-    # Where an interrupt passed through an exec() of an import, `python -m` would end by
-    # signal 2 although the interrupt was handled; evaluating anything makes it forget.
-    eval("None")  # noqa: S307
-    sys.exit(status)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 import apache_beam as beam
-import grpc  # type: ignore[import-untyped]
+import grpc
 from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,

@@ -45,7 +45,7 @@ def main() -> None:
 
 def _provision_info(flags: argparse.Namespace) -> Any:
     """Asks the runner what the job is: options, addresses, staged files."""
-    import grpc  # type: ignore[import-untyped]
+    import grpc
     from apache_beam.portability.api import beam_provision_api_pb2 as provision
     from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_grpc
 

@@ -26,6 +26,11 @@ from imagenet_beam.transforms.records.example import parse_example
 from imagenet_beam.transforms.records.framing import read_records
 
 _DEADLINE_SECONDS = 200
+_COMMAND = "import sys; from imagenet_beam.runners.cli import main; sys.exit(main())"
+"""What the installed script does; `python -m` may end by signal 2 though Ctrl-C was handled."""
+
+# A background job of a shell ignores Ctrl-C, and so would the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
@@ -57,7 +62,8 @@ class Archives(NamedTuple):
         size = {"image_width": 48, "image_height": 36, "boxes": False}
         expected = write_imagenet(folder, SyntheticImageNet(**{**size, **spec}))
         names = ("img_train.tar", "img_val.tar", "devkit_t12.tar.gz")
-        return cls(*(folder / f"ILSVRC2012_{name}" for name in names), expected)
+        train, validation, devkit = (folder / f"ILSVRC2012_{name}" for name in names)
+        return cls(train, validation, devkit, expected)
 
 
 class Finished(NamedTuple):
@@ -71,7 +77,7 @@ class Running:
     """The command in a process of its own."""
 
     def __init__(self, args, **options) -> None:
-        command = [sys.executable, "-m", "imagenet_beam.runners.cli", *map(str, args)]
+        command = [sys.executable, "-c", _COMMAND, *map(str, args)]
         self.process = subprocess.Popen(
             command, **{"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
         )

@@ -48,7 +48,7 @@ def program(tmp_path_factory) -> Path:
 
 def run(program: Path, *command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "imagenet_beam.runners.cli", *map(str, command)],
+        [sys.executable, "-m", "imagenet_beam", *map(str, command)],
         env={**os.environ, "PYTHONPATH": str(program)},
         capture_output=True,
         text=True,

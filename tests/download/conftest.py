@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Fault:
     ignore_range: bool = False
     length_by: int = 0
     hang_after: int | None = None
-    before: object = None
+    before: Callable[["Site"], None] | None = None
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Site:
 
     def __init__(self):
         self.files = {}
-        self.faults = deque()
+        self.faults: deque[Fault] = deque()
         self.requests = []
         self.has_ranges = True
         self.has_validators = True
@@ -88,7 +89,13 @@ class Site:
         return [request.range for request in self.requests]
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    site: Site
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
@@ -148,8 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     server.site = Site()
     server.site.url = f"http://127.0.0.1:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))

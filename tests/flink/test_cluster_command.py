@@ -45,8 +45,7 @@ def command(tmp_path):
             out, err = process.communicate(timeout=240)
         return subprocess.CompletedProcess(what, process.returncode, out, err)
 
-    command.begin = begin
-    command.master = f"localhost:{environment['FLINK_PORT']}"
+    vars(command).update(begin=begin, master=f"localhost:{environment['FLINK_PORT']}")
     yield command
     command("stop")
 

@@ -8,6 +8,7 @@ import pytest
 from imagenet_beam.pipeline import inspect as inspect_module
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.runners.cli import main
+from imagenet_beam.transforms.storage.files import Storage
 
 
 @pytest.fixture
@@ -130,6 +131,6 @@ def test_checksums_are_compared_with_the_published_ones(official, inspect, monke
 
 
 def test_counting_stops_in_time_and_says_so(official):
-    storage = inspect_module.Storage()
+    storage = Storage()
     finding = inspect_module.inspect_path(str(official.train), storage, seconds=1e-9)
     assert any("counted for 0 s only, 1 of 4 parts; --exact counts all" in f for f in finding.facts)

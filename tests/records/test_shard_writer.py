@@ -125,7 +125,7 @@ def test_an_exception_in_the_middle_leaves_the_earlier_shard_and_nothing_else(tm
 class Watched(Storage):
     """Notes in which order files appear."""
 
-    published = ()
+    published: tuple[str, ...] = ()
 
     def create(self, path):
         file = super().create(path)

@@ -88,7 +88,7 @@ def running(kind: str, root: Path) -> Iterator[Emulator]:
         port = free_port()
         process = _start(kind, root, port)
         try:
-            if wait_for_port(port, lambda process=process: process.poll() is None):
+            if wait_for_port(port, lambda process=process: process.poll() is None):  # type: ignore[misc]
                 yield Emulator(kind, f"127.0.0.1:{port}")
                 return
         finally:

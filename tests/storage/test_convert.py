@@ -208,7 +208,7 @@ def _replace_after_first_shard(proxy, put):
 @pytest.mark.slow
 def test_a_killed_run_is_resumed(local, proxy, inputs, output):
     proxy.delay_seconds = 0.03
-    command = [sys.executable, "-m", "imagenet_beam.runners.cli", *flags(inputs, output)]
+    command = [sys.executable, "-m", "imagenet_beam", *flags(inputs, output)]
     run = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 45
     while len(_published_shards(output)) < 2 and time.monotonic() < deadline:

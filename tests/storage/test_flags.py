@@ -4,13 +4,13 @@ import dataclasses
 import time
 
 import pytest
+from google.cloud import storage
 
 from imagenet_beam.pipeline.config import Workers
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.runners.cli import build_parser, main
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage import gcs_client
 
 KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
 DOWNLOAD, UPLOAD = "^/download/", "^/upload/"
@@ -85,13 +85,13 @@ def test_a_failing_request_is_repeated_for_as_long_as_asked(flags, proxy, capfd)
 
 def test_the_project_is_that_of_every_client(flags, monkeypatch):
     made = []
-    make = gcs_client.storage.Client
+    make = storage.Client
 
     def record(**settings):
         made.append(settings["project"])
         return make(**settings)
 
-    monkeypatch.setattr(gcs_client.storage, "Client", record)
+    monkeypatch.setattr(storage, "Client", record)
     assert main([*flags, "--gcs_project=mine"]) == 0
     assert set(made) == {"mine"}
 

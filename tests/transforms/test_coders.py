@@ -15,6 +15,7 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.convert_flags import add_convert_parser, config_from_flags
 from imagenet_beam.transforms import coders, image_steps, list_images
+from imagenet_beam.transforms.archives.base import Span
 from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
@@ -22,6 +23,7 @@ from imagenet_beam.transforms.elements import (
     Record,
     Reject,
 )
+from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.receipts import ShardReceipt
@@ -49,7 +51,7 @@ CLASSES = st.lists(INFO, max_size=4, unique_by=lambda info: info.wnid).map(tuple
 KNOWN = CLASSES.map(lambda infos: {info.wnid: info for info in infos})
 LABELS = st.builds(Labels, CLASSES.map(ClassTable), st.dictionaries(COUNT, TEXT, max_size=3), KNOWN)
 ENCODED = st.builds(
-    image_steps.EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT
+    EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT
 )  # fmt: skip
 
 ELEMENTS = {
@@ -61,10 +63,10 @@ ELEMENTS = {
     ShardPlan: PLAN,
     ShardReceipt: RECEIPT,
     Labels: LABELS,
-    list_images.Span: st.builds(list_images.Span, TEXT, TEXT, COUNT, COUNT, TEXT, TEXT),
+    Span: st.builds(Span, TEXT, TEXT, COUNT, COUNT, TEXT, TEXT),
     list_images.StreamedImage: st.builds(list_images.StreamedImage, REF, st.binary()),
     image_steps.ImageBytes: st.builds(image_steps.ImageBytes, IMAGE, st.binary()),
-    image_steps.EncodedImage: ENCODED,
+    EncodedImage: ENCODED,
     image_steps.DecodedImage: st.builds(image_steps.DecodedImage, IMAGE, ENCODED),
 }
 

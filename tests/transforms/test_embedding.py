@@ -17,7 +17,8 @@ def names_for_type_checkers():
     """What the package's `if TYPE_CHECKING` names, and from where."""
     tree = ast.parse((ROOT / "src" / "imagenet_beam" / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    return {alias.name: node.module for node in block.body for alias in node.names}
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module for node in imports for alias in node.names}
 
 
 def test_what_is_offered_is_there_and_known_to_type_checkers():
