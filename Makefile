@@ -9,16 +9,19 @@ BIN := $(VENV)/bin
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 DEMO ?= demo
 WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 # The version of the worker image, so that tests see what workers run.
 BEAM_VERSION := $(shell sed -n "s/^ARG BEAM_VERSION=//p" Dockerfile)
+# The Pythons that pyproject.toml allows: "10 15" for ">=3.10,<3.15".
+MINORS := $(shell sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' pyproject.toml)
 
-.PHONY: help install demo test tools check format unit typing flink-cluster flink-stop clean
+.PHONY: help install demo test tools check format unit unit-fast unit-portable types flink-cluster flink-stop clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 $(BIN)/imagenet-beam: pyproject.toml setup.py
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "imagenet-beam needs Python 3.10 to 3.12, this is %d.%d; try make PYTHON=python3.11" % v)'
+	$(PYTHON) -c 'import sys; low, high = map(int, sys.argv[1:]); v = sys.version_info[:2]; sys.exit(0 if (3, low) <= v < (3, high) else "imagenet-beam needs Python 3.%d to 3.%d, this is %d.%d; try make PYTHON=python3.%d" % (low, high - 1, *v, low + 1))' $(MINORS)
 	@echo 'making $(VENV) and installing into it, TensorFlow among others; this takes minutes'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade pip
@@ -34,18 +37,27 @@ $(BIN)/.test-tools: $(BIN)/imagenet-beam
 	$(PIP) install --quiet --editable '.[test]' 'apache-beam[gcp]==$(BEAM_VERSION)'
 	touch $@
 
-test: check unit  ## format, lint, types and all tests
+test: check unit  ## all checks and all tests
 
-check: $(BIN)/.test-tools typing  ## format, lint and types
+check: $(BIN)/.test-tools types  ## format, lint, types, dependencies and CI's own files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/deptry .
+	$(BIN)/python tools/actionlint.py
 
-typing: $(BIN)/.test-tools
-	mkdir -p .typing && ln -sfn .. .typing/imagenet_beam
-	MYPYPATH=.typing $(BIN)/mypy -p imagenet_beam.transforms -p imagenet_beam.pipeline -p imagenet_beam.runners
+types: $(BIN)/.test-tools
+	$(BIN)/mypy -p imagenet_beam -p tools
+	$(BIN)/mypy tests examples benchmarks
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 unit: $(BIN)/.test-tools  ## all tests, in parallel and in random order
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_FLAGS)
+	$(PYTEST) $(PYTEST_FLAGS)
+
+unit-fast: $(BIN)/.test-tools  ## the tests of the parts that import no Beam: less than a minute
+	$(PYTEST) -m 'not slow' $(addprefix tests/,archives boxes images labels records threads) $(PYTEST_FLAGS)
+
+unit-portable: $(BIN)/.test-tools  ## all tests but those on engines: what runs on every Python
+	$(PYTEST) $(addprefix --ignore=tests/,dataflow flink worker_image) $(PYTEST_FLAGS)
 
 tools: $(BIN)/.test-tools  ## install what the tests of other runners need; without, they skip
 	BIN=$(BIN) sh tests/install_tools.sh
@@ -61,4 +73,4 @@ format: $(BIN)/.test-tools  ## mend format and imports
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environment and what the demo wrote
-	rm -rf $(VENV) $(DEMO) .typing build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
