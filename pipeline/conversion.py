@@ -16,7 +16,7 @@ from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.boxes.read import stat_boxes
 from imagenet_beam.transforms.errors import InputError, changed_input
-from imagenet_beam.transforms.labels.read import devkit_files
+from imagenet_beam.transforms.labels.read import devkit_files, load_labels
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, FileStat, Storage, is_local
 
@@ -108,7 +108,7 @@ def prepare(config: ConvertConfig) -> Conversion:
     small_files = _small_files(config)
     checksums = tuple((file.path, file.sha256) for file in small_files)
     storage = dataclasses.replace(config.storage, sha256=checksums)  # the workers' guard, too
-    labels = config.labels.load(storage)
+    labels = load_labels(config.labels, storage)
     splits, given = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)

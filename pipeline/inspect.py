@@ -15,12 +15,8 @@ from imagenet_beam.pipeline.download.progress import in_units
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
 from imagenet_beam.transforms.archives.compressed import describe_content
-from imagenet_beam.transforms.archives.names import (
-    base_name,
-    is_image_name,
-    is_wnid,
-    split_in_path,
-)
+from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
+from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
 from imagenet_beam.transforms.archives.ranges import Readable
 from imagenet_beam.transforms.archives.streams import is_compressed, open_compressed
 from imagenet_beam.transforms.archives.tar import BLOCK_BYTES, walk_tar
@@ -29,8 +25,8 @@ from imagenet_beam.transforms.boxes.csv_file import is_boxes_csv
 from imagenet_beam.transforms.boxes.read import is_xml_name
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.devkit import META_NAME
-from imagenet_beam.transforms.labels.label_files import sniff_label_file, validation_number
-from imagenet_beam.transforms.labels.read import FIELD_OF_KIND
+from imagenet_beam.transforms.labels.label_files import sniff_label_file
+from imagenet_beam.transforms.labels.read import FIELD_OF_KIND, load_labels
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage
@@ -178,7 +174,7 @@ def _label_file(
 
 
 def _devkit(path: str, storage: Storage) -> Finding:
-    labels = LabelSource(devkit=path).load(storage)
+    labels = load_labels(LabelSource(devkit=path), storage)
     facts = [f"{len(labels.classes):,} classes", f"{len(labels.truth):,} validation labels"]
     return Finding(path, "the development kit", "devkit", facts)
 

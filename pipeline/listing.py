@@ -11,7 +11,7 @@ import apache_beam as beam
 from apache_beam import coders
 
 from imagenet_beam.pipeline.config import SplitConfig
-from imagenet_beam.transforms.archives.names import is_wnid
+from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import Labels, LabelSource

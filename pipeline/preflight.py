@@ -10,9 +10,9 @@ from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.archives.base import Span
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
+from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.labels.label_files import validation_number, why_no_number
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage, is_local, unpinned

@@ -13,7 +13,9 @@ from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable, classes_csv
-from imagenet_beam.transforms.labels.source import Labels, LabelSource, with_classes
+from imagenet_beam.transforms.labels.read import load_labels
+from imagenet_beam.transforms.labels.rule import with_classes
+from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.storage.files import Storage
 
 FULL = Path(__file__).parents[2].parent / "shared" / "data" / "labels_full"
@@ -27,7 +29,7 @@ def files(official):
 
 
 def load(**flags) -> Labels:
-    return LabelSource(**flags).load(STORAGE)
+    return load_labels(LabelSource(**flags), STORAGE)
 
 
 def truth_of(official):
@@ -83,7 +85,7 @@ def test_words_of_each_kind(name, files, official):
 
 def test_map_clsloc_gives_the_order_by_ilsvrc2012_id(files, official):
     source = LabelSource(class_names=(str(files / "map_clsloc.txt"),), order="ilsvrc2012_id")
-    table = with_classes(source.load(STORAGE), official.expected.wnids, source).classes
+    table = with_classes(load_labels(source, STORAGE), official.expected.wnids, source).classes
     ids = official.expected.ilsvrc_ids
     assert {wnid: table.label_of(wnid) for wnid in ids} == ids
 

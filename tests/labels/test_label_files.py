@@ -9,7 +9,6 @@ import pytest
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.label_files import (
     LabelFileKind,
-    first_disagreements,
     merge_agreeing,
     merge_texts,
     read_caffe_labels,
@@ -19,8 +18,6 @@ from imagenet_beam.transforms.labels.label_files import (
     read_map_clsloc,
     read_validation_wnids,
     sniff_label_file,
-    validation_number,
-    wnid_in_name,
 )
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -144,41 +141,20 @@ def test_what_cannot_be_right_is_refused(
         reader(data, "f")
 
 
-@pytest.mark.parametrize(
-    ("filename", "number", "wnid"),
-    [
-        ("ILSVRC2012_val_00000293.JPEG", 293, ""),
-        ("ilsvrc2012_val_00000293.jpg", 293, ""),
-        ("ILSVRC2012_val_00000293", 293, ""),
-        ("ILSVRC2012_val_00000293_n01440764.JPEG", 293, "n01440764"),
-        ("ILSVRC2012_test_00000293.JPEG", None, ""),
-        ("ILSVRC2012_val_293.JPEG", None, ""),
-        ("ILSVRC2010_val_00000293.JPEG", None, ""),
-        ("ILSVRC2013_val_00000293.JPEG", None, ""),
-        ("n01440764_10026.JPEG", None, "n01440764"),
-        ("n01440764_10026.png", None, "n01440764"),
-        ("n01440764_10026_n01440764.JPEG", None, "n01440764"),
-        ("n0144076_10026.JPEG", None, ""),
-        ("n01440764.tar", None, ""),
-        ("daisy_n1.jpg", None, ""),
-    ],
-)
-def test_what_a_file_name_tells(filename: str, number: int | None, wnid: str) -> None:
-    assert (validation_number(filename), wnid_in_name(filename)) == (number, wnid)
-
-
 def test_the_first_three_disagreements_are_shown() -> None:
     a = {1: "n1", 2: "n2", 3: "n3", 4: "n4", 5: "n5"}
     b = {1: "n1", 2: "x2", 3: "x3", 4: "x4", 5: "x5", 6: "only here"}
-    assert first_disagreements(a, b, "val.txt", "kit.tar") == (
+    with pytest.raises(InputError) as refused:
+        merge_agreeing([("val.txt", a), ("kit.tar", b)])
+    assert str(refused.value) == (
         "val.txt and kit.tar disagree on 4 of 5 entries (2: n2 against x2; 3: n3 against x3;"
         " 4: n4 against x4; …); give only the one that is right"
     )
-    assert first_disagreements({1: "n1"}, b, "val.txt", "kit.tar") == ""
 
 
 def test_sources_are_merged_when_they_agree() -> None:
     assert merge_agreeing([("a", {1: "n1"}), ("b", {1: "n1", 2: "n2"})]) == {1: "n1", 2: "n2"}
+    assert merge_agreeing([("a", {}), ("b", {2: "n2"})]) == {2: "n2"}
     with pytest.raises(InputError, match=r"^b and c disagree on 1 of 1 entries \(2: n2 against n3"):
         merge_agreeing([("a", {1: "n1"}), ("b", {2: "n2"}), ("c", {2: "n3"})])
 

@@ -27,6 +27,7 @@ from imagenet_beam.pipeline.synthetic.imagenet import (
 from imagenet_beam.pipeline.synthetic.pictures import draw_picture, plan_layout
 from imagenet_beam.pipeline.synthetic.sketches import SKETCHES
 from imagenet_beam.pipeline.synthetic.variation import deranged, shuffled
+from imagenet_beam.transforms.archives.official_names import validation_number
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import ImageRejected, InputError
 from imagenet_beam.transforms.images.encode import ImageOptions, encode_image
@@ -38,7 +39,6 @@ from imagenet_beam.transforms.labels.label_files import (
     read_loc_solution,
     read_map_clsloc,
     read_validation_wnids,
-    validation_number,
 )
 
 SMALL = SyntheticImageNet(

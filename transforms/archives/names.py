@@ -7,20 +7,13 @@ stands in its record.
 
 from __future__ import annotations
 
-import re
-
+from imagenet_beam.transforms.archives.official_names import OFFICIAL_NAME, is_wnid, wnid_in_name
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.labels.label_files import wnid_in_name
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".jpe", ".gif", ".webp", ".bmp")
 """What the names of images end with, in any case; the content may differ."""
 
-_OFFICIAL = re.compile(
-    r"(?P<stem>n[0-9]{8}_[0-9]+|ILSVRC[0-9]{4}_(?P<split>val|test)_[0-9]{8})"
-    r"(?:_(?P<appended>n[0-9]{8}))?\.(?P<suffix>[A-Za-z]+)"
-)
-_WNID = re.compile(r"n[0-9]{8}")
 _SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
@@ -39,20 +32,15 @@ def is_hidden(name: str) -> bool:
     return base_name(name).startswith(".") or "__MACOSX" in name.split("/")
 
 
-def is_wnid(name: str) -> bool:
-    """Whether a class is named by a WordNet id, such as n01440764."""
-    return _WNID.fullmatch(name) is not None
-
-
 def is_test_name(name: str) -> bool:
     """Whether an image is called like those of the test archive, which have no labels."""
-    official = _OFFICIAL.fullmatch(name)
+    official = OFFICIAL_NAME.fullmatch(name)
     return official is not None and official["split"] == "test"
 
 
 def is_train_name(name: str) -> bool:
     """Whether an image is called like those of the training archive, n01440764_10026.JPEG."""
-    official = _OFFICIAL.fullmatch(name)
+    official = OFFICIAL_NAME.fullmatch(name)
     return official is not None and not official["split"]
 
 
@@ -73,7 +61,7 @@ def image_name(path: str, wnid: str = "") -> str:
         wnid: Its class, if its place tells it.
     """
     name = base_name(path)
-    official = _OFFICIAL.fullmatch(name)
+    official = OFFICIAL_NAME.fullmatch(name)
     if official is None:
         return f"{wnid}/{name}" if wnid else name
     suffix = official["suffix"]
@@ -89,7 +77,7 @@ def class_in_path(path: str) -> str:
     """
     *folders, name = path.split("/")
     wnid = next(filter(is_wnid, reversed(folders)), "") or wnid_in_name(name)
-    if wnid or _OFFICIAL.fullmatch(name):
+    if wnid or OFFICIAL_NAME.fullmatch(name):
         return wnid
     folder = folders[-1] if folders else ""
     if folder.lower() in _SPLIT_FOLDERS:
@@ -105,7 +93,7 @@ def split_in_path(path: str) -> str:
     class folder (`ILSVRC/Data/CLS-LOC/train/n01440764/x.JPEG`).
     """
     *folders, name = path.split("/")
-    official = _OFFICIAL.fullmatch(name)
+    official = OFFICIAL_NAME.fullmatch(name)
     if official and official["split"]:
         return _SPLIT_FOLDERS[official["split"].lower()]
     above = folders if official else folders[:-1]

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,9 +11,13 @@ from typing import NamedTuple
 
 from imagenet_beam.transforms.errors import InputError
 
+LABEL_BASES = (0, 1)
 LABEL_ORDERS = ("wnid", "ilsvrc2012_id", "listed")
-BACKGROUND = "background"
+CLASSES_CSV_START = "# label_order="
 
+_COMMENT = re.compile(
+    rf"{CLASSES_CSV_START}(?P<order>{'|'.join(LABEL_ORDERS)}) label_base=(?P<base>[01])[,\s]*"
+)  # spreadsheets fill up rows with commas
 _CSV_HEADER = ["label", "ilsvrc2012_id", "wnid", "text", "unique_name"]
 
 
@@ -20,7 +26,7 @@ class ClassInfo(NamedTuple):
 
     Attributes:
         wnid: The key: "n01440764", or a folder's name where a data set has no WordNet ids.
-        text: Its words, the most usual first: "tench, Tinca tinca"; "" if unknown.
+        text: Its name and synonyms, the most usual first: "tench, Tinca tinca"; "" if unknown.
         ilsvrc2012_id: The devkit's number, counted from 1; 0 if unknown.
     """
 
@@ -38,7 +44,7 @@ class ClassTable:
 
     Attributes:
         classes: The classes in label order.
-        base: The label of the first class. With 1, label 0 is reserved for "background".
+        base: The label of the first class, 0 or 1. With 1, label 0 is reserved for "background".
         order: How the classes were ordered, one of `LABEL_ORDERS`.
     """
 
@@ -48,7 +54,13 @@ class ClassTable:
     _positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_base_and_order(self.base, self.order)
+        if self.base not in LABEL_BASES:
+            raise InputError(
+                f"`labels.base`={self.base} cannot be used; it is 1 (0 means background) or 0 (no "
+                "background)"
+            )
+        if self.order not in LABEL_ORDERS:
+            raise InputError(f"`labels.order`={self.order} is unknown; it is wnid or ilsvrc2012_id")
         positions = {info.wnid: index for index, info in enumerate(self.classes)}
         if len(positions) != len(self.classes):
             raise InputError(
@@ -59,13 +71,13 @@ class ClassTable:
 
     @classmethod
     def build(
-        cls, classes: Iterable[ClassInfo], base: int = 1, order: str = "wnid"
+        cls, classes: Iterable[ClassInfo], base: int = base, order: str = order
     ) -> "ClassTable":
         """Orders the classes and numbers them.
 
         Args:
             classes: Every class once, in any order.
-            base: The first label, 0 or 1.
+            base: The first label.
             order: "wnid" sorts by wnid (Caffe, torchvision, TFDS with base 0;
                 inception and slim with base 1), "ilsvrc2012_id" by the devkit's
                 number, "listed" keeps the given order.
@@ -109,16 +121,6 @@ class ClassTable:
         return tuple(names[info.wnid] for info in self.classes)
 
 
-def _check_base_and_order(base: int, order: str) -> None:
-    if base not in (0, 1):
-        raise InputError(
-            f"`labels.base`={base} cannot be used; it is 1 (0 means background) or 0 (no "
-            "background)"
-        )
-    if order not in LABEL_ORDERS:
-        raise InputError(f"`labels.order`={order} is unknown; it is wnid or ilsvrc2012_id")
-
-
 def _check_ids(classes: tuple[ClassInfo, ...]) -> None:
     unknown = [info.wnid for info in classes if info.ilsvrc2012_id < 1]
     if unknown:
@@ -139,74 +141,75 @@ def _first_repeated(keys: Iterable[object]) -> object:
     return next(key for key, count in Counter(keys).items() if count > 1)
 
 
-def _lemmas(info: ClassInfo) -> tuple[str, ...]:
-    """Returns the synonyms of a class with single blanks, at least one."""
+def lemmas(text: str) -> tuple[str, ...]:
+    """The synonyms in a class's text, with single blanks."""
+    parts = (" ".join(part.split()) for part in text.split(","))
+    return tuple(part for part in parts if part)
+
+
+def _lemmas_of(info: ClassInfo) -> tuple[str, ...]:
+    """The synonyms of a class, at least one."""
     if info.text == info.wnid:  # one name, not a list of synonyms, even with a comma in it
         return (" ".join(info.text.split()),)
-    parts = (" ".join(part.split()) for part in info.text.split(","))
-    return tuple(part for part in parts if part) or (info.wnid,)
+    return lemmas(info.text) or (info.wnid,)
 
 
 def _unique_names(classes: list[ClassInfo]) -> dict[str, str]:
-    lemmas = {info.wnid: _lemmas(info) for info in classes}
+    synonyms = {info.wnid: _lemmas_of(info) for info in classes}
     rivals: dict[str, list[str]] = {}
-    for wnid, words in lemmas.items():
+    for wnid, words in synonyms.items():
         rivals.setdefault(words[0].casefold(), []).append(wnid)
-    names = {wnid: words[0] for wnid, words in lemmas.items()}
+    names = {wnid: words[0] for wnid, words in synonyms.items()}
     taken = {folded for folded, wnids in rivals.items() if len(wnids) == 1}
     for wnids in rivals.values():
         if len(wnids) > 1:
-            known = Counter(lemma for wnid in wnids for lemma in _folded(lemmas[wnid]))
+            known = Counter(
+                lemma for wnid in wnids for lemma in {word.casefold() for word in synonyms[wnid]}
+            )
             for wnid in wnids:
-                candidates = _told_apart(wnid, lemmas[wnid], known)
+                candidates = _told_apart(wnid, synonyms[wnid], known)
                 names[wnid] = next(name for name in candidates if name.casefold() not in taken)
                 taken.add(names[wnid].casefold())
     return names
 
 
-def _folded(lemmas: tuple[str, ...]) -> set[str]:
-    return {lemma.casefold() for lemma in lemmas}
-
-
-def _told_apart(wnid: str, lemmas: tuple[str, ...], known: Counter[str]) -> Iterator[str]:
-    """Yields names for a class whose first lemma others have too, best first, without end.
+def _told_apart(wnid: str, words: tuple[str, ...], known: Counter[str]) -> Iterator[str]:
+    """Names for a class whose first lemma others have too, best first, without end.
 
     Args:
         wnid: The class.
-        lemmas: Its lemmas.
+        words: Its lemmas.
         known: How many of the classes with this first lemma have each lemma, ignoring case.
     """
-    for lemma in lemmas[1:]:
+    for lemma in words[1:]:
         if known[lemma.casefold()] == 1:
-            yield f"{lemmas[0]} ({lemma})"
-    yield f"{lemmas[0]} ({wnid})"
-    number = 2
-    while True:  # texts may be anything, even another class's name in parentheses
-        yield f"{lemmas[0]} ({wnid}) {number}"
-        number += 1
+            yield f"{words[0]} ({lemma})"
+    yield f"{words[0]} ({wnid})"
+    for number in itertools.count(2):  # texts may be anything, even another name in parentheses
+        yield f"{words[0]} ({wnid}) {number}"
 
 
 def labels_txt(table: ClassTable) -> str:
-    """Returns slim's `labels.txt`: a line `label:name` a class.
+    """Slim's `labels.txt`: a line `label:name` a class.
 
     slim's reader splits at the first colon and skips empty lines. As its own
     ImageNet file does, label 0 is "background" where labels start with 1. The
     names are unique, so that a map from names back to labels loses no class.
     """
-    lines = [f"0:{BACKGROUND}"] if table.base == 1 else []
+    lines = ["0:background"] if table.base == 1 else []
     lines += [f"{label}:{name}" for label, name in enumerate(table.unique_names(), table.base)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def classes_csv(table: ClassTable) -> str:
-    """Returns the whole table as CSV, headed by a comment with its order and base."""
+    """The whole table as CSV, headed by a comment with its order and base."""
     out = io.StringIO()
-    out.write(f"# label_order={table.order} label_base={table.base}\n")
+    out.write(f"{CLASSES_CSV_START}{table.order} label_base={table.base}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV_HEADER)
-    for position, (info, name) in enumerate(zip(table.classes, table.unique_names(), strict=True)):
-        number = info.ilsvrc2012_id or ""
-        writer.writerow([table.base + position, number, info.wnid, info.text, name])
+    names = zip(table.classes, table.unique_names(), strict=True)
+    for label, (info, name) in enumerate(names, table.base):
+        writer.writerow([label, info.ilsvrc2012_id or "", info.wnid, info.text, name])
     return out.getvalue()
 
 
@@ -221,7 +224,12 @@ def read_classes_csv(text: str, name: str) -> ClassTable:
         InputError: It is another kind of file, or was edited so that labels do not count up.
     """
     comment, _, rest = text.partition("\n")
-    order, base = _read_comment(comment.rstrip(",\r"), name)  # spreadsheets fill up rows
+    settings = _COMMENT.fullmatch(comment)
+    if settings is None:
+        raise InputError(
+            f"{name} is not the classes.csv of an earlier run: its first line does not say"
+            " '# label_order=… label_base=…'"
+        )
     try:
         rows = list(csv.reader(io.StringIO(rest, newline=""), strict=True))
     except csv.Error as error:
@@ -231,19 +239,9 @@ def read_classes_csv(text: str, name: str) -> ClassTable:
             f"{name} is not the classes.csv of an earlier run: its second line is not"
             f" {','.join(_CSV_HEADER)}"
         )
-    classes = tuple(_read_row(row, base + index, name) for index, row in enumerate(rows[1:]))
-    return ClassTable(classes, base, order)
-
-
-def _read_comment(comment: str, name: str) -> tuple[str, int]:
-    settings = dict(word.split("=", 1) for word in comment.split() if "=" in word)
-    order, base = settings.get("label_order", ""), settings.get("label_base", "")
-    if not comment.startswith("#") or order not in LABEL_ORDERS or base not in ("0", "1"):
-        raise InputError(
-            f"{name} is not the classes.csv of an earlier run: its first line does not say"
-            " '# label_order=… label_base=…'"
-        )
-    return order, int(base)
+    base = int(settings["base"])
+    classes = tuple(_read_row(row, label, name) for label, row in enumerate(rows[1:], base))
+    return ClassTable(classes, base, settings["order"])
 
 
 def _read_row(row: list[str], label: int, name: str) -> ClassInfo:

@@ -94,8 +94,7 @@ def _unpack(data: bytes, name: str) -> bytes:
     if len(unpacked) > _MAX_UNPACKED_BYTES:
         raise InputError(
             f"`labels.devkit`: {name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it "
-            "is not"
-            " the devkit; give ILSVRC2012_devkit_t12.tar.gz"
+            "is not the devkit; give ILSVRC2012_devkit_t12.tar.gz"
         )
     return unpacked
 
@@ -174,7 +173,7 @@ def _ground_truth(data: bytes, numbers: set[int], name: str) -> Iterator[int]:
             shown = word[:40].decode("utf-8", "replace")
             raise InputError(
                 f"`labels.devkit`: line {line_number} of {GROUND_TRUTH_NAME} in {name} is "
-                f"{shown!r};"
-                f" expected the ILSVRC2012_ID of a class, {min(numbers)} to {max(numbers)}"
+                f"{shown!r}; expected the ILSVRC2012_ID of a class, {min(numbers)} to "
+                f"{max(numbers)}"
             )
         yield int(word)

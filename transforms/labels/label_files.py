@@ -5,27 +5,23 @@ Joining by position instead shifts all later labels as soon as one file is missi
 """
 
 import enum
+import itertools
+import operator
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
+from imagenet_beam.transforms.archives.official_names import WNID, is_wnid, validation_number
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import CLASSES_CSV_START, lemmas
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 
-_WNID = re.compile(r"n[0-9]{8}")
 _NAME_AND_NUMBER = re.compile(r"\S+[ \t]+[0-9]{1,9}")
-_WNID_NUMBER_WORD = re.compile(r"(n[0-9]{8})[ \t]+([0-9]{1,9})[ \t]+(\S+)")
-_WNID_AND_TEXT = re.compile(r"(n[0-9]{8})[ \t]+(\S.*)")
-_VALIDATION_NAME = re.compile(
-    r"ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?(?:\.[A-Za-z]+)?", re.IGNORECASE
-)
-_ANY_VALIDATION_NAME = re.compile(r"(ILSVRC[0-9]{4})_val_[0-9]{8}.*", re.IGNORECASE)
-_TRAIN_NAME = re.compile(r"(n[0-9]{8})_[0-9]+(?:_n[0-9]{8})?(?:\.[A-Za-z]+)?")
-_WNID_AT_END = re.compile(r".*_(n[0-9]{8})(?:\.[A-Za-z]+)?")
+_WNID_NUMBER_WORD = re.compile(rf"({WNID.pattern})[ \t]+([0-9]{{1,9}})[ \t]+(\S+)")
+_WNID_AND_TEXT = re.compile(rf"({WNID.pattern})[ \t]+(\S.*)")
 _SOLUTION_HEADER = "ImageId,PredictionString"
-_CLASSES_CSV_START = "# label_order="
 _SHOWN_CHARACTERS = 60
 
 
@@ -54,9 +50,9 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
     sample = lines[:20]
     if lines[0] == _SOLUTION_HEADER:
         return LabelFileKind.LOC_SOLUTION
-    if lines[0].startswith(_CLASSES_CSV_START):
+    if lines[0].startswith(CLASSES_CSV_START):
         return LabelFileKind.CLASSES_CSV
-    if all(_WNID.fullmatch(line) for line in sample):
+    if all(map(is_wnid, sample)):
         repeated = len(set(lines)) < len(lines)
         return LabelFileKind.VALIDATION_WNIDS if repeated else LabelFileKind.CLASS_LIST
     if all(_WNID_NUMBER_WORD.fullmatch(line) for line in sample):
@@ -74,7 +70,7 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
 
 def is_classes_csv(data: bytes, name: str) -> bool:
     """Whether this is the `classes.csv` of an earlier run; for files that may be anything else."""
-    return decode_text(data, name).startswith(_CLASSES_CSV_START)
+    return decode_text(data, name).startswith(CLASSES_CSV_START)
 
 
 def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[str, ...]:
@@ -88,7 +84,7 @@ def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[st
     lines = _lines(data, name)
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
-        if not any_names and not _WNID.fullmatch(line):
+        if not any_names and not is_wnid(line):
             _refuse(name, number, line, "a wnid such as n01440764")
         if seen.setdefault(line, number) != number:
             raise InputError(
@@ -103,7 +99,7 @@ def read_validation_wnids(data: bytes, name: str) -> dict[int, str]:
     known: dict[str, str] = {}  # one string a class, not one an image
     wnids: dict[int, str] = {}
     for number, line in enumerate(_lines(data, name), 1):
-        if not _WNID.fullmatch(line):
+        if not is_wnid(line):
             _refuse(name, number, line, "a wnid such as n01440764")
         wnids[number] = known.setdefault(line, line)
     return wnids
@@ -174,7 +170,7 @@ def read_loc_solution(data: bytes, name: str) -> dict[int, str]:
         for number, line in enumerate(lines[1:], 2):
             image_id, _, prediction = line.partition(",")
             image, wnid = validation_number(image_id), prediction.split(" ", 1)[0]
-            if image is None or not _WNID.fullmatch(wnid):
+            if image is None or not is_wnid(wnid):
                 _refuse(name, number, line, "'ILSVRC2012_val_00000001,n01751748 …'")
             yield image, known.setdefault(wnid, wnid)
 
@@ -210,74 +206,28 @@ def read_map_clsloc(data: bytes, name: str) -> dict[str, tuple[int, str]]:
     return _unrepeated(pairs(), name, 1, "class")
 
 
-def validation_number(filename: str) -> int | None:
-    """Returns the number of a validation image of ILSVRC2012, or None for any other name.
-
-    Other years number other pictures, to which the labels of 2012 do not belong.
-    With or without suffix, and with the wnid that Hugging Face appends:
-    `ILSVRC2012_val_00000293.JPEG`, `ILSVRC2012_val_00000293_n01440764.JPEG`.
-    """
-    match = _VALIDATION_NAME.fullmatch(filename)
-    return int(match[1]) if match else None
-
-
-def why_no_number(filename: str) -> str:
-    """Says of an image that `validation_number` gives no number what is wrong with its name."""
-    match = _ANY_VALIDATION_NAME.fullmatch(filename)
-    if match:
-        return (
-            f"{filename}, a validation image of {match[1]}: labels by number are those of"
-            " ILSVRC2012 and belong to other pictures; lay these images in class folders and"
-            " give no labels by number"
-        )
-    return f"{filename}, which is no validation image; names are like ILSVRC2012_val_00000001.JPEG"
-
-
-def wnid_in_name(filename: str) -> str:
-    """Returns the wnid that an image's name tells, or "".
-
-    `n01440764_10026.JPEG`, and Hugging Face's names, which end with the wnid:
-    `n01440764_10026_n01440764.JPEG`, `ILSVRC2012_val_00000293_n01440764.JPEG`.
-    """
-    match = _TRAIN_NAME.fullmatch(filename) or _WNID_AT_END.fullmatch(filename)
-    return match[1] if match else ""
-
-
-def first_disagreements(
-    a: Mapping[_K, _V],
-    b: Mapping[_K, _V],
-    a_name: str,
-    b_name: str,
-    limit: int = 3,
-    same: Callable[[_V, _V], bool] = lambda x, y: x == y,
-) -> str:
-    """Returns a sentence on where two sources contradict each other, or "".
+def merge_agreeing(
+    sources: Sequence[tuple[str, Mapping[_K, _V]]],
+    same: Callable[[_V, _V], bool] = operator.eq,
+) -> dict[_K, _V]:
+    """Merges sources, each with its name; earlier ones win.
 
     What only one of them has is no contradiction.
 
-    Args:
-        a: One source.
-        b: The other source.
-        a_name: Its file or flag.
-        b_name: Its file or flag.
-        limit: How many contradictions to show.
-        same: Whether two values mean the same.
+    Raises:
+        InputError: Two of them contradict each other; the first three places are shown.
     """
-    common = [key for key in a if key in b]
-    wrong = [key for key in common if not same(a[key], b[key])]
-    if not wrong:
-        return ""
-    shown = "; ".join(f"{key}: {_plain(a[key])} against {_plain(b[key])}" for key in wrong[:limit])
-    more = "; …" if len(wrong) > limit else ""
-    return (
-        f"{a_name} and {b_name} disagree on {len(wrong)} of {len(common)} entries"
-        f" ({shown}{more}); give only the one that is right"
-    )
-
-
-def merge_agreeing(sources: Sequence[tuple[str, Mapping[_K, _V]]]) -> dict[_K, _V]:
-    """Merges sources, each with its name; raises InputError where two of them contradict."""
-    return _merge(sources, lambda x, y: x == y)
+    for (a_name, a), (b_name, b) in itertools.combinations(sources, 2):
+        common = [key for key in a if key in b]
+        wrong = [key for key in common if not same(a[key], b[key])]
+        if wrong:
+            shown = "; ".join(f"{k}: {_plain(a[k])} against {_plain(b[k])}" for k in wrong[:3])
+            more = "; …" if len(wrong) > 3 else ""
+            raise InputError(
+                f"{a_name} and {b_name} disagree on {len(wrong)} of {len(common)} entries"
+                f" ({shown}{more}); give only the one that is right"
+            )
+    return {key: value for _, source in reversed(sources) for key, value in source.items()}
 
 
 def merge_texts(sources: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
@@ -289,28 +239,11 @@ def merge_texts(sources: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, s
     Raises:
         InputError: Two sources contradict each other.
     """
-    return _merge(sources, _share_a_lemma)
-
-
-def _merge(
-    sources: Sequence[tuple[str, Mapping[_K, _V]]], same: Callable[[_V, _V], bool]
-) -> dict[_K, _V]:
-    merged: dict[_K, _V] = {}
-    for index, (name, source) in enumerate(sources):
-        for earlier_name, earlier in sources[:index]:
-            sentence = first_disagreements(earlier, source, earlier_name, name, same=same)
-            if sentence:
-                raise InputError(sentence)
-        merged = {**source, **merged}
-    return merged
+    return merge_agreeing(sources, _share_a_lemma)
 
 
 def _share_a_lemma(a: str, b: str) -> bool:
-    return not _lemmas(a).isdisjoint(_lemmas(b))
-
-
-def _lemmas(text: str) -> set[str]:
-    return {part.strip().casefold() for part in text.split(",")}
+    return a == b or not set(lemmas(a.casefold())).isdisjoint(lemmas(b.casefold()))
 
 
 def decode_text(data: bytes, name: str) -> str:

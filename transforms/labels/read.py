@@ -1,9 +1,8 @@
-"""Reading all label files that are given, and holding them against each other."""
+"""Reads all label files that are given, and compares them with each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import base_name
 from imagenet_beam.transforms.errors import InputError
@@ -48,36 +47,25 @@ FIELD_OF_KIND = {
 """Which field of `LabelSource` takes each kind of file."""
 
 
-class _Names(NamedTuple):
-    """What the files say of each class."""
-
-    texts: Mapping[str, str]
-    ids: Mapping[str, int]
-
-
 def load_labels(source: LabelSource, storage: Storage) -> Labels:
     """Reads the files of a `LabelSource`.
 
     Raises:
-        InputError: If a file is missing, damaged, of another kind than its flag says,
+        InputError: If a file is missing, damaged, of another kind than its field says,
             or contradicts another; the first three disagreements are shown.
     """
     devkit = _load_devkit(source.devkit, storage)
     in_file = _listed_classes(source, storage)
-    names = _load_names(source, storage, devkit, in_file)
+    texts, ids = _load_names(source, storage, devkit, in_file)
     wnids = _class_list(source, devkit, in_file)
-    listed = tuple(
-        info._replace(text=info.text or names.texts.get(info.wnid, "")) for info in source.listed
-    )
-    infos = [ClassInfo(wnid, names.texts.get(wnid, ""), names.ids.get(wnid, 0)) for wnid in wnids]
     truth = _load_truth(source, storage, devkit, wnids)
     if source.are_classes_found:
-        known = {
-            wnid: ClassInfo(wnid, text, names.ids.get(wnid, 0))
-            for wnid, text in names.texts.items()
-        }
+        known = {wnid: ClassInfo(wnid, text, ids.get(wnid, 0)) for wnid, text in texts.items()}
         return Labels(ClassTable((), source.base, source.order), truth, known)
-    return Labels(ClassTable.build(infos or listed, source.base, source.order), truth)
+    infos = [ClassInfo(wnid, texts.get(wnid, ""), ids.get(wnid, 0)) for wnid in wnids] or [
+        info._replace(text=info.text or texts.get(info.wnid, "")) for info in source.listed
+    ]
+    return Labels(ClassTable.build(infos, source.base, source.order), truth)
 
 
 def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
@@ -97,8 +85,7 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
         if not found:
             raise InputError(
                 f"`labels.devkit`: {devkit} has no {wanted} inside; give "
-                "ILSVRC2012_devkit_t12.tar.gz or "
-                "the folder it was extracted to"
+                "ILSVRC2012_devkit_t12.tar.gz or the folder it was extracted to"
             )
         paths.append(join(devkit, found[0]))
     return tuple(paths)
@@ -117,8 +104,8 @@ def _load_names(
     storage: Storage,
     devkit: Devkit | None,
     in_file: Sequence[ClassInfo],
-) -> _Names:
-    """Words and ILSVRC2012_IDs of classes, from the devkit and from files of names."""
+) -> tuple[Mapping[str, str], Mapping[str, int]]:
+    """The text and the ILSVRC2012_ID of each class, from the devkit and from files of names."""
     texts: list[tuple[str, Mapping[str, str]]] = []
     ids: list[tuple[str, Mapping[str, int]]] = []
     if devkit:
@@ -135,14 +122,9 @@ def _load_names(
             texts.append((path, {wnid: text for wnid, (_, text) in rows.items()}))
         else:
             texts.append((path, read_class_texts(data, path)))
-    return _Names(merge_texts(_longest_first(texts)), merge_agreeing(ids))
-
-
-def _longest_first(
-    texts: list[tuple[str, Mapping[str, str]]],
-) -> list[tuple[str, Mapping[str, str]]]:
-    """The devkit and files with synonyms before `map_clsloc.txt`, which has one word a class."""
-    return sorted(texts, key=lambda item: not any("," in text for text in item[1].values()))
+    # The devkit and files with synonyms before `map_clsloc.txt`, which has one word a class.
+    texts.sort(key=lambda item: not any("," in text for text in item[1].values()))
+    return merge_texts(texts), merge_agreeing(ids)
 
 
 def _class_list(
@@ -157,9 +139,8 @@ def _class_list(
     if unknown:
         raise InputError(
             f"`labels.labels_file`={source.labels_file} and `labels.devkit`={source.devkit} "
-            "disagree: "
-            f"{len(unknown)} classes of the file are not in the devkit ({', '.join(unknown[:3])}); "
-            "give only the one that is right"
+            f"disagree: {len(unknown)} classes of the file are not in the devkit "
+            f"({', '.join(unknown[:3])}); give only the one that is right"
         )
     return wnids
 
@@ -182,8 +163,7 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
         raise InputError(
             f"`labels.labels_file`={path} was written with `labels.base`={table.base}, and "
             f"`labels.base`={source.base} is asked for; give `labels.base`={table.base}, or "
-            "another "
-            "file"
+            "another file"
         )
     return table.classes
 
@@ -210,8 +190,7 @@ def _validation_labels(
     if not wnids:
         raise InputError(
             f"`labels.validation_labels`={path} numbers the classes without naming them; give "
-            "Caffe's "
-            "synsets.txt as `labels.labels_file`, too"
+            "Caffe's synsets.txt as `labels.labels_file`, too"
         )
     # Without a list of its own, Caffe's numbers are those of the sorted wnids.
     return read_caffe_labels(data, path, wnids if source.labels_file else sorted(wnids))

@@ -1,0 +1,100 @@
+"""The rule that labels an image: which class it has, and which number that class has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
+from imagenet_beam.transforms.labels.source import Labels, LabelSource
+from imagenet_beam.transforms.storage.files import unpinned
+
+NO_LABEL = -1
+"""The label of images without a class, as TFDS writes it."""
+
+
+def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
+    """Joins one image with its class.
+
+    Args:
+        ref: The image.
+        labels: The classes, and the validation labels.
+        label_from: `place` takes the class that the image lies in (its class tar or
+            folder); `number` looks up the number in the file name, as of validation
+            images, and takes the place where there are no labels by number; `index` takes
+            the number that the source gives for a place in the list of classes; `none`
+            gives the label -1, as for test images.
+
+    Raises:
+        InputError: If its class cannot be told or is not known.
+    """
+    if label_from == "none":
+        return LabeledImage(ref, NO_LABEL, "", "")
+    if label_from == "index":
+        ref = ref._replace(wnid=_listed_class(ref, labels.classes.classes))
+    if label_from == "number" and (labels.truth or not ref.wnid):
+        wnid = require_truth(labels, ref.filename)
+    else:
+        wnid = ref.wnid
+    if wnid not in labels.classes:
+        raise InputError(_unknown_class(ref, wnid, len(labels.classes)))
+    return LabeledImage(ref, labels.classes.label_of(wnid), wnid, labels.classes.info(wnid).text)
+
+
+def require_truth(labels: Labels, filename: str) -> str:
+    """The wnid of a validation image, by the number in its name.
+
+    Raises:
+        InputError: If the name has no number, or the number no label.
+    """
+    number = validation_number(filename)
+    if number is None:
+        raise InputError(f"among the validation images there is {why_no_number(filename)}")
+    if not labels.truth:
+        raise InputError(
+            f"the class of {filename} is not known: it lies in no class folder; give "
+            "`labels.devkit`, or `labels.validation_labels` "
+            "(imagenet_2012_validation_synset_labels.txt, val.txt or LOC_val_solution.csv)"
+        )
+    if number not in labels.truth:
+        raise InputError(
+            f"{filename} has no label: the ground truth has {len(labels.truth):,} lines; "
+            "give the devkit that belongs to this validation archive"
+        )
+    return labels.truth[number]
+
+
+def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> Labels:
+    """Numbers the classes that were found, where no file fixes them.
+
+    Args:
+        labels: What the files say.
+        wnids: The classes of the images; those of the validation labels are added.
+        source: Says base and order.
+    """
+    found = sorted({*wnids, *labels.truth.values()} - {""})
+    infos = [labels.known.get(wnid, ClassInfo(wnid)) for wnid in found]
+    return Labels(ClassTable.build(infos, source.base, source.order), labels.truth)
+
+
+def _listed_class(ref: ImageRef, classes: tuple[ClassInfo, ...]) -> str:
+    if int(ref.wnid) >= len(classes):
+        raise InputError(
+            f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.wnid}; accepted are 0 to "
+            f"{len(classes) - 1}"
+        )
+    return classes[int(ref.wnid)].wnid
+
+
+def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:
+    if not wnid:
+        return (
+            f"{ref.filename} in {unpinned(ref.archive)} lies in no class tar or class folder, so "
+            "its class is not known; is this the validation archive?"
+        )
+    return (
+        f"the class {wnid} of {ref.filename} in {unpinned(ref.archive)} is none of the {known:,} "
+        "classes of the labels; give the devkit that belongs to these images"
+    )
