@@ -1,12 +1,13 @@
 """The classes of a data set and the numbers that readers see for them."""
 
 import csv
+import functools
 import io
 import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagenet_beam.transforms.errors import InputError
@@ -51,7 +52,6 @@ class ClassTable:
     classes: tuple[ClassInfo, ...]
     base: int = 1
     order: str = "wnid"
-    _positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.base not in LABEL_BASES:
@@ -61,13 +61,15 @@ class ClassTable:
             )
         if self.order not in LABEL_ORDERS:
             raise InputError(f"`labels.order`={self.order} is unknown; it is wnid or ilsvrc2012_id")
-        positions = {info.wnid: index for index, info in enumerate(self.classes)}
-        if len(positions) != len(self.classes):
+        if len(self._positions) != len(self.classes):
             raise InputError(
                 f"the class {_first_repeated(info.wnid for info in self.classes)} is listed twice;"
                 " each class may have one label only"
             )
-        object.__setattr__(self, "_positions", positions)
+
+    @functools.cached_property
+    def _positions(self) -> dict[str, int]:
+        return {info.wnid: index for index, info in enumerate(self.classes)}
 
     @classmethod
     def build(
@@ -99,19 +101,16 @@ class ClassTable:
     def __len__(self) -> int:
         return len(self.classes)
 
-    def __reduce__(self) -> tuple[type["ClassTable"], tuple[object, ...]]:
-        return ClassTable, (self.classes, self.base, self.order)
-
     def label_of(self, wnid: str) -> int:
-        """Returns the label of a class; raises KeyError for an unknown one."""
+        """The label of a class; raises KeyError for an unknown one."""
         return self.base + self._positions[wnid]
 
     def info(self, wnid: str) -> ClassInfo:
-        """Returns what is known about a class; raises KeyError for an unknown one."""
+        """What is known about a class; raises KeyError for an unknown one."""
         return self.classes[self._positions[wnid]]
 
     def unique_names(self) -> tuple[str, ...]:
-        """Returns one short name a class, in label order, no two alike ignoring case.
+        """One short name a class, in label order, no two alike ignoring case.
 
         It is the first lemma. Where two classes share it, as the two cranes do,
         each takes a lemma that the others lack, "maillot (tank suit)", and failing

@@ -8,6 +8,7 @@ import enum
 import itertools
 import operator
 import re
+import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
@@ -95,13 +96,12 @@ def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[st
 
 
 def read_validation_wnids(data: bytes, name: str) -> dict[int, str]:
-    """Reads `imagenet_2012_validation_synset_labels.txt`: line *i* is validation image *i*."""
-    known: dict[str, str] = {}  # one string a class, not one an image
+    """Reads `imagenet_2012_validation_synset_labels.txt`: line *i* is of validation image *i*."""
     wnids: dict[int, str] = {}
     for number, line in enumerate(_lines(data, name), 1):
         if not is_wnid(line):
             _refuse(name, number, line, "a wnid such as n01440764")
-        wnids[number] = known.setdefault(line, line)
+        wnids[number] = sys.intern(line)  # one string a class, not one an image
     return wnids
 
 
@@ -164,7 +164,6 @@ def read_loc_solution(data: bytes, name: str) -> dict[int, str]:
     lines = _lines(data, name)
     if lines[0] != _SOLUTION_HEADER:
         _refuse(name, 1, lines[0], f"the header '{_SOLUTION_HEADER}'")
-    known: dict[str, str] = {}
 
     def pairs() -> Iterator[tuple[int, str]]:
         for number, line in enumerate(lines[1:], 2):
@@ -172,16 +171,13 @@ def read_loc_solution(data: bytes, name: str) -> dict[int, str]:
             image, wnid = validation_number(image_id), prediction.split(" ", 1)[0]
             if image is None or not is_wnid(wnid):
                 _refuse(name, number, line, "'ILSVRC2012_val_00000001,n01751748 …'")
-            yield image, known.setdefault(wnid, wnid)
+            yield image, sys.intern(wnid)
 
     return _unrepeated(pairs(), name, 2, "image")
 
 
 def read_class_texts(data: bytes, name: str) -> dict[str, str]:
-    """Reads the words of each wnid, after a blank or a tab.
-
-    These are `synset_words.txt`, `LOC_synset_mapping.txt` and `imagenet_metadata.txt`.
-    """
+    """Reads `synset_words.txt`, `LOC_synset_mapping.txt`, `imagenet_metadata.txt`: wnid, text."""
 
     def pairs() -> Iterator[tuple[str, str]]:
         for number, line in enumerate(_lines(data, name), 1):
@@ -247,7 +243,7 @@ def _share_a_lemma(a: str, b: str) -> bool:
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """Returns the text of a label file, which editors may have saved in UTF-16 or with a mark.
+    """The text of a label file, which editors may have saved in UTF-16 or with a mark.
 
     Raises:
         InputError: It is no text.
@@ -260,7 +256,7 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def _lines(data: bytes, name: str) -> list[str]:
-    """Returns the lines without line ends, without blank lines at the end; at least one."""
+    """The lines without line ends, without blank lines at the end; at least one."""
     lines = [line.strip() for line in decode_text(data, name).rstrip().split("\n")]
     if lines == [""]:
         raise InputError(f"{name} is empty; expected a label file")

@@ -32,17 +32,14 @@ from imagenet_beam.transforms.labels.label_files import (
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage, join
 
-_VALIDATION_KINDS = (
-    LabelFileKind.VALIDATION_WNIDS,
-    LabelFileKind.CAFFE_LABELS,
-    LabelFileKind.LOC_SOLUTION,
-)
-_NAME_KINDS = (LabelFileKind.CLASS_TEXTS, LabelFileKind.MAP_CLSLOC)
-_CLASS_KINDS = (LabelFileKind.CLASS_LIST, LabelFileKind.CLASSES_CSV)
 FIELD_OF_KIND = {
-    **dict.fromkeys(_CLASS_KINDS, "labels_file"),
-    **dict.fromkeys(_VALIDATION_KINDS, "validation_labels"),
-    **dict.fromkeys(_NAME_KINDS, "class_names"),
+    LabelFileKind.CLASS_LIST: "labels_file",
+    LabelFileKind.CLASSES_CSV: "labels_file",
+    LabelFileKind.VALIDATION_WNIDS: "validation_labels",
+    LabelFileKind.CAFFE_LABELS: "validation_labels",
+    LabelFileKind.LOC_SOLUTION: "validation_labels",
+    LabelFileKind.CLASS_TEXTS: "class_names",
+    LabelFileKind.MAP_CLSLOC: "class_names",
 }
 """Which field of `LabelSource` takes each kind of file."""
 
@@ -115,7 +112,7 @@ def _load_names(
     texts.append((path, {info.wnid: info.text for info in in_file if info.text}))
     ids.append((path, {info.wnid: info.ilsvrc2012_id for info in in_file if info.ilsvrc2012_id}))
     for path in source.class_names:
-        data, kind = _read(path, "class_names", _NAME_KINDS, storage)
+        data, kind = _read(path, "class_names", storage)
         if kind is LabelFileKind.MAP_CLSLOC:
             rows = read_map_clsloc(data, path)
             ids.append((path, {wnid: number for wnid, (number, _) in rows.items()}))
@@ -154,7 +151,7 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
         data = storage.read_bytes(path, MAX_TEXT_BYTES)
         is_list = not is_classes_csv(data, path)
     else:
-        data, kind = _read(path, "labels_file", _CLASS_KINDS, storage)
+        data, kind = _read(path, "labels_file", storage)
         is_list = kind is LabelFileKind.CLASS_LIST
     if is_list:
         return [ClassInfo(wnid) for wnid in read_class_list(data, path, source.any_names)]
@@ -171,18 +168,18 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
 def _load_truth(
     source: LabelSource, storage: Storage, devkit: Devkit | None, wnids: Sequence[str]
 ) -> dict[int, str]:
-    sources: list[tuple[str, Mapping[int, str]]] = []
-    if devkit:
-        sources.append((source.devkit, truth_by_number(devkit)))
-    for path in source.validation_labels:
-        sources.append((path, _validation_labels(path, source, storage, wnids)))
+    sources = [(source.devkit, truth_by_number(devkit))] if devkit else []
+    sources += [
+        (path, _validation_labels(path, source, storage, wnids))
+        for path in source.validation_labels
+    ]
     return merge_agreeing(sources)
 
 
 def _validation_labels(
     path: str, source: LabelSource, storage: Storage, wnids: Sequence[str]
 ) -> dict[int, str]:
-    data, kind = _read(path, "validation_labels", _VALIDATION_KINDS, storage)
+    data, kind = _read(path, "validation_labels", storage)
     if kind is LabelFileKind.VALIDATION_WNIDS:
         return read_validation_wnids(data, path)
     if kind is LabelFileKind.LOC_SOLUTION:
@@ -196,16 +193,15 @@ def _validation_labels(
     return read_caffe_labels(data, path, wnids if source.labels_file else sorted(wnids))
 
 
-def _read(
-    path: str, name: str, accepted: Sequence[LabelFileKind], storage: Storage
-) -> tuple[bytes, LabelFileKind]:
+def _read(path: str, name: str, storage: Storage) -> tuple[bytes, LabelFileKind]:
+    """The content of a file and its kind, which must be one that the field takes."""
     try:
         data = storage.read_bytes(path, MAX_TEXT_BYTES)
         kind = sniff_label_file(data, path)
     except InputError as error:
         raise InputError(f"`labels.{name}`: {error}") from error
-    if kind not in accepted:
-        expected = " or ".join(item.value for item in accepted)
+    if FIELD_OF_KIND[kind] != name:
+        expected = " or ".join(item.value for item, own in FIELD_OF_KIND.items() if own == name)
         raise InputError(
             f"`labels.{name}`={path} holds {kind.value}; expected {expected}; give this file to "
             f"`labels.{FIELD_OF_KIND[kind]}`"
