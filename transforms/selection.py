@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from imagenet_beam.transforms.archives.names import base_name, class_in_path, image_name
@@ -24,9 +24,9 @@ class Selection:
         fraction: How much of the split to take, by chance.
         classes: Take images of these classes only; empty takes all.
         only_files: Path of a file of image names, one a line; "" takes all.
-        max_per_class: Take at most so many of each class; 0 takes all.
-        holdout: So many are held out, whatever their class; 0 holds out none.
-        holdout_per_class: So many of each class are held out, where `holdout` is 0.
+        max_per_class: Number of images to take of each class at most; 0 takes all.
+        holdout: Number of images to hold out, whatever their class; 0 holds out none.
+        holdout_per_class: Number of images to hold out of each class, where `holdout` is 0.
         is_holdout: Whether to take the held-out images instead of the others.
         seed: Another seed makes other choices.
     """
@@ -44,17 +44,13 @@ class Selection:
         if not 0 < self.fraction <= 1:
             raise InputError(
                 f"`selection.fraction`={self.fraction} is out of range; accepted is a number above "
-                "0 and up "
-                "to 1, such as 0.01"
+                "0 and up to 1, such as 0.01"
             )
-        for field, value in (
-            ("max_per_class", self.max_per_class),
-            ("holdout", self.holdout),
-            ("holdout_per_class", self.holdout_per_class),
-        ):
-            if value < 0:
+        for name in ("max_per_class", "holdout", "holdout_per_class"):
+            if getattr(self, name) < 0:
                 raise InputError(
-                    f"`selection.{field}`={value} is out of range; accepted is a number from 1"
+                    f"`selection.{name}`={getattr(self, name)} is out of range; accepted is a "
+                    "number from 1"
                 )
 
     @property
@@ -67,6 +63,10 @@ class Selection:
         """Whether some images are held out."""
         return bool(self.holdout or self.holdout_per_class)
 
+    def count(self, purpose: str) -> int:
+        """How many images of each group are chosen; 0 if none or all are."""
+        return self.max_per_class if purpose == "limit" else self.holdout or self.holdout_per_class
+
     def group(self, purpose: str, wnid: str) -> str:
         """Among which images a choice is made: those of a class, or all ("")."""
         return "" if purpose == "holdout" and self.holdout else wnid
@@ -75,13 +75,37 @@ class Selection:
         """A number from a name; names are drawn for each purpose anew."""
         return fingerprint(f"{purpose}:{filename}", self.seed)
 
-    def wants(self, image: LabeledImage, names: Container[str]) -> bool:
-        """Whether classes, files and fraction let an image pass.
+    def last_key(self, purpose: str, group: str, smallest: Iterable[bytes]) -> bytes:
+        """The largest key of a group that is chosen, of its `count + 1` smallest.
 
-        Args:
-            image: The image.
-            names: The names that `only_files` lists.
+        Raises:
+            InputError: If no image would be left to train on.
         """
+        count, keys = self.count(purpose), sorted(smallest)
+        if purpose == "holdout" and len(keys) <= count:
+            name = "holdout_per_class" if group else "holdout"
+            where = f"the class {group} has" if group else "there are"
+            raise InputError(
+                f"`selection.{name}`={count} is too many: {where} {len(keys):,} images, "
+                "and at least one must be left to train on; give a smaller number"
+            )
+        return keys[min(count, len(keys)) - 1]
+
+    def is_on_side(self, image: LabeledImage, last: Mapping[str, bytes]) -> bool:
+        """Whether an image is held out, up to the last keys of the groups, or not, as asked for."""
+        if not self.holds_out:
+            return True
+        key = self.key("holdout", image.ref.filename)
+        return (key <= last[self.group("holdout", image.wnid)]) == self.is_holdout
+
+    def is_below_limit(self, image: LabeledImage, last: Mapping[str, bytes]) -> bool:
+        """Whether an image comes before the last one of its class that is taken."""
+        if not self.max_per_class or self.is_holdout:
+            return True
+        return self.key("limit", image.ref.filename) <= last[image.wnid]
+
+    def wants(self, image: LabeledImage, names: Container[str]) -> bool:
+        """Whether classes, files (`names` is what they list) and fraction let an image pass."""
         name = image.ref.filename
         if self.classes and image.wnid and image.wnid not in self.classes:
             return False
