@@ -13,28 +13,12 @@ class FileStat(NamedTuple):
     """What identifies one version of a file.
 
     Attributes:
-        path: The path as given.
+        path: The path as given; in a listing, relative to the listed directory.
         size_bytes: Its length.
-        version: Changes when the content does: the modification time in
-            nanoseconds, or the object's generation.
-        pinned: The path that reads just this version, `gs://b/o#generation`;
-            equal to `path` where the scheme has no versions.
-    """
-
-    path: str
-    size_bytes: int
-    version: str
-    pinned: str
-
-
-class ListedFile(NamedTuple):
-    """A file below a directory.
-
-    Attributes:
-        path: Relative to the directory.
-        size_bytes: Its length.
-        version: As for `FileStat`; "" where listings do not tell it.
-        pinned: The full path that reads just this version.
+        version: Changes when the content does: the modification time in nanoseconds, or
+            the object's generation; "" where a listing does not tell it.
+        pinned: The full path that reads just this version, `gs://b/o#generation`;
+            without a generation where the scheme has no versions.
     """
 
     path: str
@@ -79,7 +63,7 @@ class AtomicFile(Protocol):
 class Backend(Protocol):
     """One kind of storage. All paths are full ones, with their scheme.
 
-    Methods raise `InputError` for what a user can mend (missing, not readable,
+    Methods raise `InputError` for what a user can repair (missing, not readable,
     not writable, full), with a sentence that begins with the path.
     """
 
@@ -99,11 +83,14 @@ class Backend(Protocol):
         (with its pages) where the storage has listings.
         """
 
-    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
-        """Yields relative path, size and version of each file below a directory.
+    def folders(self, directory: str) -> Iterator[str]:
+        """Yields the folders of a tree by relative path, its top as "".
 
-        Only remote storage needs this; folders of this machine are walked one by one.
+        Where storage has no folders there is one, "", which stands for the whole tree.
         """
+
+    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
+        """Yields relative path, size and version of the files of one of `folders`."""
 
     def create(self, path: str) -> AtomicFile:
         """Starts a file, with the folders above it where storage has folders."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import threading
 import uuid
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import google_crc32c
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from imagenet_beam.transforms.errors import InputError
@@ -24,13 +25,9 @@ _RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
 def _as_input_error(path: str) -> Iterator[None]:
     try:
         yield
-    except BeamIOError as error:
-        raise InputError(f"{path} cannot be used: {error}") from error
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be used: {error}") from error
-    except ValueError as error:  # Beam has no filesystem for the scheme
+    except (OSError, ValueError) as error:  # BeamIOError, or Beam has no filesystem for the scheme
         raise InputError(f"{path} cannot be used: {error}") from error
 
 
@@ -86,27 +83,20 @@ class BeamAtomicFile:
         with _as_input_error(self._path):
             folder, name = FileSystems.split(self._path)
             temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
-            self._make_folder(folder)
+            with contextlib.suppress(OSError):  # it is there, or is no folder at all
+                FileSystems.mkdirs(folder)
             try:
-                self._copy_to(temporary)
+                self._spool.seek(0)
+                with FileSystems.create(temporary, **_RAW) as target:
+                    shutil.copyfileobj(self._spool, target, _COPY_BYTES)
                 if FileSystems.exists(self._path):
                     FileSystems.delete([self._path])
                 FileSystems.rename([temporary], [self._path])
             except BaseException:
-                with contextlib.suppress(BeamIOError, OSError):
+                with contextlib.suppress(OSError):
                     FileSystems.delete([temporary])
                 raise
         self.discard()
-
-    def _make_folder(self, folder: str) -> None:
-        with contextlib.suppress(BeamIOError, OSError):  # it is there, or is no folder at all
-            FileSystems.mkdirs(folder)
-
-    def _copy_to(self, temporary: str) -> None:
-        self._spool.seek(0)
-        with FileSystems.create(temporary, **_RAW) as target:
-            while block := self._spool.read(_COPY_BYTES):
-                target.write(block)
 
     def discard(self) -> None:
         """Removes the local spool."""
@@ -152,10 +142,13 @@ class BeamBackend:
             if item.path.startswith(prefix)
         }
 
-    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
-        """Without versions: Beam does not tell them for all schemes."""
-        for path, size_bytes in self.list_sizes(directory).items():
-            yield path, size_bytes, ""
+    def folders(self, directory: str) -> Iterator[str]:
+        """One: Beam does not tell folders for all schemes, nor versions."""
+        yield ""
+
+    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
+        """All below the directory, without versions."""
+        return ((path, size_bytes, "") for path, size_bytes in self.list_sizes(directory).items())
 
     def create(self, path: str) -> BeamAtomicFile:
         """Starts a file in local scratch space."""

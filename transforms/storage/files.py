@@ -25,15 +25,14 @@ from imagenet_beam.transforms.storage.base import (
     AtomicFile,
     Backend,
     FileStat,
-    ListedFile,
     RangeReader,
 )
+from imagenet_beam.transforms.storage.local import LocalBackend, locked
 
 __all__ = [
     "TEMPORARY_SUFFIX",
     "AtomicFile",
     "FileStat",
-    "ListedFile",
     "RangeReader",
     "Storage",
     "is_local",
@@ -93,8 +92,7 @@ class Storage:
         if not 0 <= self.gcs_retry_seconds <= _MAX_RETRY_SECONDS:
             raise InputError(
                 f"`storage.gcs_retry_seconds`={self.gcs_retry_seconds:g} is out of range; accepted "
-                "are "
-                f"seconds from 0 to {_MAX_RETRY_SECONDS:,}"
+                f"are seconds from 0 to {_MAX_RETRY_SECONDS:,}"
             )
 
     def stat(self, path: str) -> FileStat:
@@ -151,43 +149,27 @@ class Storage:
 
     def free_bytes(self, directory: str) -> int | None:
         """How much room there is for files in a folder of this machine; None elsewhere."""
-        if not self.is_folder(directory):
-            return None
-        return shutil.disk_usage(_plain(directory)).free
+        path = _plain(directory)
+        return shutil.disk_usage(path).free if self.is_folder(directory) else None
 
     def is_folder(self, path: str) -> bool:
         """Whether this is a folder of this machine; remote storage has none."""
         return is_local(path) and os.path.isdir(_plain(path))
 
     def folders(self, directory: str) -> Iterator[str]:
-        """Yields the folders of a tree by relative path, its top as "".
+        """Yields the folders of a tree by relative path; see `Backend.folders`."""
+        return self._backend(directory).folders(_plain(directory))
 
-        Where storage has no folders there is one, "", which stands for the whole tree.
-        """
-        if is_local(directory):
-            from imagenet_beam.transforms.storage.trees import local_folders
-
-            yield from local_folders(_plain(directory))
-        else:
-            yield ""
-
-    def files(self, directory: str, folder: str) -> Iterator[ListedFile]:
-        """Yields the files of one of `folders`; see `ListedFile`.
+    def files(self, directory: str, folder: str) -> Iterator[FileStat]:
+        """Yields the files of one of `folders`, by paths relative to the directory.
 
         As with `stat`, what this process holds open of them is opened anew.
         """
-        if is_local(directory):
-            from imagenet_beam.transforms.storage.trees import local_files
-
-            found = local_files(_plain(directory), folder)
-        else:
-            found = self._backend(directory).list_versions(_plain(directory))
-        for path, size_bytes, version in found:
-            pinned = join(directory, path)
-            if _scheme(directory) == "gs":
-                pinned = f"{pinned}#{version}"
+        mark = "#{}" if _scheme(directory) == "gs" else ""
+        for path, size_bytes, version in self._backend(directory).files(_plain(directory), folder):
+            pinned = join(directory, path) + mark.format(version)
             _open_readers.forget(self, pinned)
-            yield ListedFile(path, size_bytes, version, pinned)
+            yield FileStat(path, size_bytes, version, pinned)
 
     def create(self, path: str) -> AtomicFile:
         """Starts a file that `publish` makes visible whole."""
@@ -219,8 +201,7 @@ class Storage:
             return []
         return [name for name in self.list_sizes(directory) if name.endswith(TEMPORARY_SUFFIX)]
 
-    @contextlib.contextmanager
-    def exclusive(self, directory: str, lock: str) -> Iterator[None]:
+    def exclusive(self, directory: str, lock: str) -> contextlib.AbstractContextManager[None]:
         """Keeps a second run out of a local folder; remote storage has no locks.
 
         Args:
@@ -230,13 +211,9 @@ class Storage:
         Raises:
             InputError: If another process holds the folder, or it cannot be written.
         """
-        if not is_local(directory):
-            yield
-            return
-        from imagenet_beam.transforms.storage.local import locked
-
-        with locked(_plain(directory), lock):
-            yield
+        if is_local(directory):
+            return locked(_plain(directory), lock)
+        return contextlib.nullcontext()
 
     def _backend(self, path: str) -> Backend:
         return _backend_for(_scheme(path), self)
@@ -281,31 +258,24 @@ def _plain(path: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _backend_for(scheme: str, storage: Storage) -> Backend:
-    # Each backend is imported when it is first needed: the local one must not
-    # cost the start-up of a cloud client.
-    if scheme == "":
-        from imagenet_beam.transforms.storage.local import LocalBackend
-
+    # The others are imported when they are needed: a local run starts without a cloud client.
+    if not scheme:
         return LocalBackend()
     if scheme == "gs":
-        return _gcs_backend(storage)
+        from imagenet_beam.transforms.storage.gcs import GcsBackend
+        from imagenet_beam.transforms.storage.gcs_client import GcsAccess
+        from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
+
+        access = GcsAccess(
+            project=storage.gcs_project,
+            billing_project=storage.gcs_billing_project,
+            kms_key=storage.kms_key,
+            policy=RetryPolicy(deadline_seconds=storage.gcs_retry_seconds),
+        )
+        return GcsBackend(access, storage.scratch_dir, storage.verify_reads)
     from imagenet_beam.transforms.storage.beam import BeamBackend
 
     return BeamBackend(storage.scratch_dir)
-
-
-def _gcs_backend(storage: Storage) -> Backend:
-    from imagenet_beam.transforms.storage.gcs import GcsBackend
-    from imagenet_beam.transforms.storage.gcs_client import GcsAccess
-    from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
-
-    access = GcsAccess(
-        project=storage.gcs_project,
-        billing_project=storage.gcs_billing_project,
-        kms_key=storage.kms_key,
-        policy=RetryPolicy(deadline_seconds=storage.gcs_retry_seconds),
-    )
-    return GcsBackend(access, storage.scratch_dir, storage.verify_reads)
 
 
 class _OpenReaders:
@@ -327,31 +297,24 @@ class _OpenReaders:
             is_first = reader is None
             if reader is None:
                 reader = self._readers[key] = Future()
-                self._drop_oldest()
             self._readers.move_to_end(key)
+            # Not closed here: another thread may be reading. The last reference closes it.
+            while len(self._readers) > _MAX_OPEN_FILES:
+                self._readers.popitem(last=False)
         if is_first:
-            self._open(key, reader)
+            try:
+                reader.set_result(storage._backend(path).open_ranges(_plain(path)))
+            except BaseException as error:
+                with self._lock:
+                    if self._readers.get(key) is reader:
+                        del self._readers[key]
+                reader.set_exception(error)
         return reader.result()
-
-    def _open(self, key: tuple[Storage, str], reader: Future[RangeReader]) -> None:
-        storage, path = key
-        try:
-            reader.set_result(storage._backend(path).open_ranges(_plain(path)))
-        except BaseException as error:
-            with self._lock:
-                if self._readers.get(key) is reader:
-                    del self._readers[key]
-            reader.set_exception(error)
 
     def forget(self, storage: Storage, path: str) -> None:
         """Opens a path anew at its next use."""
         with self._lock:
             self._readers.pop((storage, path), None)
-
-    def _drop_oldest(self) -> None:
-        # Not closed here: another thread may be reading. The last reference closes it.
-        while len(self._readers) > _MAX_OPEN_FILES:
-            self._readers.popitem(last=False)
 
 
 _open_readers = _OpenReaders()

@@ -52,7 +52,7 @@ class GcsBackend:
                 data: bytes = self._access.blob(name).download_as_bytes(
                     timeout=self._access.timeout, checksum="crc32c", retry=self._access.policy
                 )
-            except DataCorruption as error:  # begin anew: the library would only go on
+            except DataCorruption as error:  # start over: the library would only continue
                 raise DamagedReadError(f"{path} was damaged on its way") from error
             return data
 
@@ -61,10 +61,14 @@ class GcsBackend:
 
     def list_sizes(self, directory: str) -> dict[str, int]:
         """One listing, a request for each page of a thousand objects."""
-        return {path: size_bytes for path, size_bytes, _ in self.list_versions(directory)}
+        return {path: size_bytes for path, size_bytes, _ in self.files(directory, "")}
 
-    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
-        """As `list_sizes`, with the generation of each object."""
+    def folders(self, directory: str) -> Iterator[str]:
+        """One: a bucket has no folders."""
+        yield ""
+
+    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
+        """All below the directory, with their generations."""
         name = parse_name(directory)
         prefix = name.key.rstrip("/") + "/" if name.key else ""
         with as_input_error(directory, needs="bucket"):
@@ -101,9 +105,5 @@ class GcsBackend:
             url = self._access.blob(name).create_resumable_upload_session(
                 size=0, timeout=self._access.timeout, checksum=None, retry=self._access.policy
             )
-            self._cancel(url)
-
-    def _cancel(self, url: str) -> None:
-        session = self._access.client().session
-        with contextlib.suppress(OSError):  # it would expire by itself, and costs nothing
-            session.delete(url, timeout=self._access.timeout)
+            with contextlib.suppress(OSError):  # it would expire by itself, and costs nothing
+                self._access.client().session.delete(url, timeout=self._access.timeout)

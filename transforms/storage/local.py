@@ -10,7 +10,7 @@ import stat
 import sys
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +20,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
 from imagenet_beam.transforms.storage.trees import local_files, local_folders
 
+_WRITE_BACK_BYTES = 8 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk is full, or the user's share of it, or a limit of the process is reached."""
 
@@ -43,9 +44,6 @@ def _as_input_error(path: str) -> Iterator[None]:
         raise InputError(f"{path} cannot be used: {why}") from error
 
 
-_WRITE_BACK_BYTES = 8 << 20
-
-
 class LocalRangeReader:
     """Ranged reads of one local file by `pread`, which threads can share."""
 
@@ -60,21 +58,13 @@ class LocalRangeReader:
         """Reads exactly that range; raises `InputError` if the file is shorter."""
         with _as_input_error(self.name):
             data = os.pread(self._fd, length_bytes, offset_bytes)
-            if len(data) < length_bytes:
-                data += self._rest(offset_bytes + len(data), length_bytes - len(data))
+            while len(data) < length_bytes:  # short reads are allowed above 2 GiB and on networks
+                part = os.pread(self._fd, length_bytes - len(data), offset_bytes + len(data))
+                if not part:
+                    end_bytes = offset_bytes + length_bytes
+                    raise InputError(f"{self.name} ends before byte {end_bytes:,}")
+                data += part
         return data
-
-    def _rest(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """Goes on after a short read, which is allowed above 2 GiB and on networks."""
-        parts = []
-        while length_bytes > 0:
-            part = os.pread(self._fd, length_bytes, offset_bytes)
-            if not part:
-                raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
-            parts.append(part)
-            offset_bytes += len(part)
-            length_bytes -= len(part)
-        return b"".join(parts)
 
     def close(self) -> None:
         """Closes the file descriptor; a second call does nothing."""
@@ -95,15 +85,21 @@ class LocalAtomicFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("xb")
 
-    def write(self, data: bytes) -> None:
-        """Appends to the temporary file; on a full disk, raises and leaves nothing."""
+    @contextlib.contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """On a full disk, raises and leaves nothing."""
         try:
             with _as_input_error(str(self._path)):
-                self._file.write(data)
-                self._write_back()
+                yield
         except InputError:
             self.discard()
             raise
+
+    def write(self, data: bytes) -> None:
+        """Appends to the temporary file."""
+        with self._or_nothing():
+            self._file.write(data)
+            self._write_back()
         self.size_bytes += len(data)
         self.crc32c = google_crc32c.extend(self.crc32c, data)
 
@@ -120,15 +116,11 @@ class LocalAtomicFile:
 
     def publish(self) -> None:
         """Flushes to the disk, then renames, so that no crash shows half a file."""
-        try:
-            with _as_input_error(str(self._path)):
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-                self._temporary.replace(self._path)
-        except InputError:
-            self.discard()
-            raise
+        with self._or_nothing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.replace(self._path)
 
     def discard(self) -> None:
         """Removes the temporary file."""
@@ -153,51 +145,39 @@ def locked(directory: str, name: str) -> Iterator[None]:
     path = Path(directory) / name
     with _as_input_error(directory):
         made = [folder for folder in path.parents if not folder.exists()]
-        file = _open_lock(path)
-        while not _lock(file, directory, path):
-            file = _open_lock(path)
+        file = _open_locked(path, directory)
     with file:
         try:
             yield
         finally:
-            _remove_unused(path, made)
+            if made and len(os.listdir(path.parent)) <= 1:  # removed while it is held
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # not empty
+                    for folder in made:
+                        folder.rmdir()
 
 
-def _open_lock(path: Path) -> BinaryIO:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("ab")
-
-
-def _lock(file: BinaryIO, directory: str, path: Path) -> bool:
-    """Locks; False where another run has removed the file since it was opened."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise InputError(
-            f"{directory} is in use by another run; wait for it, or give another `output_dir`"
-        ) from error
-    except OSError as error:
-        file.close()
-        raise InputError(
-            f"{directory} is on a file system without locks ({error.strerror}), so that two "
-            "runs could write to it at once; give another `output_dir`"
-        ) from error
-    with contextlib.suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return True
-    file.close()
-    return False
-
-
-def _remove_unused(lock: Path, made: Sequence[Path]) -> None:
-    """Removes the lock while it is held, and the folders made for it, innermost first."""
-    if not made or len(os.listdir(lock.parent)) > 1:
-        return
-    lock.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not empty
-        for folder in made:
-            folder.rmdir()
+def _open_locked(path: Path, directory: str) -> BinaryIO:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise InputError(
+                f"{directory} is in use by another run; wait for it, or give another `output_dir`"
+            ) from error
+        except OSError as error:
+            file.close()
+            raise InputError(
+                f"{directory} is on a file system without locks ({error.strerror}), so that two "
+                "runs could write to it at once; give another `output_dir`"
+            ) from error
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # another run has removed it since it was opened
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -249,10 +229,13 @@ class LocalBackend:
                     sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
         return sizes
 
-    def list_versions(self, directory: str) -> Iterator[tuple[str, int, str]]:
-        """All folders of the tree, one after the other."""
-        for folder in local_folders(directory):
-            yield from local_files(directory, folder)
+    def folders(self, directory: str) -> Iterator[str]:
+        """See `local_folders`."""
+        return local_folders(directory)
+
+    def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
+        """See `local_files`."""
+        return local_files(directory, folder)
 
     def create(self, path: str) -> LocalAtomicFile:
         """Starts a file, and the folders above it."""
@@ -265,5 +248,4 @@ class LocalBackend:
 
     def check_writable(self, directory: str) -> None:
         """Creates the folder, and creates and removes a file in it."""
-        probe = LocalAtomicFile(os.path.join(directory, "probe"))
-        probe.discard()
+        LocalAtomicFile(os.path.join(directory, "probe")).discard()
