@@ -102,20 +102,20 @@ REFUSALS = [
     ),
     (
         api.BadRequest(f"{PAYS}."),
-        f"gs://b/o needs a project that pays ({PAYS}); name it with --gcs_billing_project",
+        f"gs://b/o needs a project that pays ({PAYS}); name it with `storage.gcs_billing_project`",
     ),
     (
         api.BadRequest(f"{NO_PROJECT}."),
         (
-            f"gs://b/o cannot be used: --gcs_billing_project names no project that can pay "
+            f"gs://b/o cannot be used: `storage.gcs_billing_project` names no project that can pay "
             f"({NO_PROJECT}); give the ID of one that has billing switched on"
         ),
     ),
     (
         api.Forbidden(f"{NO_USE}."),
         (
-            f"gs://b/o may not be paid for by the project of --gcs_billing_project ({NO_USE}); "
-            "that needs roles/serviceusage.serviceUsageConsumer on the project"
+            f"gs://b/o may not be paid for by the project of `storage.gcs_billing_project` "
+            f"({NO_USE}); that needs roles/serviceusage.serviceUsageConsumer on the project"
         ),
     ),
     (

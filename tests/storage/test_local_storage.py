@@ -142,7 +142,7 @@ def test_a_lock_keeps_a_second_process_out_until_the_first_is_dead(tmp_path):
             pass
         holder.kill()
     assert str(error.value) == (
-        f"{folder} is in use by another run; wait for it, or give another --output_dir"
+        f"{folder} is in use by another run; wait for it, or give another `output_dir`"
     )
     with locked(folder, "lock"), pytest.raises(InputError), locked(folder, "lock"):
         pass

@@ -158,11 +158,11 @@ def test_the_spool_has_no_name_even_while_it_is_written(backend, bucket, tmp_pat
         file.write(b"x")
 
 
-def test_a_scratch_folder_that_is_missing_is_named_with_its_flag(bucket, proxy):
+def test_a_scratch_folder_that_is_missing_is_named_with_its_field(bucket, proxy):
     from imagenet_beam.transforms.storage.files import Storage
 
     file = Storage(scratch_dir="/nowhere/at/all").create(f"gs://{bucket}/a")
-    with pytest.raises(InputError, match=r"/nowhere/at/all.*--scratch_dir"):
+    with pytest.raises(InputError, match=r"/nowhere/at/all.*`storage.scratch_dir`"):
         file.write(LARGE)
 
 
