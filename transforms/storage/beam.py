@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import google_crc32c
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
+from imagenet_beam.transforms.storage.spool import Spool
 
 _COPY_BYTES = 1 << 20
 _RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
@@ -55,24 +54,11 @@ class BeamRangeReader:
         self._file.close()
 
 
-class BeamAtomicFile:
+class BeamAtomicFile(Spool):
     """Spooled to a local file, copied under a temporary name, then renamed."""
 
     def __init__(self, path: str, scratch_dir: str) -> None:
-        self._path = path
-        with _as_input_error(scratch_dir or tempfile.gettempdir()):
-            self._spool = tempfile.NamedTemporaryFile(  # noqa: SIM115
-                dir=scratch_dir or None, suffix=TEMPORARY_SUFFIX
-            )
-        self.size_bytes = 0
-        self.crc32c = 0
-
-    def write(self, data: bytes) -> None:
-        """Appends to the local spool."""
-        with _as_input_error(self._spool.name):
-            self._spool.write(data)
-        self.size_bytes += len(data)
-        self.crc32c = google_crc32c.extend(self.crc32c, data)
+        super().__init__(path, scratch_dir, memory_bytes=0)
 
     def publish(self) -> None:
         """Copies the spool beside its place and renames it.
@@ -97,11 +83,6 @@ class BeamAtomicFile:
                     FileSystems.delete([temporary])
                 raise
         self.discard()
-
-    def discard(self) -> None:
-        """Removes the local spool."""
-        with contextlib.suppress(FileNotFoundError):
-            self._spool.close()
 
 
 class BeamBackend:
