@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -27,20 +28,20 @@ from imagenet_beam.pipeline.manifest import (
 )
 from imagenet_beam.pipeline.output import CLASSES, LABELS, REJECTS
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
-from imagenet_beam.transforms.elements import ImageRef, LabeledImage
-from imagenet_beam.transforms.encoders import ImageEncoder
-from imagenet_beam.transforms.image_steps import CarriedImageEncoder, ImageBytes
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage, ShardReceipt
+from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
 from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
 from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.list_images import ListImages, StreamImages
-from imagenet_beam.transforms.records.receipts import ShardReceipt
+from imagenet_beam.transforms.list_images import ListImages
 from imagenet_beam.transforms.records.schema import RecordSet, SplitShards
 from imagenet_beam.transforms.records.schemas import find_schema
-from imagenet_beam.transforms.records.shards import ShardPlan
+from imagenet_beam.transforms.records.shard_writer import ShardTarget
+from imagenet_beam.transforms.records.shards import shard_path_format
 from imagenet_beam.transforms.select_images import Choice, SelectImages
-from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteToTFRecord
+from imagenet_beam.transforms.storage.files import Storage
+from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteShards
 
 WORKERS = Workers()
 
@@ -72,34 +73,48 @@ class ConvertImages(beam.PTransform):
         conversion = self._conversion
         splits = conversion.splits
         refs = [
-            begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(conversion, split)
+            begin.pipeline
+            | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
             for split in splits
         ]
-        labels = _load_labels(begin, conversion, refs)
-        boxes = _load_boxes(begin, conversion)
+        sides = _Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
         labeled = [
-            images
-            | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, labels, boxes)
+            images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
             for split, images in zip(splits, refs, strict=True)
         ]
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
-        results = []
+        results: list[beam.pvalue.AsSideInput] = []
         for split, found in zip(splits, labeled, strict=True):
             receipts = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
-                conversion, self._workers, split, found, (labels, boxes), checks
+                conversion, self._workers, split, sides, found.choice, tuple(dict.fromkeys(checks))
             )
             results += [AsSingleton(found.found), AsSingleton(found.listing), AsList(receipts)]
-        if boxes is not None:
-            counts = boxes | "CountBoxes" >> beam.Map(_box_counts)
-            results.append(AsSingleton(counts))
+        boxes = None
+        if sides.boxes is not None:
+            boxes = AsSingleton(
+                sides.boxes
+                | "CountBoxes" >> beam.Map(lambda index: index.counts).with_output_types(BoxCounts)
+            )
         return (
             begin
             | "Finally" >> beam.Create([None])
             | "WriteManifest"
             >> beam.Map(
-                _write_manifest, conversion, AsSingleton(labels), *results
+                _write_manifest, conversion, AsSingleton(sides.labels), boxes, *results
             ).with_output_types(str)
         )
+
+
+class _Sides(NamedTuple):
+    """What the images of all splits are joined with.
+
+    Attributes:
+        labels: Their classes.
+        boxes: Their bounding boxes; None without any.
+    """
+
+    labels: beam.PCollection[Labels]
+    boxes: beam.PCollection[BoxIndex] | None
 
 
 class _Labeled(NamedTuple):
@@ -121,12 +136,10 @@ class _Labeled(NamedTuple):
 def _load_boxes(
     begin: beam.pvalue.PBegin, conversion: Conversion
 ) -> beam.PCollection[BoxIndex] | None:
-    config = conversion.config
-    if not config.bounding_boxes:
+    paths = conversion.config.bounding_boxes
+    if not paths:
         return None
-    return begin | "LoadBoxes" >> LoadBoxes(
-        config.bounding_boxes, conversion.storage, conversion.boxes
-    )
+    return begin | "LoadBoxes" >> LoadBoxes(paths, conversion.storage, conversion.boxes)
 
 
 def _load_labels(
@@ -149,55 +162,59 @@ def _load_labels(
     )
 
 
+@dataclass(eq=False)
 class _ListSplit(beam.PTransform):
     """Lists one split."""
 
-    def __init__(self, conversion: Conversion, split: ResolvedSplit) -> None:
-        super().__init__()
-        self._conversion = conversion
-        self._split = split
+    storage: Storage
+    split: ResolvedSplit
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[ImageRef]:
-        storage, split = self._conversion.storage, self._split
-        return (
-            begin
-            | "Archives" >> beam.Create(split.archives)
-            | "ListImages" >> ListImages(storage, split.kind, split.listed_split)
-        )
+        return _list(begin, "ListImages", self.storage, self.split)
 
 
+def _list(
+    begin: beam.pvalue.PBegin | beam.Pipeline,
+    label: str,
+    storage: Storage,
+    split: ResolvedSplit,
+    **how: Any,
+) -> beam.PCollection[ImageRef]:
+    images = ListImages(storage, split.kind, split.listed_split, **how)
+    return begin | "Archives" >> beam.Create(split.archives) | label >> images
+
+
+def _join(
+    refs: beam.PCollection[ImageRef], split: SplitConfig, sides: _Sides
+) -> beam.PCollection[LabeledImage]:
+    images = refs | "JoinLabels" >> JoinLabels(sides.labels, split.label_from)
+    if sides.boxes is not None:
+        images = images | "JoinBoxes" >> JoinBoxes(sides.boxes)
+    return images
+
+
+@dataclass(eq=False)
 class _LabelSplit(beam.PTransform):
     """Labels and checks one split."""
 
-    def __init__(
-        self,
-        conversion: Conversion,
-        split: ResolvedSplit,
-        labels: beam.PCollection[Labels],
-        boxes: beam.PCollection[BoxIndex] | None,
-    ) -> None:
-        super().__init__()
-        self._conversion = conversion
-        self._split = split
-        self._labels = labels
-        self._boxes = boxes
+    conversion: Conversion
+    split: ResolvedSplit
+    sides: _Sides
 
     def expand(self, refs: beam.PCollection[ImageRef]) -> _Labeled:
-        config, split = self._conversion.config, self._split
-        images = refs | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
-        if self._boxes is not None:
-            images = images | "JoinBoxes" >> JoinBoxes(self._boxes)
+        config, split = self.conversion.config, self.split
+        images = _join(refs, split, self.sides)
         found = (
             images
             | "Summarize" >> SummarizeImages(split.name)
             | "CheckListing"
             >> beam.Map(
-                check_listing, AsSingleton(self._labels), split, config.labels, config.expect
+                check_listing, AsSingleton(self.sides.labels), split, config.labels, config.expect
             ).with_output_types(Listing)
         )
         if split.selection.takes_all:
             return _Labeled(images, found, found, None)
-        choice = Choice(split.selection, images, self._conversion.storage)
+        choice = Choice(split.selection, images, self.conversion.storage)
         selected = images | "SelectImages" >> SelectImages(choice)
         listing = (
             selected
@@ -210,142 +227,90 @@ class _LabelSplit(beam.PTransform):
         return _Labeled(selected, found, listing, choice)
 
 
+@dataclass(eq=False)
 class _WriteSplit(beam.PTransform):
     """Writes one split, once the listings of all splits have been found right."""
 
-    def __init__(
-        self,
-        conversion: Conversion,
-        workers: Workers,
-        split: ResolvedSplit,
-        labeled: _Labeled,
-        sides: tuple[beam.PCollection[Labels], beam.PCollection[BoxIndex] | None],
-        checks: tuple[beam.PCollection[Listing], ...],
-    ) -> None:
-        super().__init__()
-        self._conversion = conversion
-        self._workers = workers
-        self._split = split
-        self._choice = labeled.choice
-        self._labels, self._boxes = sides
-        self._checks = tuple(dict.fromkeys(checks))
+    conversion: Conversion
+    workers: Workers
+    split: ResolvedSplit
+    sides: _Sides
+    choice: Choice | None
+    checks: tuple[beam.PCollection[Listing], ...]
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
-        config, split, encoder = self._conversion.config, self._split, self._encoder()
-        # Planned beside the checks, not after them: runners then keep one copy of the
+        conversion, split = self.conversion, self.split
+        config, storage = conversion.config, conversion.storage
+        encoder = ImageEncoder(
+            config.image, config.schema, storage, takes_references=not split.is_streamed
+        )
+        # Laid out beside the checks, not after them: runners then keep one copy of the
         # references between the two, not two.
-        plan = images | "PlanShards" >> PlanShards(split.num_shards, encoder, config.shuffle_seed)
+        shards = images | "PlanShards" >> PlanShards(split.num_shards, encoder, config.shuffle_seed)
         if split.is_streamed:
-            carried = self._stream(images)
-            return carried | "WriteToTFRecord" >> self._writer(
-                CarriedImageEncoder(encoder), plan, "images"
-            )
-        return (
-            images
-            | "AwaitChecks" >> WaitOn(*self._checks)
-            | "WriteToTFRecord" >> self._writer(encoder, plan, config.shuffle)
-        )
-
-    def _stream(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ImageBytes]:
-        """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
-        storage, split = self._conversion.storage, self._split
-        carried = (
-            images.pipeline
-            | "Archives" >> beam.Create(split.archives)
-            | "StreamImages"
-            >> StreamImages(storage, split.kind, split.listed_split, after=self._checks)
-            | "JoinLabels" >> JoinLabels(self._labels, split.label_from)
-        )
-        if self._boxes is not None:
-            carried = carried | "JoinBoxes" >> JoinBoxes(self._boxes)
-        if self._choice is not None:
-            carried = carried | "SelectImages" >> SelectImages(self._choice)
-        return carried
-
-    def _encoder(self) -> ImageEncoder:
-        config = self._conversion.config
-        return ImageEncoder(config.image, config.schema, self._conversion.storage)
-
-    def _writer(
-        self,
-        encoder: ImageEncoder | CarriedImageEncoder,
-        plan: beam.PCollection[ShardPlan],
-        shuffle: str,
-    ) -> WriteToTFRecord:
-        conversion, split = self._conversion, self._split
-        config = conversion.config
-        return WriteToTFRecord(
-            conversion.output.path(config.prefix(split)),
-            num_shards=split.num_shards,
-            encode=encoder,
-            seed=config.shuffle_seed,
-            shuffle=shuffle,
-            shard_plan=plan,
-            storage=conversion.storage,
+            images = self._with_data(images.pipeline)
+        else:
+            images = images | "AwaitChecks" >> WaitOn(*self.checks)
+        target = ShardTarget(
+            shard_path_format(conversion.output.path(config.prefix(split))),
+            split.num_shards,
+            storage,
             receipts_dir=conversion.output.receipts_dir,
             plan=conversion.plan.fingerprint,
-            done_shards=frozenset(conversion.done[split.name]),
             made_from=conversion.local_archives(split),
-            threads=self._workers.threads,
-            read_threads=self._workers.reads_at_once(split.archives),
+        )
+        return images | "WriteToTFRecord" >> WriteShards(
+            target,
+            encoder,
+            shards,
+            seed=config.shuffle_seed,
+            shuffle="images" if split.is_streamed else config.shuffle,
+            done_shards=frozenset(conversion.done[split.name]),
+            threads=self.workers.threads,
+            read_threads=self.workers.reads_at_once(split.archives),
         )
 
+    def _with_data(self, pipeline: beam.Pipeline) -> beam.PCollection[LabeledImage]:
+        """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
+        storage, split = self.conversion.storage, self.split
+        refs = _list(pipeline, "StreamImages", storage, split, with_data=True, after=self.checks)
+        images = _join(refs, split, self.sides)
+        return images | "SelectImages" >> SelectImages(self.choice) if self.choice else images
 
-class _Written(NamedTuple):
-    """What becomes of one split, as the side inputs of `_write_manifest` bring it.
 
-    Attributes:
-        found: What the archives hold.
-        listing: What of it was converted.
-        receipts: Those of the shards that this run has written.
+def _write_manifest(
+    _: None, conversion: Conversion, labels: Labels, boxes: BoxCounts | None, *sides: Any
+) -> str:
+    """Writes everything that stands beside the shards, the manifest last.
+
+    Args:
+        _: Nothing.
+        conversion: The conversion.
+        labels: All labels.
+        boxes: What was read of boxes; None without any.
+        sides: Of each split what its archives hold, what of it was converted, and the
+            receipts of the shards that this run has written.
     """
-
-    found: Listing
-    listing: Listing
-    receipts: Sequence[ShardReceipt]
-
-
-def _write_manifest(_: None, conversion: Conversion, labels: Labels, *sides: Any) -> str:
-    """Writes everything that stands beside the shards, the manifest last."""
     conversion.check_unchanged()
-    config, output = conversion.config, conversion.output
-    written = [_Written(*sides[at : at + 3]) for at in range(0, 3 * len(config.splits), 3)]
+    config = conversion.config
     results = [
-        SplitResult(
-            split,
-            part.found,
-            part.listing,
-            [*part.receipts, *_stored_receipts(conversion, split)],
+        SplitResult(split, found, listing, [*receipts, *_stored_receipts(conversion, split)])
+        for split, found, listing, receipts in zip(
+            config.splits, sides[0::3], sides[1::3], sides[2::3], strict=True
         )
-        for split, part in zip(config.splits, written, strict=True)
     ]
-    boxes = None
-    if config.bounding_boxes:
-        boxes = boxes_entry(
-            BoxCounts(*sides[-1]), _listed_once(config, [part.found for part in written])
-        )
+    entry = None
+    if boxes is not None:  # held-out images are listed with the split that they are taken from
+        listed = [one.found for one in results if not one.split.selection.is_holdout]
+        entry = boxes_entry(boxes, listed)
     beside = {
         LABELS: labels_txt(labels.classes).encode(),
         CLASSES: classes_csv(labels.classes).encode(),
         REJECTS: rejects_jsonl(config, results),
         **find_schema(config.schema).metadata(_record_set(config, labels, results)),
     }
-    manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, boxes)
-    return output.publish(beside, manifest, conversion.stale)
-
-
-def _listed_once(config: ConvertConfig, found: Sequence[Listing]) -> list[Listing]:
-    """Held-out images lie in the archives of another split and are listed with it."""
-    return [
-        listing
-        for split, listing in zip(config.splits, found, strict=True)
-        if not split.selection.is_holdout
-    ]
-
-
-def _box_counts(index: BoxIndex) -> tuple[int, int, int, int, int]:
-    files, boxes, clamped, swapped, dropped = index.counts
-    return files, boxes, clamped, swapped, dropped
+    manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
+    return conversion.output.publish(beside, manifest, conversion.stale)
 
 
 def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]) -> RecordSet:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import apache_beam as beam
-from apache_beam import coders
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.transforms.archives.official_names import is_wnid
+from imagenet_beam.transforms.coders import ElementCoder, register
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
+from imagenet_beam.transforms.records.receipts import sum_counts
 from imagenet_beam.transforms.selection import Selection
 
 DOGS_CLASSES = 120
@@ -41,59 +41,30 @@ class Listing(NamedTuple):
     split: str
     images: int
     size_bytes: int
-    class_counts: tuple[tuple[str, int], ...]
+    class_counts: Mapping[str, int]
     disagreements: tuple[tuple[str, str, str], ...] = ()
     disagreeing: int = 0
     boxes: int = 0
 
 
-class ListingCoder(coders.Coder):
-    """JSON: a listing travels once."""
-
-    def encode(self, value: Listing) -> bytes:
-        """The fields in order."""
-        return json.dumps(value).encode()
-
-    def decode(self, encoded: bytes) -> Listing:
-        """The same listing."""
-        split, images, size_bytes, counts, disagreements, *numbers = json.loads(encoded)
-        return Listing(
-            split,
-            images,
-            size_bytes,
-            tuple((wnid, n) for wnid, n in counts),
-            tuple((name, there, here) for name, there, here in disagreements),
-            *numbers,
-        )
-
-    def is_deterministic(self) -> bool:
-        """True: equal listings have equal encodings."""
-        return True
+register(Listing)
 
 
-coders.registry.register_coder(Listing, ListingCoder)
-
-
+@dataclass(eq=False)
 class SummarizeImages(beam.PTransform):
-    """Counts: PCollection[LabeledImage] → PCollection[Listing] of one element."""
+    """Counts: PCollection[LabeledImage] → PCollection[Listing] of one element.
 
-    def __init__(self, split: str) -> None:
-        super().__init__()
-        self._split = split
+    Args:
+        split: The split's name.
+    """
+
+    split: str
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[Listing]:
         """One small summary a bundle, added up."""
         return images | "CountClasses" >> beam.CombineGlobally(
-            _SummarizeFn(self._split)
+            _SummarizeFn(self.split)
         ).with_output_types(Listing)
-
-
-class _Sum(NamedTuple):
-    size_bytes: int
-    counts: dict[str, int]
-    disagreements: list[tuple[str, str, str]]
-    disagreeing: int
-    boxes: int
 
 
 class _SummarizeFn(beam.CombineFn):
@@ -102,43 +73,37 @@ class _SummarizeFn(beam.CombineFn):
     def __init__(self, split: str) -> None:
         self._split = split
 
-    def create_accumulator(self) -> _Sum:
-        return _Sum(0, {}, [], 0, 0)
+    def get_accumulator_coder(self) -> ElementCoder:
+        return ElementCoder(Listing)
 
-    def add_input(self, total: _Sum, image: LabeledImage) -> _Sum:
-        counts, ref = total.counts, image.ref
+    def create_accumulator(self) -> Listing:
+        return Listing(self._split, 0, 0, {})
+
+    def add_input(self, total: Listing, image: LabeledImage) -> Listing:
+        split, images, size_bytes, class_counts, disagreements, disagreeing, boxes = total
+        ref, counts = image.ref, cast(dict[str, int], class_counts)  # its own
         counts[image.wnid] = counts.get(image.wnid, 0) + 1
-        disagreements, disagreeing = total.disagreements, total.disagreeing
         if ref.wnid and image.wnid and ref.wnid != image.wnid:
-            found = [*disagreements, (ref.filename, ref.wnid, image.wnid)]
-            disagreements, disagreeing = sorted(found)[:_SHOWN], disagreeing + 1
-        size_bytes, boxes = total.size_bytes + ref.size_bytes, total.boxes + len(image.boxes)
-        return _Sum(size_bytes, counts, disagreements, disagreeing, boxes)
+            found = sorted([*disagreements, (ref.filename, ref.wnid, image.wnid)])
+            disagreements, disagreeing = tuple(found[:_SHOWN]), disagreeing + 1
+        size_bytes, boxes = size_bytes + ref.size_bytes, boxes + len(image.boxes)
+        return Listing(split, images + 1, size_bytes, counts, disagreements, disagreeing, boxes)
 
-    def merge_accumulators(self, totals: Iterable[_Sum]) -> _Sum:
-        parts = [_Sum(*part) for part in totals]
-        counts: Counter[str] = Counter()
-        for part in parts:
-            counts.update(part.counts)
-        found = [row for part in parts for row in part.disagreements]
-        return _Sum(
+    def merge_accumulators(self, totals: Iterable[Listing]) -> Listing:
+        parts = list(totals)
+        found = sorted(row for part in parts for row in part.disagreements)
+        return Listing(
+            self._split,
+            sum(part.images for part in parts),
             sum(part.size_bytes for part in parts),
-            counts,
-            sorted(found)[:_SHOWN],
+            sum_counts(part.class_counts.items() for part in parts),
+            tuple(found[:_SHOWN]),
             sum(part.disagreeing for part in parts),
             sum(part.boxes for part in parts),
         )
 
-    def extract_output(self, total: _Sum) -> Listing:
-        return Listing(
-            self._split,
-            sum(total.counts.values()),
-            total.size_bytes,
-            tuple(sorted(total.counts.items())),
-            tuple(total.disagreements),
-            total.disagreeing,
-            total.boxes,
-        )
+    def extract_output(self, total: Listing) -> Listing:
+        return total._replace(class_counts=dict(sorted(total.class_counts.items())))
 
 
 def check_listing(
@@ -159,12 +124,16 @@ def check_listing(
         check_shards(listing.images, split)
     _check_agreement(listing, archives)
     if split.label_from == "place" or (split.label_from == "number" and not labels.truth):
-        check_class_names([wnid for wnid, _ in listing.class_counts], source, archives)
+        check_class_names(list(listing.class_counts), source, archives)
     if expect != "any":
         _check_consistent(listing, labels, split, archives)
     if expect == "official":
         check_official(listing.images, split, archives)
-    _check_selected_classes(listing, split, archives)
+    missing = sorted(set(split.selection.classes) - listing.class_counts.keys())
+    if missing and split.label_from != "none":
+        raise InputError(
+            f"`selection.classes` names {_some(missing)} that {archives} does not have"
+        )
     return listing
 
 
@@ -175,8 +144,7 @@ def check_shards(images: int, split: SplitConfig) -> None:
         raise InputError(
             f"`{split.name}.num_shards`={split.num_shards} is more than the {images:,} images "
             f"{of} `{split.parameter}`={','.join(split.archives)}: some shards would be empty; "
-            "give "
-            f"`{split.name}.num_shards`={images} or fewer"
+            f"give `{split.name}.num_shards`={images} or fewer"
         )
 
 
@@ -208,16 +176,6 @@ def check_selected(
     return listing
 
 
-def _check_selected_classes(listing: Listing, split: SplitConfig, archives: str) -> None:
-    if split.label_from == "none":
-        return
-    missing = sorted(set(split.selection.classes) - {wnid for wnid, _ in listing.class_counts})
-    if missing:
-        raise InputError(
-            f"`selection.classes` names {_some(missing)} that {archives} does not have"
-        )
-
-
 def check_official(images: int, split: SplitConfig, archives: str) -> None:
     """Raises `InputError` where a count is not the official one."""
     if split.official_images and images != split.official_images:
@@ -235,8 +193,7 @@ def _check_consistent(listing: Listing, labels: Labels, split: SplitConfig, arch
             "`expect`=any to label what is there by its number"
         )
     if split.label_from in ("place", "index"):
-        found = [wnid for wnid, _ in listing.class_counts]
-        check_classes(found, labels, archives)
+        check_classes(list(listing.class_counts), labels, archives)
 
 
 def _check_agreement(listing: Listing, archives: str) -> None:
@@ -279,17 +236,12 @@ def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:
         )
     missing = sorted(known - set(found))
     if missing:
+        is_dogs = len(set(found)) == DOGS_CLASSES < len(known)
+        dogs = " (120 classes are those of ILSVRC2012_img_train_t3.tar, dogs only)" * is_dogs
         raise InputError(
-            f"{archives} lacks {_some(missing)} of the {len(known):,} of the labels"
-            f"{_dogs(len(set(found)), len(known))}; give the whole archive, or `expect`=any to "
-            "convert what is there"
+            f"{archives} lacks {_some(missing)} of the {len(known):,} of the labels{dogs}; give "
+            "the whole archive, or `expect`=any to convert what is there"
         )
-
-
-def _dogs(found: int, known: int) -> str:
-    if found == DOGS_CLASSES < known:
-        return " (120 classes are those of ILSVRC2012_img_train_t3.tar, dogs only)"
-    return ""
 
 
 def _some(wnids: Sequence[str]) -> str:

@@ -11,10 +11,10 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
-from imagenet_beam.transforms.elements import Reject
+from imagenet_beam.transforms.elements import Reject, ShardReceipt
 from imagenet_beam.transforms.images.encode import libraries
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.records.receipts import ShardReceipt, sum_counts
+from imagenet_beam.transforms.records.receipts import sum_counts
 
 FORMAT = 1
 
@@ -65,7 +65,7 @@ def _check_counts(result: SplitResult, receipts: Sequence[ShardReceipt]) -> None
             f"{result.listing.images:,} images of {result.split.name} were listed, but {images:,} "
             "are in the receipts of its shards"
         )
-    listed = dict(result.listing.class_counts)
+    listed = result.listing.class_counts
     if listed.keys() == {""}:  # a split without classes
         return
     wrong = [wnid for wnid in {*listed, *counted} if listed.get(wnid, 0) != counted[wnid]]
@@ -140,7 +140,8 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
 def _class_entries(listing: Listing, receipts: Sequence[ShardReceipt]) -> dict[str, Any]:
     """For each class: [images listed, records]."""
     records: Mapping[str, int] = sum_counts(receipt.class_counts for receipt in receipts)
-    return {wnid: [images, records.get(wnid, 0)] for wnid, images in listing.class_counts if wnid}
+    counts = listing.class_counts.items()
+    return {wnid: [images, records.get(wnid, 0)] for wnid, images in counts if wnid}
 
 
 def shard_entry(receipt: ShardReceipt) -> dict[str, Any]:

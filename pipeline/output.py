@@ -15,12 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
+from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import (
-    ShardReceipt,
-    receipt_from_json,
-    receipt_name,
-)
+from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
 from imagenet_beam.transforms.records.schemas import schemas
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
 

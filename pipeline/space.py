@@ -11,7 +11,7 @@ from imagenet_beam.pipeline.download.progress import in_units
 from imagenet_beam.transforms.archives.base import Images
 from imagenet_beam.transforms.archives.table import KINDS
 from imagenet_beam.transforms.elements import LabeledImage, Record
-from imagenet_beam.transforms.encoders import ImageEncoder
+from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.list_images import split_source
 from imagenet_beam.transforms.records.framing import framed_size_bytes

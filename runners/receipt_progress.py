@@ -7,8 +7,9 @@ import time
 
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.progress import Snapshot
+from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_name
+from imagenet_beam.transforms.records.receipts import receipt_name
 from imagenet_beam.transforms.storage.files import is_local
 
 _REMOTE_LISTING_SECONDS = 10.0

@@ -75,7 +75,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 import apache_beam
 beam_modules = set(sys.modules)
 before = set(PipelineOptions.__subclasses__())
-import imagenet_beam.pipeline.convert, imagenet_beam.transforms.image_steps
+import imagenet_beam.pipeline.convert, imagenet_beam.transforms.encode_images
 assert set(PipelineOptions.__subclasses__()) == before, "importing registered flags"
 assert "tensorflow" not in sys.modules, "importing loaded TensorFlow"
 clients = {"google.cloud.storage", "google.auth.transport.requests"} & set(sys.modules)

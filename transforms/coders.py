@@ -1,224 +1,239 @@
-"""Deterministic coders for every element that travels between the steps."""
+"""The coder of every element that travels between the steps, made from its annotations.
+
+An element is encoded as JSON: the fields of named tuples and of frozen dataclasses become
+lists, mappings become sorted lists of pairs. Bytes stand unchanged behind the JSON, which
+holds their lengths: neither base64 nor pickle touches them. Why JSON, and how fast it is:
+docs/decisions/0007.
+"""
 
 from __future__ import annotations
 
+import collections.abc
+import dataclasses
+import functools
 import json
-from collections.abc import Sequence
-from typing import Any
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from apache_beam import coders
+from apache_beam.coders import registry
 from apache_beam.coders.coders import Coder
 
+from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
     LabeledImage,
     Record,
     Reject,
+    ShardReceipt,
 )
-from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.records.receipts import ShardReceipt
-from imagenet_beam.transforms.records.shards import ShardPlan
+from imagenet_beam.transforms.records.shards import ShardLayout
 
-_STR = coders.StrUtf8Coder()
-_INT = coders.VarIntCoder()
-_FLOAT = coders.FloatCoder()
-_BYTES = coders.BytesCoder()
+_END = 10  # a line feed: JSON escapes those in strings
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_from_json = json.JSONDecoder().raw_decode
 
 
-class NamedTupleCoder(Coder):
-    """Encodes a named tuple as its fields, one after the other."""
+class ElementCoder(Coder):
+    """A deterministic coder.
 
-    element_type: type[Any]
-    fields: Sequence[Coder]
+    Args:
+        element_type: A named tuple, a frozen dataclass, a union of such, or a type that
+            may be a field of one: str, int, float, bool, bytes, tuple, Mapping.
 
-    def __init__(self) -> None:
-        self._tuple_impl = coders.TupleCoder(list(self.fields)).get_impl()
-
-    def encode(self, value: Any) -> bytes:
-        """The fields' encodings in the order of the type."""
-        data: bytes = self._tuple_impl.encode(tuple(value))
-        return data
-
-    def decode(self, encoded: bytes) -> Any:
-        """A value of the element type."""
-        return self.element_type(*self._tuple_impl.decode(encoded))
-
-    def is_deterministic(self) -> bool:
-        """True: equal values have equal encodings."""
-        return True
-
-    def to_type_hint(self) -> type[Any]:
-        """The element type."""
-        return self.element_type
-
-    def __reduce__(self) -> tuple[type[NamedTupleCoder], tuple[()]]:
-        return type(self), ()
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
-
-    def __hash__(self) -> int:
-        return hash(type(self))
-
-
-def _many(coder: Coder) -> Coder:
-    return coders.TupleSequenceCoder(coder)
-
-
-class BoundingBoxCoder(NamedTupleCoder):
-    """Four floats."""
-
-    element_type = BoundingBox
-    fields = (_FLOAT,) * 4
-
-
-class ImageRefCoder(Coder):
-    """JSON: as short as the fields, and many times faster to read than nested coders.
-
-    Every image passes here several times; with `NamedTupleCoder` that took most of
-    the time of listing a large archive.
+    Raises:
+        TypeError: If a field is of another type.
     """
 
-    element_type = ImageRef
+    def __init__(self, element_type: Any) -> None:
+        self._type = element_type
+        self._pack, self._unpack = _form_of(element_type)
 
-    def encode(self, value: ImageRef) -> bytes:
-        """The fields as a list."""
-        return _to_json(value)
+    def encode(self, value: Any) -> bytes:
+        """JSON; then, where there are any bytes, a line feed and these."""
+        if self._pack is None:
+            return _to_json(value).encode()
+        blobs: list[bytes] = []
+        head = _to_json(self._pack(value, blobs)).encode()
+        return b"".join((head, b"\n", *blobs)) if blobs else head
 
-    def decode(self, encoded: bytes) -> ImageRef:
-        """The same reference."""
-        return ImageRef(*_from_json(encoded))
-
-    def is_deterministic(self) -> bool:
-        """True: equal references have equal encodings."""
-        return True
-
-    def to_type_hint(self) -> type[ImageRef]:
-        """The element type."""
-        return ImageRef
-
-
-class LabeledImageCoder(Coder):
-    """JSON, as for `ImageRefCoder`; floats survive exactly."""
-
-    element_type = LabeledImage
-
-    def encode(self, value: LabeledImage) -> bytes:
-        """The fields as nested lists."""
-        return _to_json(value)
-
-    def decode(self, encoded: bytes) -> LabeledImage:
-        """The same image."""
-        ref, label, wnid, text, boxes = _from_json(encoded)
-        return LabeledImage(
-            ImageRef(*ref), label, wnid, text, tuple(BoundingBox(*box) for box in boxes)
-        )
-
-    def is_deterministic(self) -> bool:
-        """True: equal images have equal encodings."""
-        return True
-
-    def to_type_hint(self) -> type[LabeledImage]:
-        """The element type."""
-        return LabeledImage
-
-
-def _to_json(value: object) -> bytes:
-    return _json_encoder.encode(value).encode()
-
-
-def _from_json(encoded: bytes) -> Any:
-    return _json_decoder.decode(encoded.decode())
-
-
-_json_encoder = json.JSONEncoder(separators=(",", ":"))
-_json_decoder = json.JSONDecoder()
-
-
-class RejectCoder(NamedTupleCoder):
-    """An image that did not become a record."""
-
-    element_type = Reject
-    fields = (_STR, _STR, _INT, _STR, _STR, _STR)
-
-
-class RecordCoder(NamedTupleCoder):
-    """A serialised record."""
-
-    element_type = Record
-    fields = (_BYTES, _STR, _many(_STR))
-
-
-class OutcomeCoder(Coder):
-    """Either a `Record` or a `Reject`; the first byte tells."""
-
-    _record = RecordCoder()
-    _reject = RejectCoder()
-
-    def encode(self, value: Record | Reject) -> bytes:
-        """One byte for the kind, then the fields."""
-        if isinstance(value, Record):
-            return b"\0" + self._record.encode(value)
-        return b"\1" + self._reject.encode(value)
-
-    def decode(self, encoded: bytes) -> Record | Reject:
-        """A value of the kind that was encoded."""
-        coder = self._reject if encoded[0] else self._record
-        outcome: Record | Reject = coder.decode(encoded[1:])
-        return outcome
+    def decode(self, encoded: bytes) -> Any:
+        """An equal value of the element's type."""
+        end = encoded.find(_END)
+        if end < 0:
+            plain, blobs = _from_json(encoded.decode())[0], _NO_BLOBS
+        else:
+            plain, blobs = _from_json(encoded[:end].decode())[0], _Blobs(encoded, end + 1)
+        return plain if self._unpack is None else self._unpack(plain, blobs)
 
     def is_deterministic(self) -> bool:
         """True: equal values have equal encodings."""
         return True
 
+    def to_type_hint(self) -> Any:
+        """The element's type."""
+        return self._type
 
-class ShardPlanCoder(NamedTupleCoder):
-    """Where the shards are cut."""
+    @classmethod
+    def from_type_hint(cls, typehint: Any, registry: Any) -> ElementCoder:
+        """What Beam calls for a registered type."""
+        return cls(typehint)
 
-    element_type = ShardPlan
-    fields = (_INT, _many(_BYTES), _many(_INT), _many(_BYTES))
+    def __reduce__(self) -> tuple[type[ElementCoder], tuple[Any]]:
+        return type(self), (self._type,)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ElementCoder) and self._type == other._type
 
-class ShardReceiptCoder(NamedTupleCoder):
-    """One published shard."""
-
-    element_type = ShardReceipt
-    _counts = _many(coders.TupleCoder([_STR, _INT]))
-    fields = (_STR, _INT, _INT, _INT, _INT, _counts, _counts, _many(RejectCoder()), _STR)
-
-
-class LabelsCoder(Coder):
-    """JSON: labels travel once, as a side input."""
-
-    def encode(self, value: Labels) -> bytes:
-        """Classes in label order, the truth sorted by number, what is known by wnid."""
-        table = value.classes
-        known = [value.known[wnid] for wnid in sorted(value.known)]
-        return json.dumps(
-            [table.base, table.order, table.classes, sorted(value.truth.items()), known]
-        ).encode()
-
-    def decode(self, encoded: bytes) -> Labels:
-        """The same labels."""
-        base, order, classes, truth, known = json.loads(encoded)
-        table = ClassTable(tuple(ClassInfo(*info) for info in classes), base, order)
-        return Labels(table, dict(truth), {info[0]: ClassInfo(*info) for info in known})
-
-    def is_deterministic(self) -> bool:
-        """True: equal labels have equal encodings."""
-        return True
+    def __hash__(self) -> int:
+        return hash(self._type)
 
 
-for _coder in (
-    BoundingBoxCoder,
-    ImageRefCoder,
-    LabeledImageCoder,
-    RejectCoder,
-    RecordCoder,
-    ShardPlanCoder,
-    ShardReceiptCoder,
-):
-    coders.registry.register_coder(_coder.element_type, _coder)
-coders.registry.register_coder(Labels, LabelsCoder)
+class _Blobs:
+    """The bytes behind the JSON, taken one after the other."""
+
+    __slots__ = ("_at", "_encoded")
+
+    def __init__(self, encoded: bytes, at: int) -> None:
+        self._encoded = encoded
+        self._at = at
+
+    def take(self, size_bytes: int) -> bytes:
+        start = self._at
+        self._at = start + size_bytes
+        return self._encoded[start : self._at]
+
+
+_NO_BLOBS = _Blobs(b"", 0)
+
+
+class _Form(NamedTuple):
+    """How values of a type become JSON and come back.
+
+    Attributes:
+        pack: Gives what JSON holds, and appends bytes to a list; None where JSON takes
+            the value as it is.
+        unpack: The inverse; None where JSON gives the value as it was.
+    """
+
+    pack: Callable[[Any, list[bytes]], Any] | None
+    unpack: Callable[[Any, _Blobs], Any] | None
+
+
+@functools.cache
+def _form_of(hint: Any) -> _Form:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in (str, int, float, bool):
+        return _Form(None, None)
+    if hint is bytes:
+        return _Form(_pack_bytes, _unpack_bytes)
+    if origin in (types.UnionType, typing.Union):
+        return _union(arguments)
+    if origin is collections.abc.Mapping:
+        return _mapping(_form_of(types.GenericAlias(tuple, arguments)))
+    if origin is tuple and arguments[1:] == (...,):
+        return _sequence(_form_of(arguments[0]))
+    if origin is tuple:
+        return _fields([_form_of(argument) for argument in arguments], None, tuple)
+    hints = typing.get_type_hints(hint)
+    if dataclasses.is_dataclass(hint):
+        names = [field.name for field in dataclasses.fields(hint) if field.init]
+        return _fields(
+            [_form_of(hints[name]) for name in names],
+            lambda value: [getattr(value, name) for name in names],
+            lambda plain: hint(*plain),  # type: ignore[operator]
+        )
+    if issubclass(hint, tuple) and hasattr(hint, "_fields"):
+        forms = [_form_of(hints[name]) for name in hint._fields]
+        return _fields(forms, None, functools.partial(tuple.__new__, hint))
+    raise TypeError(f"elements cannot hold a {hint}")
+
+
+def _pack_bytes(value: bytes, blobs: list[bytes]) -> int:
+    if value:
+        blobs.append(value)
+    return len(value)
+
+
+def _unpack_bytes(size_bytes: int, blobs: _Blobs) -> bytes:
+    return blobs.take(size_bytes) if size_bytes else b""
+
+
+def _fields(
+    forms: list[_Form], values: Callable[[Any], list[Any]] | None, make: Callable[[Any], Any]
+) -> _Form:
+    """A fixed number of fields, each of its own type."""
+    packs = [(at, form.pack) for at, form in enumerate(forms) if form.pack]
+    unpacks = [(at, form.unpack) for at, form in enumerate(forms) if form.unpack]
+
+    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
+        plain = (values or list)(value)
+        for at, pack_field in packs:
+            plain[at] = pack_field(plain[at], blobs)
+        return plain
+
+    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
+        for at, unpack_field in unpacks:
+            plain[at] = unpack_field(plain[at], blobs)
+        return make(plain)
+
+    return _Form(pack if packs or values else None, unpack)
+
+
+def _sequence(item: _Form) -> _Form:
+    pack_item, unpack_item = item
+
+    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
+        assert pack_item is not None  # noqa: S101 - else JSON takes the tuple
+        return [pack_item(part, blobs) for part in value]
+
+    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
+        if unpack_item is None:
+            return tuple(plain)
+        return tuple([unpack_item(part, blobs) for part in plain])
+
+    return _Form(pack if pack_item else None, unpack)
+
+
+def _mapping(pair: _Form) -> _Form:
+    pairs = _sequence(pair)
+
+    def pack(value: Any, blobs: list[bytes]) -> Any:
+        ordered = sorted(value.items())
+        return pairs.pack(ordered, blobs) if pairs.pack else ordered
+
+    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
+        assert pairs.unpack is not None  # noqa: S101 - tuples always have one
+        return dict(pairs.unpack(plain, blobs))
+
+    return _Form(pack, unpack)
+
+
+def _union(members: tuple[Any, ...]) -> _Form:
+    """The number of the member, then its own form."""
+    forms = [_form_of(member) for member in members]
+
+    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
+        number = members.index(type(value))
+        pack_member = forms[number].pack
+        return [number, pack_member(value, blobs) if pack_member else value]
+
+    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
+        unpack_member = forms[plain[0]].unpack
+        return unpack_member(plain[1], blobs) if unpack_member else plain[1]
+
+    return _Form(pack, unpack)
+
+
+def register(*element_types: type) -> None:
+    """Makes Beam use `ElementCoder` for elements of these types."""
+    for element_type in element_types:
+        registry.register_coder(element_type, ElementCoder)
+
+
+register(Span, Labels, BoxCounts, ShardLayout)
+register(BoundingBox, ImageRef, LabeledImage, Record, Reject, ShardReceipt)

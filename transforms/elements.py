@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 
 class ImageRef(NamedTuple):
-    """Where one image lies: a byte range of an archive.
+    """Where one image lies: a byte range of an archive; perhaps with what it holds.
 
-    References are what the job shuffles; the image itself is read only by the
-    step that writes its shard.
+    References without bytes are what the job shuffles: an image is read by the step that
+    writes its shard. Only from sources that cannot be read in place do images bring their
+    bytes along.
 
     Attributes:
         archive: Path or URL of the file that holds the image. For Google Cloud
@@ -18,6 +19,8 @@ class ImageRef(NamedTuple):
         wnid: The class that the place of the image tells, or "" if it does not.
         encoding: "" for an image file; otherwise how raw pixels are laid out,
             for example `planar:3x32x32` (see `imagenet_beam.transforms.images.pixels`).
+        data: The image's bytes as the archive stores them; empty where only the
+            reference travels.
     """
 
     archive: str
@@ -26,6 +29,7 @@ class ImageRef(NamedTuple):
     filename: str
     wnid: str = ""
     encoding: str = ""
+    data: bytes = b""
 
 
 class BoundingBox(NamedTuple):
@@ -87,3 +91,29 @@ class Reject(NamedTuple):
     wnid: str
     reason: str
     detail: str
+
+
+class ShardReceipt(NamedTuple):
+    """The receipt of a published shard.
+
+    Attributes:
+        name: The shard's file name, without folders.
+        images: Values that went in; equal to `records` + `len(rejects)`.
+        records: Records in the shard.
+        size_bytes: The file's length.
+        crc32c: Checksum of the whole file, as stored by Google Cloud Storage too.
+        class_counts: Records of each class, sorted by wnid; empty without classes.
+        notes: How often each remarkable thing was seen, sorted.
+        rejects: The values that did not become records, in their order.
+        plan: Fingerprint of the plan that the shard belongs to; "" without a plan.
+    """
+
+    name: str
+    images: int
+    records: int
+    size_bytes: int
+    crc32c: int
+    class_counts: tuple[tuple[str, int], ...] = ()
+    notes: tuple[tuple[str, int], ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    plan: str = ""

@@ -1,164 +1,338 @@
-"""Encoding before grouping: for sources that are slow, or cannot be read, in random order."""
+"""From labelled images to records: the encoders of `WriteToTFRecord`, and the same as steps.
+
+`WriteToTFRecord(encode=ImageEncoder(...))` reads, decodes and serialises in one step and
+keeps images out of the shuffle. `ReadImages`, `DecodeAndResize` and `ToExample` are for
+jobs that look at the images on the way.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import apache_beam as beam
-from apache_beam import coders
-from apache_beam.transforms.userstate import BagStateSpec
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
+from apache_beam.coders import Coder
+from apache_beam.metrics import Metrics
 
-from imagenet_beam.transforms.coders import OutcomeCoder
+from imagenet_beam.transforms.archives.fetch import fetch, is_image_file, unpack
+from imagenet_beam.transforms.coders import register
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
-from imagenet_beam.transforms.encoders import RecordEncoder
-from imagenet_beam.transforms.image_steps import ImageBytes
-from imagenet_beam.transforms.threads.ordered import OrderedPool
+from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.images.encode import (
+    EncodedImage,
+    ImageOptions,
+    encode_image,
+    encode_pixels,
+    libraries,
+)
+from imagenet_beam.transforms.images.pixels import interleave, parse_encoding
+from imagenet_beam.transforms.records.example import serialize_example
+from imagenet_beam.transforms.records.schema import Features
+from imagenet_beam.transforms.records.schemas import find_schema
+from imagenet_beam.transforms.storage.files import Storage, unpinned
 
-V = TypeVar("V")
+Value = TypeVar("Value", contravariant=True)
+MoreFeatures = Callable[[LabeledImage, EncodedImage], Features]
 
-CHUNK_BYTES = 16 << 20
-"""Neighbours in an archive that are encoded together."""
-
-_BUFFERED_BYTES = 16 << 20
-_BUFFERED_VALUES = 256
-
-Assigned = tuple[int, tuple[bytes, V]]
-"""A shard's number, and a value with its place in that shard."""
+_SHOWN_CHARACTERS = 80
 
 
-class EncodeImages(beam.PTransform):
-    """Encodes values chunk by chunk: PCollection[Assigned[V]] → PCollection[Assigned[bytes]].
+class RecordEncoder(Protocol[Value]):
+    """The last step of a value on its way into a shard; used by several threads at once.
 
-    Flink keeps all that a bundle yields on a TaskManager's heap until the bundle has
-    ended, and makes one bundle of everything that a subtask has to do. Only for a
-    DoFn with state it makes one bundle a key; so this one has a state, which it does
-    not use, and keys that stand for 16 MiB of an archive each.
-
-    Args:
-        encoder: Makes the records.
-        threads: Values encoded at once by a worker.
-        read_threads: Values fetched at once by a worker; 0 fetches in the encoding
-            threads.
+    It is to `WriteToTFRecord` what a coder is to Beam's, with two more powers: it may
+    fetch bytes first, so that references and not images travel through the shuffle,
+    and it may reject a value.
     """
 
-    def __init__(self, encoder: RecordEncoder[Any], threads: int, read_threads: int) -> None:
-        super().__init__()
-        self._fn = _EncodeFn(encoder, threads, read_threads)
+    @property
+    def takes_references(self) -> bool:
+        """Whether values are small and say where bytes are, rather than being the bytes."""
+        return False
 
-    def expand(self, pcoll: beam.PCollection[Assigned[V]]) -> beam.PCollection[Assigned[bytes]]:
-        """Brings neighbours together, then encodes."""
-        return (
-            pcoll
-            | "Chunk"
-            >> beam.Map(lambda assigned: (chunk_of(assigned), assigned)).with_output_types(
-                tuple[bytes, pcoll.element_type]
-            )
-            | "Encode" >> beam.ParDo(self._fn).with_output_types(tuple[int, tuple[bytes, bytes]])
-        )
-
-
-def chunk_of(assigned: Assigned[Any]) -> bytes:
-    """A name for a value and its neighbours: in the archive, so that reads stay in order.
-
-    It depends on the value alone, since a runner may do a step again after a loss.
-    Values that lie in no archive make 256 chunks: nothing is known of their sizes.
-    """
-    key, value = assigned[1]
-    image = value.image if isinstance(value, ImageBytes) else value
-    if isinstance(image, LabeledImage):
-        ref = image.ref
-        return f"{ref.archive}\n{ref.offset_bytes // CHUNK_BYTES}".encode()
-    return key[:1]
-
-
-class PooledFn(beam.DoFn):
-    """A DoFn with threads that live as long as it does."""
-
-    def __init__(self, encoder: RecordEncoder[Any], threads: int, read_threads: int) -> None:
-        self._encoder = encoder
-        self._threads = threads
-        self._read_threads = read_threads
-        self._pool: OrderedPool[Any, bytes, Record | Reject] | None = None
-
-    def setup(self) -> None:
-        """Checks the worker, starts the threads."""
-        self._encoder.check()
-        self._pool = OrderedPool(
-            self._encoder.load,
-            self._encoder.finish,
-            self._encoder.size_bytes,
-            self._threads or os.cpu_count() or 1,  # of the worker, not of the launcher
-            self._read_threads,
-        )
-
-    def teardown(self) -> None:
-        """Ends the threads."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
-
-
-class _EncodeFn(PooledFn):
-    """Encodes values before they are grouped, a bufferful at a time."""
-
-    _coder = OutcomeCoder()
-    _unused = BagStateSpec("unused", coders.VarIntCoder())
-
-    def start_bundle(self) -> None:
-        self._buffer: list[Assigned[Any]] = []
-        self._buffered_bytes = 0
-
-    def process(
-        self,
-        element: tuple[bytes, Assigned[Any]],
-        unused: Any = beam.DoFn.StateParam(_unused),  # noqa: B008 - Beam's way to ask
-    ) -> Iterator[Assigned[bytes]]:
-        assigned = element[1]
-        self._buffer.append(assigned)
-        self._buffered_bytes += self._encoder.size_bytes(assigned[1][1])
-        if self._buffered_bytes >= _BUFFERED_BYTES or len(self._buffer) >= _BUFFERED_VALUES:
-            yield from self._flush()
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        window = GlobalWindow()
-        for encoded in self._flush():
-            yield WindowedValue(encoded, window.max_timestamp(), [window])
-
-    def _flush(self) -> Iterator[Assigned[bytes]]:
-        assert self._pool is not None  # noqa: S101 - setup() ran
-        buffer = self._buffer
-        self.start_bundle()
-        outcomes = self._pool.map(value for _, (_, value) in buffer)
-        for (shard, (key, _)), outcome in zip(buffer, outcomes, strict=True):
-            yield shard, (key, self._coder.encode(outcome))
-
-
-class EncodedEncoder:
-    """Takes back what `EncodeImages` encoded."""
-
-    _coder = OutcomeCoder()
-
-    takes_references: ClassVar[bool] = False
+    @property
+    def noun(self) -> str:
+        """What values are called in messages."""
+        return "images"
 
     def check(self) -> None:
-        """Nothing to check."""
+        """Called once in each worker, before any value.
 
-    def name(self, value: bytes) -> str:
-        """Encoded values have no name."""
+        Raises:
+            InputError: If this worker would make other bytes than the launcher.
+        """
+        return
+
+    def name(self, value: Value) -> str:
+        """What the value is called in messages; "" if it has no name."""
         return ""
 
-    def size_bytes(self, value: bytes) -> int:
-        """The value's own length."""
-        return len(value)
+    def size_bytes(self, value: Value) -> int:
+        """About how much memory `load` will take."""
+        return 0
 
-    def load(self, value: bytes) -> bytes:
-        """The value itself."""
-        return value
+    def load(self, value: Value) -> bytes:
+        """Fetches the bytes that `finish` needs."""
+        return b""
 
-    def finish(self, value: bytes, data: bytes) -> Record | Reject:
-        """The record or reject that was encoded."""
-        return self._coder.decode(data)
+    def finish(self, value: Value, data: bytes) -> Record | Reject:
+        """Makes the record."""
+
+
+@dataclass(frozen=True)
+class ExampleEncoder(RecordEncoder[Any]):
+    """For elements that are records already: `(name, bytes or Record)`, or plain ones.
+
+    Plain elements are encoded with a Beam coder, as Beam's own writer does.
+    """
+
+    coder: Coder
+
+    @property
+    def noun(self) -> str:
+        """Nothing is known of them."""
+        return "records"
+
+    def name(self, value: Any) -> str:
+        """The name of a pair; plain elements have none."""
+        return str(value[0]) if _is_named(value) else ""
+
+    def finish(self, value: Any, data: bytes) -> Record:
+        """The record as it is, or a record without a class."""
+        if _is_named(value):
+            return value[1] if isinstance(value[1], Record) else Record(value[1])
+        try:
+            return Record(self.coder.encode(value))
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:
+            raise TypeError(
+                "WriteToTFRecord takes (name, value) pairs with bytes or a Record as value, or "
+                f"elements of its coder, {type(self.coder).__name__}; this is neither: "
+                f"{repr(value)[:_SHOWN_CHARACTERS]}"
+            ) from error
+
+
+def _is_named(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], (bytes, Record))
+    )
+
+
+@dataclass(frozen=True)
+class ImageEncoder(RecordEncoder[LabeledImage]):
+    """Reads an image's byte range, decodes, resizes, encodes, and makes the Example.
+
+    Attributes:
+        options: What happens to the image.
+        schema: Which keys the Example has; see `imagenet_beam.transforms.records.schemas`.
+        storage: How to reach the archives.
+        takes_references: Whether images without bytes are read; else all bring theirs along.
+        versions: The launcher's image libraries. A worker with others would make
+            other bytes, so it refuses to begin.
+    """
+
+    options: ImageOptions = field(default_factory=ImageOptions)
+    schema: str = "inception"
+    storage: Storage = field(default_factory=Storage)
+    takes_references: bool = True
+    versions: tuple[tuple[str, str], ...] = field(
+        default_factory=lambda: tuple(sorted(libraries().items()))
+    )
+
+    def __post_init__(self) -> None:
+        find_schema(self.schema)
+
+    def check(self) -> None:
+        """Compares this worker's image libraries with the launcher's."""
+        here = tuple(sorted(libraries().items()))
+        if here != self.versions:
+            raise InputError(
+                f"this worker has {_versions(here)}, the launcher has {_versions(self.versions)}: "
+                "they would write different bytes; install the same versions on both"
+            )
+
+    def name(self, value: LabeledImage) -> str:
+        """The image's file name."""
+        return value.ref.filename
+
+    def size_bytes(self, value: LabeledImage) -> int:
+        """The image's size in the archive."""
+        return value.ref.size_bytes
+
+    def load(self, value: LabeledImage) -> bytes:
+        """The image's bytes, read unless they came along."""
+        ref = value.ref
+        return fetch(ref, self.storage) if self.takes_references and not ref.data else ref.data
+
+    def finish(self, value: LabeledImage, data: bytes) -> Record | Reject:
+        """Makes the record, or the reject that says why there is none."""
+        try:
+            encoded = decode_and_resize(value, data, self.options)
+        except ImageRejected as rejected:
+            return reject(value, rejected)
+        return to_record(value, encoded, self.schema)
+
+
+def _versions(versions: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions)
+
+
+def decode_and_resize(image: LabeledImage, data: bytes, options: ImageOptions) -> EncodedImage:
+    """From the bytes in the archive to the image bytes of the record.
+
+    Raises:
+        ImageRejected: If there is no image in the bytes.
+    """
+    data = unpack(image.ref, data)
+    if is_image_file(image.ref):
+        return encode_image(data, options)
+    pixels, width, height, channels = interleave(data, parse_encoding(image.ref.encoding))
+    return encode_pixels(pixels, width, height, channels, options)
+
+
+def to_record(
+    image: LabeledImage, encoded: EncodedImage, schema: str, extra: MoreFeatures | None = None
+) -> Record:
+    """Serialises the Example of one image."""
+    features = find_schema(schema).features(image, encoded)
+    if extra is not None:
+        features = {**features, **extra(image, encoded)}
+    return Record(serialize_example(features), image.wnid, encoded.notes)
+
+
+def reject(image: LabeledImage, rejected: ImageRejected) -> Reject:
+    """What is said of an image that did not become a record."""
+    ref = image.ref
+    return Reject(
+        archive=unpinned(ref.archive),
+        filename=ref.filename,
+        offset_bytes=ref.offset_bytes,
+        wnid=image.wnid,
+        reason=rejected.reason,
+        detail=rejected.detail,
+    )
+
+
+class DecodedImage(NamedTuple):
+    """A labelled image, decoded, resized and encoded for its record.
+
+    Attributes:
+        labeled: What is known about the image; its original bytes are left out.
+        encoded: The image of the record.
+    """
+
+    labeled: LabeledImage
+    encoded: EncodedImage
+
+
+register(EncodedImage, DecodedImage)
+
+
+@dataclass(eq=False)
+class ReadImages(beam.PTransform):
+    """Reads images: PCollection[LabeledImage] → the same with `ref.data`.
+
+    Args:
+        storage: How to reach the archives.
+    """
+
+    storage: Storage = field(default_factory=Storage)
+
+    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
+        """One ranged read an image."""
+        return images | "ReadRange" >> beam.Map(_with_data, self.storage).with_output_types(
+            LabeledImage
+        )
+
+
+def _with_data(image: LabeledImage, storage: Storage) -> LabeledImage:
+    return image._replace(ref=image.ref._replace(data=fetch(image.ref, storage)))
+
+
+@dataclass(eq=False)
+class DecodeAndResize(beam.PTransform):
+    """Decodes, repairs and resizes: PCollection[LabeledImage] → two PCollections.
+
+    The images have been read by `ReadImages`. The result has `.images`,
+    PCollection[DecodedImage], and `.rejects`, PCollection[Reject]: each image that goes in
+    comes out of one of the two.
+
+    Args:
+        options: The size and how to encode.
+    """
+
+    options: ImageOptions = field(default_factory=ImageOptions)
+
+    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.pvalue.DoOutputsTuple:
+        """Pillow does the work; rejects are an output, not an error."""
+        outputs = images | "DecodeImage" >> beam.ParDo(_DecodeFn(self.options)).with_outputs(
+            "rejects", main="images"
+        )
+        outputs["images"].element_type = DecodedImage
+        outputs["rejects"].element_type = Reject
+        return outputs
+
+
+class _DecodeFn(beam.DoFn):
+    """Sends an image on, or its reject aside."""
+
+    _in = Metrics.counter("DecodeAndResize", "in-images")
+    _out = Metrics.counter("DecodeAndResize", "out-images")
+    _rejects = Metrics.counter("DecodeAndResize", "out-rejects")
+
+    def __init__(self, options: ImageOptions) -> None:
+        self._options = options
+
+    def process(self, image: LabeledImage) -> Iterator[DecodedImage | beam.pvalue.TaggedOutput]:
+        self._in.inc()
+        ref = image.ref
+        try:
+            encoded = decode_and_resize(image, ref.data, self._options)
+        except ImageRejected as rejected:
+            # Of an image that is too large nothing is read.
+            if not ref.data and ref.size_bytes and rejected.reason != "too_large":
+                raise TypeError(
+                    f"{ref.filename} comes without its bytes; read it with ReadImages first"
+                ) from rejected
+            self._rejects.inc()
+            yield beam.pvalue.TaggedOutput("rejects", reject(image, rejected))
+            return
+        self._out.inc()
+        yield DecodedImage(image._replace(ref=ref._replace(data=b"")), encoded)
+
+
+@dataclass(eq=False)
+class ToExample(beam.PTransform):
+    """Serialises: PCollection[DecodedImage] → PCollection[tuple[str, Record]] by file name.
+
+    The pairs are what `WriteToTFRecord` takes.
+
+    Args:
+        schema: Which keys the Examples have.
+        extra: Makes further features of an image; they take the place of the schema's
+            where names are the same.
+    """
+
+    schema: str = "inception"
+    extra: MoreFeatures | None = None
+
+    def __post_init__(self) -> None:
+        find_schema(self.schema)
+
+    def expand(
+        self, images: beam.PCollection[DecodedImage]
+    ) -> beam.PCollection[tuple[str, Record]]:
+        """A `tf.train.Example` of each image, without TensorFlow."""
+        return images | "SerializeExample" >> beam.Map(
+            _named_record, self.schema, self.extra
+        ).with_output_types(tuple[str, Record])
+
+
+def _named_record(
+    decoded: DecodedImage, schema: str, extra: MoreFeatures | None
+) -> tuple[str, Record]:
+    image, encoded = decoded
+    return image.ref.filename, to_record(image, encoded, schema, extra)

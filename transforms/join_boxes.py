@@ -6,13 +6,13 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.pvalue import AsSingleton
 
+import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.archives.names import base_name
 from imagenet_beam.transforms.boxes.annotations import image_stem
 from imagenet_beam.transforms.boxes.index import BoxIndex
 from imagenet_beam.transforms.boxes.read import read_boxes, stat_boxes
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import changed_input
-from imagenet_beam.transforms.image_steps import ImageBytes
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
@@ -84,9 +84,6 @@ def read_known_boxes(
 class JoinBoxes(beam.PTransform):
     """Gives each image its boxes: PCollection[LabeledImage] → PCollection[LabeledImage].
 
-    Images that travel with their bytes get theirs in the same way:
-    PCollection[ImageBytes] → PCollection[ImageBytes].
-
     Args:
         boxes: The result of `LoadBoxes`, used as a side input: see
             docs/decisions/0012.
@@ -96,19 +93,14 @@ class JoinBoxes(beam.PTransform):
         super().__init__()
         self._boxes = boxes
 
-    def expand(self, images: beam.PCollection) -> beam.PCollection:
+    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
         """Looks the image's name up as `image_stem` gives it, then without its class."""
-        is_carried = images.element_type is ImageBytes
         return images | "FindBoxes" >> beam.Map(
-            _carried_with_boxes if is_carried else with_boxes, AsSingleton(self._boxes)
-        ).with_output_types(ImageBytes if is_carried else LabeledImage)
+            with_boxes, AsSingleton(self._boxes)
+        ).with_output_types(LabeledImage)
 
 
 def with_boxes(image: LabeledImage, index: BoxIndex) -> LabeledImage:
     """The image with its boxes; without any where it has no annotation."""
     stem = image_stem(image.ref.filename)
     return image._replace(boxes=index.boxes(stem if stem in index else base_name(stem)))
-
-
-def _carried_with_boxes(carried: ImageBytes, index: BoxIndex) -> ImageBytes:
-    return carried._replace(image=with_boxes(carried.image, index))

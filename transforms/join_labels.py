@@ -10,11 +10,9 @@ from apache_beam.pvalue import AsSingleton
 
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
-from imagenet_beam.transforms.image_steps import ImageBytes
 from imagenet_beam.transforms.labels.read import load_labels
 from imagenet_beam.transforms.labels.rule import label_image, with_classes
 from imagenet_beam.transforms.labels.source import LABEL_FROM, Labels, LabelSource
-from imagenet_beam.transforms.list_images import StreamedImage
 from imagenet_beam.transforms.storage.files import Storage
 
 
@@ -101,14 +99,6 @@ class JoinLabels(beam.PTransform):
 
     def expand(self, refs: beam.PCollection[ImageRef]) -> beam.PCollection[LabeledImage]:
         """Joins with the labels as a side input."""
-        if refs.element_type is StreamedImage:  # goes when the bytes are part of the reference
-            return refs | "LabelImage" >> beam.Map(
-                _label_streamed, AsSingleton(self.labels), self.label_from
-            ).with_output_types(ImageBytes)
         return refs | "LabelImage" >> beam.Map(
             label_image, AsSingleton(self.labels), self.label_from
         ).with_output_types(LabeledImage)
-
-
-def _label_streamed(image: StreamedImage, labels: Labels, label_from: str) -> ImageBytes:
-    return ImageBytes(label_image(image.ref, labels, label_from), image.data)

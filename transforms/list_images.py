@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam import coders
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import WaitOn
 from apache_beam.utils.windowed_value import WindowedValue
 
+import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.archives.base import Span
 from imagenet_beam.transforms.archives.table import KINDS, recognise
-from imagenet_beam.transforms.coders import ImageRefCoder, NamedTupleCoder
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.storage.files import Storage, is_local
 from imagenet_beam.transforms.tally import tally
@@ -23,107 +23,46 @@ LISTING_THREADS = 16
 """Class tars of remote archives that a worker lists at once, with a block of 8 MiB each."""
 
 
-class StreamedImage(NamedTuple):
-    """An image of a source that cannot be read in place."""
-
-    ref: ImageRef
-    data: bytes
-
-
-class SpanCoder(NamedTupleCoder):
-    """A part of a source."""
-
-    element_type = Span
-    fields = (
-        coders.StrUtf8Coder(),
-        coders.StrUtf8Coder(),
-        coders.VarIntCoder(),
-        coders.VarIntCoder(),
-        coders.StrUtf8Coder(),
-        coders.StrUtf8Coder(),
-    )
-
-
-class StreamedImageCoder(NamedTupleCoder):
-    """A reference and the bytes."""
-
-    element_type = StreamedImage
-    fields = (ImageRefCoder(), coders.BytesCoder())
-
-
-coders.registry.register_coder(Span, SpanCoder)
-coders.registry.register_coder(StreamedImage, StreamedImageCoder)
-
-
+@dataclass(eq=False)
 class ListImages(beam.PTransform):
     """Lists the images of sources: PCollection[str] of paths → PCollection[ImageRef].
 
-    Headers are read, images are not. Class tars and folders are spread over the workers.
+    Class tars and folders are spread over the workers.
 
     Args:
         storage: How to reach the sources.
         kind: What all of them are, a key of `imagenet_beam.transforms.archives.table.KINDS`;
             "" tells each by its content.
         split: Where a source holds several splits, which one to list; "" lists all.
+        with_data: Whether images bring their bytes along. Else headers are read and images
+            are not; sources that cannot be read in place are read from front to back, by
+            one worker each, with one image in memory at a time.
+        after: Nothing is listed before these have been computed.
     """
 
-    def __init__(self, storage: Storage | None = None, kind: str = "", split: str = "") -> None:
-        super().__init__()
-        self._storage = storage or Storage()
-        self._kind = kind
-        self._split = split
+    storage: Storage = field(default_factory=Storage)
+    kind: str = ""
+    split: str = ""
+    with_data: bool = False
+    after: tuple[beam.PCollection, ...] = ()
 
     def expand(self, archives: beam.PCollection[str]) -> beam.PCollection[ImageRef]:
         """Splits sources into parts, spreads these, lists each."""
-        return (
-            archives
-            | "SplitArchives"
-            >> beam.FlatMap(split_source, self._storage, self._kind).with_output_types(Span)
-            | "Reshuffle" >> beam.Reshuffle()
-            | "ReadHeaders"
-            >> beam.ParDo(_ListSpanFn(self._storage, self._split)).with_output_types(ImageRef)
-        )
-
-
-class StreamImages(beam.PTransform):
-    """Reads sources from front to back: PCollection[str] → PCollection[StreamedImage].
-
-    For sources that cannot be read in place. One worker reads a source, or a part
-    of it, with one image in memory at a time.
-
-    Args:
-        storage: How to reach the sources.
-        kind: As for `ListImages`.
-        split: As for `ListImages`.
-        after: Nothing is read before these have been computed.
-    """
-
-    def __init__(
-        self,
-        storage: Storage | None = None,
-        kind: str = "",
-        split: str = "",
-        after: tuple[beam.PCollection, ...] = (),
-    ) -> None:
-        super().__init__()
-        self._storage = storage or Storage()
-        self._kind = kind
-        self._split = split
-        self._after = after
-
-    def expand(self, archives: beam.PCollection[str]) -> beam.PCollection[StreamedImage]:
-        """Splits sources into parts, spreads these, reads each."""
         spans = (
             archives
             | "SplitArchives"
-            >> beam.FlatMap(split_source, self._storage, self._kind).with_output_types(Span)
+            >> beam.FlatMap(split_source, self.storage, self.kind).with_output_types(Span)
             | "Reshuffle" >> beam.Reshuffle()
         )
-        if self._after:
-            spans = spans | "AwaitChecks" >> WaitOn(*self._after)
-        return spans | "ReadThrough" >> beam.FlatMap(
-            _stream, self._storage, self._split
-        ).with_output_types(StreamedImage)
+        if self.after:
+            spans = spans | "AwaitChecks" >> WaitOn(*self.after)
+        if self.with_data:
+            return spans | "ReadThrough" >> beam.FlatMap(
+                read_through, self.storage, self.split
+            ).with_output_types(ImageRef)
+        return spans | "ReadHeaders" >> beam.ParDo(
+            _ListSpanFn(self.storage, self.split)
+        ).with_output_types(ImageRef)
 
 
 def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Span]:
@@ -133,13 +72,14 @@ def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Spa
 
 
 def list_images(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
-    """Lists the images of one part of a source; see `SourceKind.list`."""
+    """The images of one part of a source; see `SourceKind.list`."""
     return KINDS[span.kind].list(storage, span, split)
 
 
-def _stream(span: Span, storage: Storage, split: str) -> Iterator[StreamedImage]:
+def read_through(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
+    """The images of one part of a source, with their bytes; see `SourceKind.stream`."""
     for ref, data in KINDS[span.kind].stream(storage, span, split):
-        yield StreamedImage(ref, data)
+        yield ref._replace(data=data)
 
 
 class _Place(NamedTuple):

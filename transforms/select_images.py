@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict
 
+import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.elements import LabeledImage
-from imagenet_beam.transforms.image_steps import ImageBytes
 from imagenet_beam.transforms.selection import Selection, read_names
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
 from imagenet_beam.transforms.tally import tally
@@ -57,7 +56,7 @@ class SelectImages(beam.PTransform):
 
     choice: Choice
 
-    def expand(self, images: beam.PCollection) -> beam.PCollection:
+    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
         """Three side inputs: names, held-out keys and limits, as large as the classes are many."""
         choice = self.choice
         return images | "Select" >> beam.FlatMap(
@@ -66,26 +65,24 @@ class SelectImages(beam.PTransform):
             AsDict(choice.names),
             AsDict(choice.holdout),
             AsDict(choice.limit),
-        ).with_output_types(images.element_type)
+        ).with_output_types(LabeledImage)
 
 
 def _select(
-    element: Any,
+    image: LabeledImage,
     selection: Selection,
     names: Mapping[str, bool],
     holdout: Mapping[str, bytes],
     limit: Mapping[str, bytes],
-) -> Iterator[Any]:
+) -> Iterator[LabeledImage]:
     """Passes on an image that is chosen."""
-    # Goes when the bytes are part of the reference: `image` is then the element itself.
-    image = element.image if isinstance(element, ImageBytes) else element
     if (
         selection.wants(image, names)
         and selection.is_on_side(image, holdout)
         and selection.is_below_limit(image, limit)
     ):
-        yield element
-    elif image is element:  # then `not image.ref.data`: a second pass is not counted
+        yield image
+    elif not image.ref.data:  # else it was listed, and left out, before
         tally.images_listed -= 1
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -13,14 +15,26 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 from apache_beam.transforms.window import GlobalWindows
 
-from imagenet_beam.transforms.encode_images import EncodedEncoder, EncodeImages, PooledFn
-from imagenet_beam.transforms.encoders import ExampleEncoder, RecordEncoder
+from imagenet_beam.transforms.elements import ShardReceipt
+from imagenet_beam.transforms.encode_images import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.packing import Packer, PackFn
-from imagenet_beam.transforms.records.receipts import ShardReceipt
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
-from imagenet_beam.transforms.records.shards import SHUFFLES, ShardPlan, fingerprint, plan_shards
-from imagenet_beam.transforms.storage.files import FileStat, Storage
+from imagenet_beam.transforms.records.shards import (
+    SHUFFLES,
+    ShardLayout,
+    cut_shards,
+    fingerprint,
+    shard_path_format,
+)
+from imagenet_beam.transforms.shuffle import (
+    OUTCOMES,
+    Assigned,
+    EncodeImages,
+    Packer,
+    PackFn,
+    PooledFn,
+)
+from imagenet_beam.transforms.storage.files import Storage
 
 V = TypeVar("V")
 
@@ -62,16 +76,6 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
             is written, which moves and holds little; `images` encodes first and
             groups the records, for sources that cannot be read in any order.
         storage: How to reach the output.
-        receipts_dir: Where a receipt of each shard is kept, for resuming.
-        plan: Fingerprint of all that decides the bytes; kept in the receipts.
-        done_shards: Numbers of shards that are there already and not written again.
-        made_from: The state of the files that the elements are read from; once one of
-            them has changed, no shard is published any more.
-        shard_plan: The result of `PlanShards` over elements with the same names, for
-            elements that are too large to be looked at twice.
-        threads: Elements encoded at once by a worker; 0 is the number of cores.
-        read_threads: Elements fetched at once by a worker; 0 fetches in the
-            encoding threads.
     """
 
     def __init__(
@@ -87,13 +91,6 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         seed: int = 0,
         shuffle: str = "references",
         storage: Storage | None = None,
-        receipts_dir: str = "",
-        plan: str = "",
-        done_shards: frozenset[int] = frozenset(),
-        made_from: tuple[FileStat, ...] = (),
-        shard_plan: beam.PCollection[ShardPlan] | None = None,
-        threads: int = 0,
-        read_threads: int = 0,
     ) -> None:
         super().__init__(
             file_path_prefix,
@@ -105,134 +102,36 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         )
         if shuffle not in SHUFFLES:
             raise ValueError(f"shuffle={shuffle!r} is not known; accepted are {SHUFFLES}")
-        self._num_shards = 1 if shard_name_template == "" else max(1, num_shards)
         self._prefix = file_path_prefix
         self._encoder = encode or ExampleEncoder(coder)
-        self._noun = "images" if encode else "records"
         self._seed = seed
         self._shuffle = shuffle
-        self._done_shards = done_shards
-        self._plan = shard_plan
-        self._threads = (threads, read_threads)
-        self._target: ShardTarget[Any] = ShardTarget(
-            path_format=self._path_format(file_path_prefix, file_name_suffix),
-            num_shards=self._num_shards,
+        self._target = ShardTarget(
+            shard_path_format(file_path_prefix, file_name_suffix, self._sink.shard_name_format),
+            num_shards=1 if shard_name_template == "" else max(1, num_shards),
             storage=storage or Storage(),
-            receipts_dir=receipts_dir,
-            plan=plan,
             compression=_compression(file_path_prefix + file_name_suffix, compression_type),
-            made_from=made_from,
         )
-
-    def _path_format(self, prefix: str, suffix: str) -> str:
-        template: str = self._sink.shard_name_format
-        return prefix.replace("%", "%%") + template + suffix.replace("%", "%%")
 
     def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
-        """Plans the shards, groups the elements by shard, writes."""
+        """Lays out the shards, groups the elements by shard, writes."""
         if not pcoll.is_bounded:
             raise ValueError("WriteToTFRecord needs a bounded PCollection: it sorts within shards")
-        _check_windows(pcoll)
-        plan = self._plan
-        if plan is None:
-            plan = (
-                pcoll
-                | "PlanShards" >> PlanShards(self._num_shards, self._encoder, self._seed)
-                | "CheckPlan"
-                >> beam.Map(check_plan, self._prefix, self._noun).with_output_types(ShardPlan)
+        windows = pcoll.windowing.windowfn
+        if not isinstance(windows, GlobalWindows):
+            raise ValueError(
+                f"WriteToTFRecord writes each shard once, and {type(windows).__name__} would "
+                "divide it; put beam.WindowInto(beam.window.GlobalWindows()) before it"
             )
-        value_type = pcoll.element_type
-        assigned = (  # (shard, (key, value))
+        encoder, seed = self._encoder, self._seed
+        layout = (
             pcoll
-            | "AssignShards"
-            >> beam.ParDo(
-                _AssignShardFn(self._encoder, self._seed, self._done_shards, self._noun),
-                AsSingleton(plan),
-            ).with_output_types(tuple[int, tuple[bytes, value_type]])  # type: ignore[valid-type]
+            | "PlanShards" >> PlanShards(self._target.num_shards, encoder, seed)
+            | "CheckPlan"
+            >> beam.Map(check_layout, self._prefix, encoder.noun).with_output_types(ShardLayout)
         )
-        encoder = self._encoder
-        if self._shuffle == "images":
-            assigned = assigned | "EncodeImages" >> EncodeImages(encoder, *self._threads)
-            encoder = EncodedEncoder()
-        packer = None
-        if encoder.takes_references:
-            packer = Packer(coders.registry.get_coder(value_type))
-            assigned = assigned | "PackReferences" >> beam.ParDo(PackFn(packer)).with_output_types(
-                tuple[int, bytes]
-            )
-        write = _WriteShardFn(self._target, encoder, packer, *self._threads)
-        return (
-            assigned
-            | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(write).with_output_types(ShardReceipt)
-        )
-
-
-class PlanShards(beam.PTransform):
-    """Decides which element goes to which shard: one `ShardPlan`.
-
-    Args:
-        num_shards: How many shards there are.
-        encode: Knows the elements' names.
-        seed: Another seed gives another order.
-    """
-
-    def __init__(self, num_shards: int, encode: RecordEncoder[Any], seed: int = 0) -> None:
-        super().__init__()
-        self._encoder = encode
-        self._seed = seed
-        self._combine = _PlanShardsFn(num_shards)
-
-    def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardPlan]:
-        """Gathers 16 bytes an element in one place and sorts them."""
-        return (
-            pcoll
-            | "Fingerprint" >> beam.Map(key_of, self._encoder, self._seed).with_output_types(bytes)
-            | "CutShards" >> beam.CombineGlobally(self._combine).with_output_types(ShardPlan)
-        )
-
-
-def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
-    """A value's place: by its name, or by its content where it has none."""
-    name = encoder.name(value)
-    if name:
-        return fingerprint(name, seed)
-    outcome = encoder.finish(value, encoder.load(value))
-    return fingerprint(repr(outcome), seed)
-
-
-def check_plan(plan: ShardPlan, what: str, noun: str = "records") -> ShardPlan:
-    """Gives the plan back if every shard has something in it.
-
-    Args:
-        plan: The plan.
-        what: The output, for the message.
-        noun: What is written, for the message.
-
-    Raises:
-        InputError: If a shard would be empty.
-    """
-    if all(plan.counts):
-        return plan
-    total = sum(plan.counts)
-    if total >= plan.num_shards:
-        raise InputError(
-            f"some of the {plan.num_shards:,} shards of {what} would be empty, because many of "
-            f"the {total:,} {noun} are equal and equal ones go to the same shard; give "
-            "(name, value) pairs with unique names"
-        )
-    raise InputError(
-        f"{total:,} {noun} are too few for {plan.num_shards:,} shards of {what}: "
-        "some would be empty; ask for fewer shards"
-    )
-
-
-def _check_windows(pcoll: beam.PCollection) -> None:
-    windows = pcoll.windowing.windowfn
-    if not isinstance(windows, GlobalWindows):
-        raise ValueError(
-            f"WriteToTFRecord writes each shard once, and {type(windows).__name__} would divide "
-            "it; put beam.WindowInto(beam.window.GlobalWindows()) before it"
+        return pcoll | "WriteShards" >> WriteShards(
+            self._target, encoder, layout, seed=seed, shuffle=self._shuffle
         )
 
 
@@ -247,7 +146,89 @@ def _compression(path: str, compression_type: str) -> str:
     return _COMPRESSION[compression_type]
 
 
-class _PlanShardsFn(beam.CombineFn):
+@dataclass(eq=False)
+class WriteShards(beam.PTransform):
+    """Writes elements to their shards: PCollection[V] → PCollection[ShardReceipt].
+
+    What `WriteToTFRecord` does once the layout is known, with what only a whole conversion
+    needs: receipts, shards that are there already, threads.
+
+    Args:
+        target: Where the shards go.
+        encode: The last step from element to record; run in threads.
+        layout: The result of `PlanShards` over elements with the same names.
+        seed: As for `PlanShards`.
+        shuffle: As for `WriteToTFRecord`.
+        done_shards: Numbers of shards that are there already and not written again.
+        threads: Elements encoded at once by a worker; 0 is the number of cores.
+        read_threads: Elements fetched at once by a worker; 0 fetches in the
+            encoding threads.
+    """
+
+    target: ShardTarget
+    encode: RecordEncoder[Any]
+    layout: beam.PCollection[ShardLayout]
+    seed: int = 0
+    shuffle: str = "references"
+    done_shards: frozenset[int] = frozenset()
+    threads: int = 0
+    read_threads: int = 0
+
+    def expand(self, values: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
+        """Assigns, groups and writes, with references packed or images encoded in between."""
+        encoder, threads = self.encode, (self.threads, self.read_threads)
+        value_type = values.element_type
+        assign = _AssignShardFn(encoder, self.seed, self.done_shards)
+        assigned = (  # (shard, (key, value))
+            values
+            | "AssignShards"
+            >> beam.ParDo(assign, AsSingleton(self.layout)).with_output_types(
+                tuple[int, tuple[bytes, value_type]]  # type: ignore[valid-type]
+            )
+        )
+        packer = None
+        if self.shuffle == "images":
+            assigned = assigned | "EncodeImages" >> EncodeImages(encoder, *threads)
+        elif encoder.takes_references:
+            packer = Packer(coders.registry.get_coder(value_type))
+            assigned = assigned | "PackReferences" >> beam.ParDo(PackFn(packer)).with_output_types(
+                tuple[int, bytes]
+            )
+        write: beam.DoFn = _WriteShardFn(self.target, packer, encoder, *threads)
+        if self.shuffle == "images":
+            write = _WriteEncodedFn(self.target)
+        return (
+            assigned
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(write).with_output_types(ShardReceipt)
+        )
+
+
+@dataclass(eq=False)
+class PlanShards(beam.PTransform):
+    """Decides which element goes to which shard: one `ShardLayout`.
+
+    Args:
+        num_shards: How many shards there are.
+        encode: Knows the elements' names.
+        seed: Another seed gives another order.
+    """
+
+    num_shards: int
+    encode: RecordEncoder[Any]
+    seed: int = 0
+
+    def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardLayout]:
+        """Gathers 16 bytes an element in one place and sorts them."""
+        return (
+            pcoll
+            | "Fingerprint" >> beam.Map(key_of, self.encode, self.seed).with_output_types(bytes)
+            | "CutShards"
+            >> beam.CombineGlobally(_CutShardsFn(self.num_shards)).with_output_types(ShardLayout)
+        )
+
+
+class _CutShardsFn(beam.CombineFn):
     """Gathers all keys, 16 bytes each, and cuts them into shards."""
 
     def __init__(self, num_shards: int) -> None:
@@ -268,47 +249,73 @@ class _PlanShardsFn(beam.CombineFn):
     def compact(self, packed: bytes | bytearray) -> bytes:
         return bytes(packed)
 
-    def extract_output(self, packed: bytes | bytearray) -> ShardPlan:
-        return plan_shards(bytes(packed), self._num_shards)
+    def extract_output(self, packed: bytes | bytearray) -> ShardLayout:
+        return cut_shards(bytes(packed), self._num_shards)
+
+
+def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
+    """A value's place: by its name, or by its content where it has none."""
+    name = encoder.name(value)
+    if name:
+        return fingerprint(name, seed)
+    outcome = encoder.finish(value, encoder.load(value))
+    return fingerprint(repr(outcome), seed)
+
+
+def check_layout(layout: ShardLayout, what: str, noun: str = "records") -> ShardLayout:
+    """Gives the layout back if every shard has something in it.
+
+    Args:
+        layout: The layout.
+        what: The output, for the message.
+        noun: What is written, for the message.
+
+    Raises:
+        InputError: If a shard would be empty.
+    """
+    if all(layout.counts):
+        return layout
+    total = sum(layout.counts)
+    if total >= layout.num_shards:
+        raise InputError(
+            f"some of the {layout.num_shards:,} shards of {what} would be empty, because many of "
+            f"the {total:,} {noun} are equal and equal ones go to the same shard; give "
+            "(name, value) pairs with unique names"
+        )
+    raise InputError(
+        f"{total:,} {noun} are too few for {layout.num_shards:,} shards of {what}: "
+        "some would be empty; ask for fewer shards"
+    )
 
 
 class _AssignShardFn(beam.DoFn):
     """Tells each value its shard; values of shards that are done are left out."""
 
-    def __init__(
-        self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int], noun: str
-    ) -> None:
+    def __init__(self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int]) -> None:
         self._encoder = encoder
-        self._noun = noun
         self._seed = seed
         self._done = done
 
-    def process(self, value: Any, plan: ShardPlan) -> Iterator[tuple[int, tuple[bytes, Any]]]:
+    def process(self, value: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
         key = key_of(value, self._encoder, self._seed)
-        if key in plan.duplicates and (name := self._encoder.name(value)):
+        if key in layout.duplicates and (name := self._encoder.name(value)):
             raise InputError(
-                f"two {self._noun} are called {name}: names must be unique in a split; "
+                f"two {self._encoder.noun} are called {name}: names must be unique in a split; "
                 "remove one of them"
             )
-        shard = plan.shard_of(key)
+        shard = layout.shard_of(key)
         if shard not in self._done:
             yield shard, (key, value)
 
 
 class _WriteShardFn(PooledFn):
-    """Writes each group as one shard."""
-
-    _images = Metrics.counter("WriteToTFRecord", "in-images")
-    _records = Metrics.counter("WriteToTFRecord", "out-records")
-    _rejects = Metrics.counter("WriteToTFRecord", "out-rejects")
-    _bytes = Metrics.counter("WriteToTFRecord", "out-bytes")
-    _shards = Metrics.counter("WriteToTFRecord", "out-shards")
+    """Encodes each group of values and writes it as one shard."""
 
     def __init__(
         self,
-        target: ShardTarget[Any],
-        encoder: RecordEncoder[Any],
+        target: ShardTarget,
         packer: Packer | None,
+        encoder: RecordEncoder[Any],
         threads: int,
         read_threads: int,
     ) -> None:
@@ -317,14 +324,35 @@ class _WriteShardFn(PooledFn):
         self._packer = packer
 
     def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
-        assert self._pool is not None  # noqa: S101 - setup() ran
         shard, values = group
         if self._packer is not None:
             values = itertools.chain.from_iterable(map(self._packer.unpack, values))
-        receipt = self._target.write(shard, values, self._pool)
-        self._images.inc(receipt.images)
-        self._records.inc(receipt.records)
-        self._rejects.inc(len(receipt.rejects))
-        self._bytes.inc(receipt.size_bytes)
-        self._shards.inc()
-        yield receipt
+        yield _counted(self._target.write(shard, values, self.encode))
+
+
+class _WriteEncodedFn(beam.DoFn):
+    """Writes each group of what `EncodeImages` made as one shard."""
+
+    def __init__(self, target: ShardTarget) -> None:
+        self._target = target
+
+    def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
+        decode = functools.partial(map, OUTCOMES.decode)
+        yield _counted(self._target.write(*group, decode))
+
+
+_IMAGES = Metrics.counter("WriteToTFRecord", "in-images")
+_RECORDS = Metrics.counter("WriteToTFRecord", "out-records")
+_REJECTS = Metrics.counter("WriteToTFRecord", "out-rejects")
+_BYTES = Metrics.counter("WriteToTFRecord", "out-bytes")
+_SHARDS = Metrics.counter("WriteToTFRecord", "out-shards")
+
+
+def _counted(receipt: ShardReceipt) -> ShardReceipt:
+    """Adds a shard to Beam's counters."""
+    _IMAGES.inc(receipt.images)
+    _RECORDS.inc(receipt.records)
+    _REJECTS.inc(len(receipt.rejects))
+    _BYTES.inc(receipt.size_bytes)
+    _SHARDS.inc()
+    return receipt

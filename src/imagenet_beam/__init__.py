@@ -13,20 +13,20 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.pipeline.config import ConvertConfig as ConvertConfig
     from imagenet_beam.pipeline.config import SplitConfig as SplitConfig
     from imagenet_beam.pipeline.config import Workers as Workers
-    from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
     from imagenet_beam.pipeline.conversion import Conversion as Conversion
+    from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
     from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
     from imagenet_beam.transforms.elements import ImageRef as ImageRef
     from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
     from imagenet_beam.transforms.elements import Record as Record
     from imagenet_beam.transforms.elements import Reject as Reject
-    from imagenet_beam.transforms.encoders import ImageEncoder as ImageEncoder
+    from imagenet_beam.transforms.elements import ShardReceipt as ShardReceipt
+    from imagenet_beam.transforms.encode_images import DecodeAndResize as DecodeAndResize
+    from imagenet_beam.transforms.encode_images import DecodedImage as DecodedImage
+    from imagenet_beam.transforms.encode_images import ImageEncoder as ImageEncoder
+    from imagenet_beam.transforms.encode_images import ReadImages as ReadImages
+    from imagenet_beam.transforms.encode_images import ToExample as ToExample
     from imagenet_beam.transforms.errors import InputError as InputError
-    from imagenet_beam.transforms.image_steps import DecodeAndResize as DecodeAndResize
-    from imagenet_beam.transforms.image_steps import DecodedImage as DecodedImage
-    from imagenet_beam.transforms.image_steps import ImageBytes as ImageBytes
-    from imagenet_beam.transforms.image_steps import ReadImages as ReadImages
-    from imagenet_beam.transforms.image_steps import ToExample as ToExample
     from imagenet_beam.transforms.images.encode import ImageOptions as ImageOptions
     from imagenet_beam.transforms.images.resize import Resize as Resize
     from imagenet_beam.transforms.join_boxes import JoinBoxes as JoinBoxes
@@ -37,25 +37,22 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.transforms.labels.source import Labels as Labels
     from imagenet_beam.transforms.labels.source import LabelSource as LabelSource
     from imagenet_beam.transforms.list_images import ListImages as ListImages
-    from imagenet_beam.transforms.list_images import StreamImages as StreamImages
     from imagenet_beam.transforms.records.example import serialize_example as serialize_example
-    from imagenet_beam.transforms.records.receipts import ShardReceipt as ShardReceipt
     from imagenet_beam.transforms.records.schemas import inception_features as inception_features
-    from imagenet_beam.transforms.records.tfds import tfds_features as tfds_features
     from imagenet_beam.transforms.records.schemas import tpu_features as tpu_features
+    from imagenet_beam.transforms.records.tfds import tfds_features as tfds_features
     from imagenet_beam.transforms.storage.files import Storage as Storage
     from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord as WriteToTFRecord
 
 _MODULES = {
-    "Workers": "pipeline.config",
     "BoundingBox": "transforms.elements",
+    "Conversion": "pipeline.conversion",
     "ConvertConfig": "pipeline.config",
     "ConvertImages": "pipeline.convert",
-    "DecodeAndResize": "transforms.image_steps",
-    "DecodedImage": "transforms.image_steps",
+    "DecodeAndResize": "transforms.encode_images",
+    "DecodedImage": "transforms.encode_images",
     "FindClasses": "transforms.join_labels",
-    "ImageBytes": "transforms.image_steps",
-    "ImageEncoder": "transforms.encoders",
+    "ImageEncoder": "transforms.encode_images",
     "ImageOptions": "transforms.images.encode",
     "ImageRef": "transforms.elements",
     "InputError": "transforms.errors",
@@ -67,16 +64,15 @@ _MODULES = {
     "ListImages": "transforms.list_images",
     "LoadBoxes": "transforms.join_boxes",
     "LoadLabels": "transforms.join_labels",
-    "Conversion": "pipeline.conversion",
-    "ReadImages": "transforms.image_steps",
+    "ReadImages": "transforms.encode_images",
     "Record": "transforms.elements",
     "Reject": "transforms.elements",
     "Resize": "transforms.images.resize",
-    "ShardReceipt": "transforms.records.receipts",
+    "ShardReceipt": "transforms.elements",
     "SplitConfig": "pipeline.config",
     "Storage": "transforms.storage.files",
-    "StreamImages": "transforms.list_images",
-    "ToExample": "transforms.image_steps",
+    "ToExample": "transforms.encode_images",
+    "Workers": "pipeline.config",
     "WriteToTFRecord": "transforms.write_to_tfrecord",
     "inception_features": "transforms.records.schemas",
     "serialize_example": "transforms.records.example",

@@ -7,10 +7,10 @@ from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.pipeline.listing import Listing, check_official
 from imagenet_beam.pipeline.manifest import SplitResult, build_manifest
 from imagenet_beam.runners.commands.convert import _split_line
+from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
-from imagenet_beam.transforms.records.receipts import ShardReceipt
 
 WNID = "n01440764"
 
@@ -21,7 +21,7 @@ def entry_of(images: int) -> dict:
     config = ConvertConfig(output_dir="out", splits=splits, labels=LabelSource())
     name = config.shard_names(splits[0])[0]
     receipt = ShardReceipt(name, images, images, 2_500_000, 7, ((WNID, images),))
-    listing = Listing("validation", images, 9, ((WNID, images),))
+    listing = Listing("validation", images, 9, {WNID: images})
     labels = Labels(ClassTable.build([ClassInfo(WNID)], 1, "wnid"), {})
     manifest = build_manifest(
         config, labels, [SplitResult(splits[0], listing, listing, [receipt])], "plan"

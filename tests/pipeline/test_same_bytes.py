@@ -7,7 +7,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.datasets import imagenet2012
-from imagenet_beam.transforms.image_steps import DecodeAndResize, ReadImages, ToExample
+from imagenet_beam.transforms.encode_images import DecodeAndResize, ReadImages, ToExample
 from imagenet_beam.transforms.images.encode import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.join_labels import JoinLabels, LoadLabels

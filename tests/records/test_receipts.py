@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.receipts import (
     ReceiptBuilder,
-    ShardReceipt,
     receipt_from_json,
     receipt_to_json,
     sum_counts,

@@ -10,10 +10,10 @@ import zlib
 import google_crc32c
 import pytest
 
-from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import frame
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_to_json
+from imagenet_beam.transforms.records.receipts import receipt_to_json
 from imagenet_beam.transforms.records.shard_writer import WRITE_BYTES, ShardTarget
 from imagenet_beam.transforms.storage.files import Storage
 from imagenet_beam.transforms.threads.ordered import OrderedPool
@@ -42,7 +42,7 @@ def files(folder):
 
 def test_records_are_sorted_by_key_and_framed(tmp_path, pool):
     shard = target(tmp_path, receipts_dir=f"{tmp_path}/receipts", plan="p")
-    receipt = shard.write(1, [*KEYED, (b"0", REJECT)], pool)
+    receipt = shard.write(1, [*KEYED, (b"0", REJECT)], pool.map)
     assert (tmp_path / NAME).read_bytes() == PLAIN
     assert receipt == ShardReceipt(
         NAME, 4, 3, len(PLAIN), google_crc32c.value(PLAIN), (("n1", 2),), (), (REJECT,), "p"
@@ -52,7 +52,7 @@ def test_records_are_sorted_by_key_and_framed(tmp_path, pool):
 
 
 def test_without_a_folder_for_receipts_there_are_none(tmp_path, pool):
-    target(tmp_path).write(1, KEYED, pool)
+    target(tmp_path).write(1, KEYED, pool.map)
     assert files(tmp_path) == [NAME]
 
 
@@ -61,16 +61,16 @@ def test_what_a_changed_file_became_is_not_published(tmp_path, pool):
     source.write_bytes(b"images")
     made_from = (Storage().stat(str(source)),)
     shard = target(tmp_path / "out", receipts_dir=f"{tmp_path}/out/receipts", made_from=made_from)
-    shard.write(1, KEYED, pool)
+    shard.write(1, KEYED, pool.map)
     os.utime(source, ns=(0, 0))
     with pytest.raises(InputError, match=f"{source} was changed while it was being read"):
-        shard.write(2, KEYED, pool)
+        shard.write(2, KEYED, pool.map)
     assert files(tmp_path / "out") == [f"receipts/{NAME}.json", NAME]
 
 
 def test_gzip_is_the_same_each_time_and_has_no_clock(tmp_path, pool):
     for folder in ("a", "b"):
-        target(tmp_path / folder, compression="gzip").write(1, KEYED, pool)
+        target(tmp_path / folder, compression="gzip").write(1, KEYED, pool.map)
     data = (tmp_path / "a" / NAME).read_bytes()
     assert data == (tmp_path / "b" / NAME).read_bytes()
     assert data[:8] == b"\x1f\x8b\x08\x00" + bytes(4)
@@ -78,7 +78,7 @@ def test_gzip_is_the_same_each_time_and_has_no_clock(tmp_path, pool):
 
 
 def test_zlib(tmp_path, pool):
-    receipt = target(tmp_path, compression="zlib").write(1, KEYED, pool)
+    receipt = target(tmp_path, compression="zlib").write(1, KEYED, pool.map)
     data = (tmp_path / NAME).read_bytes()
     assert zlib.decompress(data) == PLAIN
     assert (receipt.size_bytes, receipt.crc32c) == (len(data), google_crc32c.value(data))
@@ -88,7 +88,7 @@ def test_zlib(tmp_path, pool):
 def test_shards_larger_than_one_write(tmp_path, pool, compression):
     incompressible = b"".join(hashlib.sha512(b"%d" % n).digest() for n in range(8000))
     values = [(b"%02d" % n, Record(incompressible + b"%d" % n)) for n in range(8)]
-    receipt = target(tmp_path, compression=compression).write(1, values, pool)
+    receipt = target(tmp_path, compression=compression).write(1, values, pool.map)
     data = (tmp_path / NAME).read_bytes()
     assert receipt.size_bytes == len(data) > 3 * WRITE_BYTES
     plain = gzip.decompress(data) if compression == "gzip" else data
@@ -98,7 +98,7 @@ def test_shards_larger_than_one_write(tmp_path, pool, compression):
 def test_a_shard_of_rejects_is_a_mistake_and_publishes_nothing(tmp_path, pool):
     shard = target(tmp_path, receipts_dir=f"{tmp_path}/receipts")
     with pytest.raises(InputError) as error:
-        shard.write(1, [(b"1", REJECT), (b"2", REJECT)], pool)
+        shard.write(1, [(b"1", REJECT), (b"2", REJECT)], pool.map)
     assert str(error.value) == (
         f"{tmp_path}/{NAME} would be empty: each of its 2 images was rejected, the first, x.JPEG, "
         "as truncated (it ends after 3 bytes); mend the images or ask for fewer shards"
@@ -116,7 +116,7 @@ def test_an_exception_in_the_middle_leaves_the_earlier_shard_and_nothing_else(tm
     pool = OrderedPool(lambda _: b"", finish, lambda _: 1, 2)
     shard = target(tmp_path, receipts_dir=f"{tmp_path}/receipts")
     with pytest.raises(RuntimeError, match="in the middle"):
-        shard.write(1, [(b"%04d" % value, value) for value in range(1000)], pool)
+        shard.write(1, [(b"%04d" % value, value) for value in range(1000)], pool.map)
     pool.close()
     assert files(tmp_path) == [NAME]
     assert (tmp_path / NAME).read_bytes() == b"earlier"
@@ -140,23 +140,22 @@ class Watched(Storage):
 
 
 def test_the_receipt_comes_after_the_shard(tmp_path, pool):
-    target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool)
+    target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool.map)
     assert Watched.published == (NAME, f"{NAME}.json")
 
 
 def test_a_receipt_that_cannot_be_written_fails_the_job(tmp_path, pool):
     (tmp_path / "r").write_bytes(b"a file, not a folder")
     with pytest.raises(InputError, match=r"/r/train-00001-of-00003\.json cannot be used"):
-        target(tmp_path, receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool)
+        target(tmp_path, receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool.map)
 
 
 def test_a_value_that_is_lost_is_noticed(tmp_path):
-    class Forgetful:
-        def map(self, values):
-            yield from list(values)[1:]
+    def forgetful(values):
+        yield from list(values)[1:]
 
     with pytest.raises(AssertionError, match="3 values went in, 2 came out"):
-        target(tmp_path).write(1, KEYED, Forgetful())
+        target(tmp_path).write(1, KEYED, forgetful)
     assert files(tmp_path) == []
 
 
@@ -170,7 +169,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
 pool = OrderedPool(lambda _: b"", lambda value, _: Record(bytes(100_000)), lambda _: 1, 2)
 values = [(b"%04d" % n, n) for n in range(int(sys.argv[2]))]
 target = ShardTarget(sys.argv[1] + "/shard-%(shard_num)d", 1, receipts_dir=sys.argv[1])
-target.write(0, values, pool)
+target.write(0, values, pool.map)
 """
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from imagenet_beam.transforms.records.shards import (
     KEY_BYTES,
-    ShardPlan,
+    ShardLayout,
+    cut_shards,
     fingerprint,
-    plan_shards,
     shard_name,
 )
 
@@ -27,10 +27,10 @@ def test_known_keys():
 
 
 def test_known_assignment():
-    plan = plan_shards(b"".join(fingerprint(name, 0) for name in NAMES), 3)
+    plan = cut_shards(b"".join(fingerprint(name, 0) for name in NAMES), 3)
     assert plan.counts == (3, 3, 4)
     assert [plan.shard_of(fingerprint(name, 0)) for name in NAMES] == [2, 0, 1, 0, 1, 2, 1, 2, 2, 0]
-    other = plan_shards(b"".join(fingerprint(name, 1) for name in NAMES), 3)
+    other = cut_shards(b"".join(fingerprint(name, 1) for name in NAMES), 3)
     assert [other.shard_of(fingerprint(name, 1)) for name in NAMES] == [
         1,
         0,
@@ -53,7 +53,7 @@ SHORT_KEYS = st.integers(0, 300).map(lambda n: n.to_bytes(2, "big") + bytes(KEY_
 @given(st.sets(KEYS | SHORT_KEYS | st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)),
        st.integers(1, 12))  # fmt: skip
 def test_shards_in_a_row_are_the_sorted_keys_and_equally_long(keys, num_shards):
-    plan = plan_shards(b"".join(keys), num_shards)
+    plan = cut_shards(b"".join(keys), num_shards)
     ordered = sorted(keys)
     shards = [plan.shard_of(key) for key in ordered]
     assert shards == sorted(shards)
@@ -67,7 +67,7 @@ def test_shards_in_a_row_are_the_sorted_keys_and_equally_long(keys, num_shards):
 
 @given(st.lists(SHORT_KEYS, max_size=60), st.integers(1, 12))
 def test_equal_keys_stay_together_and_are_told(keys, num_shards):
-    plan = plan_shards(b"".join(keys), num_shards)
+    plan = cut_shards(b"".join(keys), num_shards)
     shards = [plan.shard_of(key) for key in keys]
     assert list(plan.counts) == [shards.count(shard) for shard in range(num_shards)]
     repeated = {key for key in keys if keys.count(key) > 1}
@@ -77,28 +77,28 @@ def test_equal_keys_stay_together_and_are_told(keys, num_shards):
 
 def test_the_order_of_the_input_does_not_matter():
     keys = [fingerprint(name, 0) for name in NAMES[:4]]
-    plans = {plan_shards(b"".join(order), 2) for order in itertools.permutations(keys)}
+    plans = {cut_shards(b"".join(order), 2) for order in itertools.permutations(keys)}
     assert len(plans) == 1
 
 
 def test_keys_that_end_in_zero_bytes_keep_their_length():
     keys = [bytes([first]) + bytes(15) for first in (1, 1, 2, 3)]
-    plan = plan_shards(b"".join(keys), 2)
-    assert plan == ShardPlan(2, (keys[2],), (2, 2), (keys[0],))
+    plan = cut_shards(b"".join(keys), 2)
+    assert plan == ShardLayout(2, (keys[2],), (2, 2), (keys[0],))
 
 
 def test_more_shards_than_keys_leave_some_empty():
     key = fingerprint("x", 0)
-    plan = plan_shards(key, 3)
+    plan = cut_shards(key, 3)
     assert sorted(plan.counts) == [0, 0, 1]
     assert plan.counts[plan.shard_of(key)] == 1
-    assert plan_shards(b"", 2).counts == (0, 0)
+    assert cut_shards(b"", 2).counts == (0, 0)
 
 
 def test_up_to_ten_duplicates_are_told():
     keys = [bytes([number]) * KEY_BYTES for number in range(20)]
-    assert plan_shards(b"".join(keys * 2), 1).duplicates == tuple(keys[:10])
-    assert plan_shards(b"".join([keys[0]] * 30 + [keys[1]] * 2), 1).duplicates == tuple(keys[:2])
+    assert cut_shards(b"".join(keys * 2), 1).duplicates == tuple(keys[:10])
+    assert cut_shards(b"".join([keys[0]] * 30 + [keys[1]] * 2), 1).duplicates == tuple(keys[:2])
 
 
 @pytest.mark.parametrize("num_shards", [1, 3])

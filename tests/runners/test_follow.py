@@ -16,8 +16,9 @@ from imagenet_beam.runners.failures import JobFailed, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
 from imagenet_beam.runners.progress import RateMeter, progress_line
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
+from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import ShardReceipt, receipt_name, receipt_to_json
+from imagenet_beam.transforms.records.receipts import receipt_name, receipt_to_json
 
 RUNNING = JobStatus(Phase.RUNNING, "RUNNING")
 

@@ -2,6 +2,9 @@
 
 import pickle
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pytest
@@ -12,28 +15,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagenet_beam.pipeline.convert import ConvertImages
+from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.convert_flags import add_convert_parser, config_from_flags
-from imagenet_beam.transforms import coders, image_steps, list_images
 from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.boxes.index import BoxCounts
+from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
     LabeledImage,
     Record,
     Reject,
+    ShardReceipt,
 )
+from imagenet_beam.transforms.encode_images import DecodedImage
 from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.records.receipts import ShardReceipt
-from imagenet_beam.transforms.records.shards import ShardPlan
+from imagenet_beam.transforms.records.shards import ShardLayout
 
 TEXT = st.text(max_size=20)
+MORE = st.dictionaries(TEXT, st.tuples(st.binary(), st.booleans()), max_size=2)
 INT = st.integers(-(2**63), 2**63 - 1)
 COUNT = st.integers(0, 2**63 - 1)
 UNIT = st.floats(0, 1)
-REF = st.builds(ImageRef, TEXT, COUNT, COUNT, TEXT, TEXT, TEXT)
+REF = st.builds(ImageRef, TEXT, COUNT, COUNT, TEXT, TEXT, TEXT, st.binary())
 BOXES = st.lists(st.builds(BoundingBox, UNIT, UNIT, UNIT, UNIT), max_size=3).map(tuple)
 IMAGE = st.builds(LabeledImage, REF, INT, TEXT, TEXT, BOXES)
 REJECT = st.builds(Reject, TEXT, TEXT, COUNT, TEXT, TEXT, TEXT)
@@ -41,7 +48,7 @@ TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 RECORD = st.builds(Record, st.binary(), TEXT, TEXTS)
 KEYS = st.lists(st.binary(min_size=16, max_size=16), max_size=4).map(tuple)
 COUNTS = st.lists(st.tuples(TEXT, COUNT), max_size=3).map(tuple)
-PLAN = st.builds(ShardPlan, COUNT, KEYS, st.lists(COUNT, max_size=4).map(tuple), KEYS)
+LAYOUT = st.builds(ShardLayout, COUNT, KEYS, st.lists(COUNT, max_size=4).map(tuple), KEYS)
 RECEIPT = st.builds(
     ShardReceipt, TEXT, COUNT, COUNT, COUNT, st.integers(0, 2**32 - 1), COUNTS, COUNTS,
     st.lists(REJECT, max_size=3).map(tuple), TEXT,
@@ -50,8 +57,10 @@ INFO = st.builds(ClassInfo, TEXT, TEXT, COUNT)
 CLASSES = st.lists(INFO, max_size=4, unique_by=lambda info: info.wnid).map(tuple)
 KNOWN = CLASSES.map(lambda infos: {info.wnid: info for info in infos})
 LABELS = st.builds(Labels, CLASSES.map(ClassTable), st.dictionaries(COUNT, TEXT, max_size=3), KNOWN)
-ENCODED = st.builds(
-    EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT
+ENCODED = st.builds(EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT)
+LISTING = st.builds(
+    Listing, TEXT, COUNT, COUNT, st.dictionaries(TEXT, COUNT, max_size=3),
+    st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=2).map(tuple), COUNT, COUNT,
 )  # fmt: skip
 
 ELEMENTS = {
@@ -60,14 +69,14 @@ ELEMENTS = {
     LabeledImage: IMAGE,
     Reject: REJECT,
     Record: RECORD,
-    ShardPlan: PLAN,
+    ShardLayout: LAYOUT,
     ShardReceipt: RECEIPT,
     Labels: LABELS,
     Span: st.builds(Span, TEXT, TEXT, COUNT, COUNT, TEXT, TEXT),
-    list_images.StreamedImage: st.builds(list_images.StreamedImage, REF, st.binary()),
-    image_steps.ImageBytes: st.builds(image_steps.ImageBytes, IMAGE, st.binary()),
     EncodedImage: ENCODED,
-    image_steps.DecodedImage: st.builds(image_steps.DecodedImage, IMAGE, ENCODED),
+    DecodedImage: st.builds(DecodedImage, IMAGE, ENCODED),
+    BoxCounts: st.builds(BoxCounts, COUNT, COUNT, COUNT, COUNT, COUNT),
+    Listing: LISTING,
 }
 
 
@@ -102,9 +111,48 @@ def test_each_element_type_has_a_deterministic_coder_that_survives_pickling(elem
 @settings(max_examples=50, deadline=None)
 @given(RECORD | REJECT)
 def test_outcomes_keep_their_kind(outcome):
-    coder = coders.OutcomeCoder()
+    coder = ElementCoder(Record | Reject)
     same(outcome, coder.decode(coder.encode(outcome)))
     assert coder.is_deterministic()
+
+
+def test_bytes_stand_unchanged_behind_the_rest():
+    ref = ImageRef("a.tar", 512, 4, "a\n.JPEG", data=b"\n\xff\0[")
+    encoded = ElementCoder(LabeledImage).encode(LabeledImage(ref, 1, "n1", "tench"))
+    head, data = encoded[: -len(ref.data)], encoded[-len(ref.data) :]
+    assert head == b'[["a.tar",512,4,"a\\n.JPEG","","",4],1,"n1","tench",[]]\n'
+    assert data == ref.data
+
+
+class Inner(NamedTuple):
+    data: bytes
+    more: Mapping[str, tuple[bytes, bool]]
+
+
+@dataclass(frozen=True)
+class Outer:
+    inner: tuple[Inner, ...]
+    either: Inner | int
+    ratio: float
+
+
+@given(
+    st.builds(
+        Outer,
+        st.lists(st.builds(Inner, st.binary(), MORE), max_size=3).map(tuple),
+        st.builds(Inner, st.binary(), MORE) | INT,
+        UNIT,
+    )
+)
+def test_whatever_elements_may_hold_can_be_nested(value):
+    coder = ElementCoder(Outer)
+    assert coder.decode(coder.encode(value)) == value
+
+
+@pytest.mark.parametrize("kind", [list[int], set, Any, tuple[complex, ...], dict[str, int]])
+def test_other_types_are_refused_when_the_coder_is_made(kind):
+    with pytest.raises(TypeError):
+        ElementCoder(kind)
 
 
 def test_labels_have_one_form_whatever_the_order_they_were_found_in():
@@ -112,7 +160,7 @@ def test_labels_have_one_form_whatever_the_order_they_were_found_in():
     infos = {"n3": ClassInfo("n3"), "n2": ClassInfo("n2")}
     one = Labels(table, {2: "n1", 1: "n1"}, infos)
     other = Labels(table, {1: "n1", 2: "n1"}, dict(reversed(infos.items())))
-    coder = coders.LabelsCoder()
+    coder = ElementCoder(Labels)
     assert coder.encode(one) == coder.encode(other)
 
 

@@ -4,8 +4,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from imagenet_beam import ImageBytes, ImageRef, LabeledImage, WriteToTFRecord
-from imagenet_beam.transforms.encode_images import CHUNK_BYTES, chunk_of
+from imagenet_beam import WriteToTFRecord
 from imagenet_beam.transforms.records.framing import read_records
 
 
@@ -51,16 +50,3 @@ def test_what_cannot_be_written_is_said_in_a_sentence(elements, num_shards, sent
 def test_windows_are_refused_when_the_pipeline_is_built(tmp_path):
     with pytest.raises(ValueError, match="writes each shard once, and FixedWindows would divide"):
         write(tmp_path / "out", [b"a"], 1, beam.window.FixedWindows(10))
-
-
-def test_neighbours_in_an_archive_are_encoded_together():
-    def chunk(archive, offset_bytes, carried):
-        image = LabeledImage(ImageRef(archive, offset_bytes, 9, "a.JPEG"), 1, "", "")
-        return chunk_of((0, (b"key", ImageBytes(image, b"x") if carried else image)))
-
-    for carried in (True, False):
-        first = chunk("a.tar", 512, carried)
-        assert chunk("a.tar", CHUNK_BYTES - 1, carried) == first
-        assert chunk("a.tar", CHUNK_BYTES, carried) != first
-        assert chunk("b.tar", 512, carried) != first
-    assert chunk_of((0, (b"key", b"plain"))) == b"k"

@@ -1,40 +1,13 @@
-"""What is said of a shard once it is published, and kept beside it for resuming."""
+"""Receipts of published shards: counted, written, read back for resuming."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-
-
-class ShardReceipt(NamedTuple):
-    """One published shard.
-
-    Attributes:
-        name: The shard's file name, without folders.
-        images: Values that went in; equal to `records` + `len(rejects)`.
-        records: Records in the shard.
-        size_bytes: The file's length.
-        crc32c: Checksum of the whole file, as stored by Google Cloud Storage too.
-        class_counts: Records of each class, sorted by wnid; empty without classes.
-        notes: How often each remarkable thing was seen, sorted.
-        rejects: The values that did not become records, in their order.
-        plan: Fingerprint of the plan that the shard belongs to; "" without a plan.
-    """
-
-    name: str
-    images: int
-    records: int
-    size_bytes: int
-    crc32c: int
-    class_counts: tuple[tuple[str, int], ...] = ()
-    notes: tuple[tuple[str, int], ...] = ()
-    rejects: tuple[Reject, ...] = ()
-    plan: str = ""
 
 
 class ReceiptBuilder:
@@ -99,21 +72,18 @@ def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
         fields["notes"] = tuple(sorted(fields["notes"].items()))
         fields["rejects"] = tuple(Reject(**reject) for reject in fields["rejects"])
         fields["crc32c"] = int(fields["crc32c"], 16)
-        return _checked(ShardReceipt(**fields))
+        receipt = ShardReceipt(**fields)
+        # JSON tells nothing of types, and a receipt decides what is not written again.
+        counts = (receipt.images, receipt.records, receipt.size_bytes)
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError("its counts are no numbers")
+        if receipt.images != receipt.records + len(receipt.rejects):
+            raise ValueError("its records and rejects are not its images")
+        return receipt
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not a receipt of this program ({error}); remove it and run again"
         ) from error
-
-
-def _checked(receipt: ShardReceipt) -> ShardReceipt:
-    """JSON tells nothing of types, and a receipt decides what is not written again."""
-    counts = (receipt.images, receipt.records, receipt.size_bytes)
-    if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError("its counts are no numbers")
-    if receipt.images != receipt.records + len(receipt.rejects):
-        raise ValueError("its records and rejects are not its images")
-    return receipt
 
 
 def sum_counts(counts: Iterable[Iterable[tuple[str, int]]]) -> Mapping[str, int]:

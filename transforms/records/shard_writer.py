@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from imagenet_beam.transforms.elements import Record, Reject
+from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import frame_parts, framed_size_bytes
 from imagenet_beam.transforms.records.receipts import (
     ReceiptBuilder,
-    ShardReceipt,
     receipt_name,
     receipt_to_json,
 )
-from imagenet_beam.transforms.storage.files import AtomicFile, FileStat, Storage, join
+from imagenet_beam.transforms.storage.files import FileStat, Storage, join
 from imagenet_beam.transforms.tally import tally
-from imagenet_beam.transforms.threads.ordered import OrderedPool
 
 V = TypeVar("V")
 
@@ -31,12 +29,12 @@ COMPRESSION_WINDOW_BITS = {"none": 0, "gzip": 31, "zlib": 15}
 
 
 @dataclass(frozen=True)
-class ShardTarget(Generic[V]):
+class ShardTarget:
     """Where shards go and how.
 
     Attributes:
         storage: How to reach the output.
-        path_format: The shards' paths, with `%(shard_num)` and `%(num_shards)`.
+        path_format: The shards' paths; see `shard_path_format`.
         num_shards: How many shards there are.
         receipts_dir: Where a receipt of each shard is kept; "" keeps none.
         plan: Fingerprint of the plan that the receipts belong to.
@@ -53,52 +51,43 @@ class ShardTarget(Generic[V]):
     compression: str = "none"
     made_from: tuple[FileStat, ...] = ()
 
-    def path(self, shard: int) -> str:
-        """The path of one shard."""
-        return self.path_format % {"shard_num": shard, "num_shards": self.num_shards}
-
-    def receipt_path(self, shard: int) -> str:
-        """The path of its receipt."""
-        return join(self.receipts_dir, receipt_name(self.path(shard)))
-
     def write(
         self,
         shard: int,
         keyed_values: Iterable[tuple[bytes, V]],
-        pool: OrderedPool[V, bytes, Record | Reject],
+        encode: Callable[[Iterable[V]], Iterable[Record | Reject]],
     ) -> ShardReceipt:
         """Writes and publishes one shard, then its receipt.
+
+        Args:
+            shard: Its number.
+            keyed_values: What goes in, in any order; it is sorted by key.
+            encode: Makes one outcome of each value, in their order.
 
         Raises:
             InputError: If no value became a record, the output cannot be written, or
                 one of the files that values are read from has changed.
         """
-        path = self.path(shard)
-        ordered = sorted(keyed_values, key=_key)
-        outcomes = pool.map(value for _, value in ordered)
+        path = self.path_format % {"shard_num": shard, "num_shards": self.num_shards}
+        name = path.rpartition("/")[2]
+        ordered = sorted(keyed_values, key=lambda keyed: keyed[0])
+        builder = ReceiptBuilder()
         file = self.storage.create(path)
         try:
-            builder = write_outcomes(outcomes, file, self.compression)
+            outcomes = encode(value for _, value in ordered)
+            for block in _blocks(_framed(outcomes, builder), self.compression):
+                file.write(block)
             _check_complete(path, len(ordered), builder)
             self.storage.check_unchanged(self.made_from)
             file.publish()
         finally:
             file.discard()
-        receipt = builder.build(_base_name(path), file.size_bytes, file.crc32c, self.plan)
+        receipt = builder.build(name, file.size_bytes, file.crc32c, self.plan)
         if self.receipts_dir:
-            self.storage.publish_bytes(self.receipt_path(shard), receipt_to_json(receipt))
+            receipt_path = join(self.receipts_dir, receipt_name(name))
+            self.storage.publish_bytes(receipt_path, receipt_to_json(receipt))
         tally.shards += 1
         return receipt
-
-
-def write_outcomes(
-    outcomes: Iterable[Record | Reject], file: AtomicFile, compression: str = "none"
-) -> ReceiptBuilder:
-    """Frames the records into a file and counts what was seen."""
-    builder = ReceiptBuilder()
-    for block in _blocks(_framed(outcomes, builder), compression):
-        file.write(block)
-    return builder
 
 
 def _framed(outcomes: Iterable[Record | Reject], builder: ReceiptBuilder) -> Iterator[bytes]:
@@ -140,11 +129,3 @@ def _check_complete(path: str, values: int, builder: ReceiptBuilder) -> None:
             f"{first.filename}, as {first.reason} ({first.detail}); mend the images or ask for "
             "fewer shards"
         )
-
-
-def _key(keyed: tuple[bytes, V]) -> bytes:
-    return keyed[0]
-
-
-def _base_name(path: str) -> str:
-    return path.rpartition("/")[2]

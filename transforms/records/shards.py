@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,15 +17,15 @@ import numpy as np
 KEY_BYTES = 16
 """128 bits: equal keys mean equal names (chance of a clash among 14 M names: 3e-25)."""
 
-_KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
 SHUFFLES = ("references", "images")
 """What may travel through the shuffle; see `WriteToTFRecord`."""
 
-_TEMPLATE = "-{:05d}-of-{:05d}"
+_TEMPLATE = "-%(shard_num)05d-of-%(num_shards)05d"
+_KEY_DTYPE = np.dtype(f"S{KEY_BYTES}")
 
 
-class ShardPlan(NamedTuple):
-    """How the sorted keys are cut into shards.
+class ShardLayout(NamedTuple):
+    """Which key belongs to which shard.
 
     Attributes:
         num_shards: How many shards there are.
@@ -55,36 +54,35 @@ def fingerprint(name: str, seed: int) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=KEY_BYTES, salt=salt).digest()
 
 
-def plan_shards(packed_keys: bytes, num_shards: int) -> ShardPlan:
+def cut_shards(packed_keys: bytes, num_shards: int) -> ShardLayout:
     """Cuts keys into shards.
 
     Args:
         packed_keys: All keys in any order, one after the other.
         num_shards: How many shards to make; at least 1.
     """
-    keys = np.frombuffer(packed_keys, dtype=_KEY_DTYPE)
-    keys = np.sort(keys)
-    starts = [len(keys) * shard // num_shards for shard in range(num_shards)]
-    first_keys = tuple(_key(keys, start) for start in starts[1:])
-    equal = keys[1:] == keys[:-1]
-    duplicates = tuple(_pad(key) for key in np.unique(keys[1:][equal])[:10])
-    return ShardPlan(num_shards, first_keys, _counts(keys, first_keys), duplicates)
+    keys = np.sort(np.frombuffer(packed_keys, dtype=_KEY_DTYPE))
+    starts = [len(keys) * shard // num_shards for shard in range(1, num_shards)]
+    first_keys = tuple(
+        _padded(keys[start]) if start < len(keys) else b"\xff" * KEY_BYTES for start in starts
+    )
+    cuts = np.searchsorted(keys, np.array(first_keys, dtype=_KEY_DTYPE))
+    counts = np.diff([0, *cuts.tolist(), len(keys)])
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    duplicates = tuple(map(_padded, repeated[:10]))
+    return ShardLayout(num_shards, first_keys, tuple(counts.tolist()), duplicates)
 
 
-def _key(keys: np.ndarray, index: int) -> bytes:
-    return _pad(keys[index]) if index < len(keys) else b"\xff" * KEY_BYTES
-
-
-def _pad(key: bytes) -> bytes:
+def _padded(key: bytes) -> bytes:
     """Gives back the trailing zero bytes that numpy's fixed-width strings lose."""
     return bytes(key).ljust(KEY_BYTES, b"\0")
 
 
-def _counts(keys: np.ndarray, first_keys: Sequence[bytes]) -> tuple[int, ...]:
-    cuts = np.searchsorted(keys, np.array(first_keys, dtype=_KEY_DTYPE))
-    return tuple(np.diff([0, *cuts.tolist(), len(keys)]).tolist())
+def shard_path_format(prefix: str, suffix: str = "", template: str = _TEMPLATE) -> str:
+    """The shards' paths, with `%(shard_num)` and `%(num_shards)` to be filled in."""
+    return prefix.replace("%", "%%") + template + suffix.replace("%", "%%")
 
 
 def shard_name(prefix: str, shard: int, num_shards: int, suffix: str = "") -> str:
     """`train-00000-of-01024`: the naming of Beam's and TensorFlow's writers."""
-    return prefix + _TEMPLATE.format(shard, num_shards) + suffix
+    return shard_path_format(prefix, suffix) % {"shard_num": shard, "num_shards": num_shards}

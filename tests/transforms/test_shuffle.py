@@ -1,4 +1,4 @@
-"""Packing references for the shuffle."""
+"""What travels through the shuffle: packed references, encoded neighbours."""
 
 import apache_beam as beam
 import pytest
@@ -7,11 +7,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_beam.transforms.coders import LabeledImageCoder
+from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
-from imagenet_beam.transforms.packing import Packer, PackFn
+from imagenet_beam.transforms.shuffle import CHUNK_BYTES, Packer, PackFn, chunk_of
 
-PACKER = Packer(LabeledImageCoder())
+PACKER = Packer(ElementCoder(LabeledImage))
 
 
 def image(number: int) -> LabeledImage:
@@ -56,3 +56,16 @@ def test_a_bundle_is_packed_into_one_element_a_shard() -> None:
     packed = [element.value for element in fn.finish_bundle()]
     assert sorted(shard for shard, _ in packed) == [0, 1, 2, 3]
     assert [len(list(PACKER.unpack(data))) for _, data in packed] == [10] * 4
+
+
+def test_neighbours_in_an_archive_are_encoded_together() -> None:
+    def chunk(archive: str, offset_bytes: int, data: bytes) -> bytes:
+        ref = ImageRef(archive, offset_bytes, 9, "a.JPEG", data=data)
+        return chunk_of((0, (b"key", LabeledImage(ref, 1, "", ""))))
+
+    for data in (b"x", b""):
+        first = chunk("a.tar", 512, data)
+        assert chunk("a.tar", CHUNK_BYTES - 1, data) == first
+        assert chunk("a.tar", CHUNK_BYTES, data) != first
+        assert chunk("b.tar", 512, data) != first
+    assert chunk_of((0, (b"key", b"plain"))) == b"k"

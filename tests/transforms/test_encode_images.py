@@ -1,14 +1,24 @@
-"""The last step from element to record."""
+"""From labelled images to records: the encoders, and the same as steps."""
 
 import io
 from dataclasses import replace
 
+import apache_beam as beam
 import pytest
 from apache_beam.coders import StrUtf8Coder
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage, Record, Reject
-from imagenet_beam.transforms.encoders import ExampleEncoder, ImageEncoder, reject
+from imagenet_beam.transforms.encode_images import (
+    DecodeAndResize,
+    ExampleEncoder,
+    ImageEncoder,
+    ReadImages,
+    ToExample,
+    reject,
+)
 from imagenet_beam.transforms.errors import ImageRejected, InputError
 from imagenet_beam.transforms.images.encode import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
@@ -102,3 +112,64 @@ def test_elements_that_are_records_already(value, name, record):
     assert encoder.name(value) == name
     assert encoder.finish(value, encoder.load(value)) == record
     assert encoder.size_bytes(value) == 0
+
+
+def test_bytes_that_came_along_are_not_read_again(image, tmp_path):
+    (tmp_path / "a.tar").unlink()
+    carried = image._replace(ref=image.ref._replace(data=jpeg()))
+    assert ImageEncoder().load(carried) == jpeg()
+    empty = image._replace(ref=image.ref._replace(size_bytes=0))
+    encoder = ImageEncoder(takes_references=False)
+    assert encoder.finish(empty, encoder.load(empty)).reason == "empty"
+
+
+def test_the_steps_make_the_record_that_the_encoder_makes(image, tmp_path):
+    broken = image._replace(ref=image.ref._replace(offset_bytes=0, size_bytes=50, filename="b"))
+
+    def is_read(images):
+        assert sorted(image.ref.data for image in images) == [b"?" * 50, jpeg()]
+
+    def drops_the_original(images):
+        assert [decoded.labeled for decoded in images] == [image]
+
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        read = pipeline | beam.Create([image, broken]) | ReadImages()
+        assert_that(read, is_read, "Read")
+        decoded = read | DecodeAndResize()
+        assert_that(decoded.images, drops_the_original, "Decoded")
+        rejected = decoded.rejects | beam.Map(lambda reject: (reject.filename, reject.reason))
+        assert_that(rejected, equal_to([("b", "not_an_image")]), "Rejects")
+        record = ImageEncoder().finish(image, jpeg())
+        assert_that(decoded.images | ToExample(), equal_to([(image.ref.filename, record)]))
+
+
+def test_features_of_ones_own_stand_beside_those_of_the_schema(image):
+    def extra(labeled, encoded):
+        return {"ratio": encoded.width / encoded.height, "image/filename": labeled.wnid}
+
+    def has_both(pairs):
+        [(name, record)] = pairs
+        example = parse_example(record.data)
+        assert (name, record.wnid) == ("n01440764_1.JPEG", "n01440764")
+        assert example["ratio"] == [2.0]
+        assert example["image/filename"] == [b"n01440764"]
+        assert example["image/class/label"] == [1]
+
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        decoded = pipeline | beam.Create([image]) | ReadImages() | DecodeAndResize()
+        assert_that(decoded.images | ToExample(extra=extra), has_both)
+
+
+def test_an_image_that_was_not_read_is_a_mistake_and_no_reject(image):
+    for ref in (image.ref, image.ref._replace(encoding="planar:3x1x2")):
+        with (
+            pytest.raises(TypeError, match=r"_1\.JPEG comes without its bytes; read it with Read"),
+            beam.Pipeline(runner=FnApiRunner()) as pipeline,
+        ):
+            _ = pipeline | beam.Create([image._replace(ref=ref)]) | DecodeAndResize()
+    too_large = image._replace(ref=image.ref._replace(size_bytes=1 << 40))
+    empty = image._replace(ref=image.ref._replace(size_bytes=0))
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        rejects = (pipeline | beam.Create([too_large, empty]) | DecodeAndResize()).rejects
+        reasons = rejects | beam.Map(lambda reject: reject.reason)
+        assert_that(reasons, equal_to(["too_large", "empty"]))
