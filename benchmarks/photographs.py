@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from imagenet_beam.transforms.archives.tar_listing import list_span, split_archive
+from imagenet_beam.transforms.archives.tar_archives import list_span, split_archive
 from imagenet_beam.transforms.storage.files import Storage
 
 JPEG_QUALITY = 90

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from imagenet_beam.transforms.archives.tar_listing import list_span, split_archive
+from imagenet_beam.transforms.archives.tar_archives import list_span, split_archive
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.storage.files import Storage
 

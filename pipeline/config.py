@@ -38,7 +38,7 @@ class SplitConfig:
         num_shards: How many shards it becomes.
         label_from: How an image's class is told; see `JoinLabels`.
         official_images: How many images the official archive has; 0 if unknown.
-        kind: What the archives are, a key of `sources.table.KINDS`; "" tells each by
+        kind: What the archives are, the name of a form; "" tells each by
             its content.
         source_split: Which split is read where an archive holds several; "" is its name.
         selection: Which of the images are taken.

@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imagenet_beam.pipeline.config import SplitConfig, check_text
-from imagenet_beam.transforms.archives.base import FolderKind
-from imagenet_beam.transforms.archives.table import KINDS, recognise
+from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, join
 
@@ -60,9 +59,9 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
     stats = [archives.get(path) or _stat(path, split.kind, storage) for path in paths]
     archives.update(zip(paths, stats, strict=True))
     pinned = tuple(stat.pinned for stat in stats)
-    kinds = [KINDS[split.kind] if split.kind else recognise(storage, path) for path in pinned]
+    forms = [find_form(split.kind) if split.kind else recognise(storage, path) for path in pinned]
     fields = {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
-    is_streamed = any(kind.streamed for kind in kinds)
+    is_streamed = any(form.streamed for form in forms)
     return ResolvedSplit(**{**fields, "archives": pinned}, is_streamed=is_streamed)
 
 
@@ -77,9 +76,8 @@ def _check_repeated(paths: Sequence[str]) -> None:
 
 def _stat(path: str, kind: str, storage: Storage) -> FileStat:
     check_text(path)
-    source: object = KINDS.get(kind)
-    if isinstance(source, FolderKind):
-        return source.stat(storage, path)
+    if kind and find_form(kind).is_folder:
+        return find_form(kind).stat(storage, path)
     if storage.is_folder(path):
         raise InputError(
             f"{path} is a folder, not an archive; give `train_directory`, "

@@ -14,12 +14,11 @@ from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.progress import in_units
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
-from imagenet_beam.transforms.archives.compressed import describe_content
 from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
-from imagenet_beam.transforms.archives.ranges import Readable
-from imagenet_beam.transforms.archives.streams import is_compressed, open_compressed
-from imagenet_beam.transforms.archives.tar import BLOCK_BYTES, walk_tar
+from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
+from imagenet_beam.transforms.archives.streams import describe_content, is_compressed, open_stream
+from imagenet_beam.transforms.archives.tar import walk_tar
 from imagenet_beam.transforms.archives.zip import is_zip, walk_zip
 from imagenet_beam.transforms.boxes.csv_file import is_boxes_csv
 from imagenet_beam.transforms.boxes.read import is_xml_name
@@ -147,8 +146,8 @@ def _peek(reader: Readable, head: bytes) -> list[str]:
     if is_zip(head):
         members = (member.name for member in walk_zip(reader))
     elif is_compressed(head):
-        stream = open_compressed(reader)
-        members = (member.name for member in walk_tar(stream, block_bytes=BLOCK_BYTES))
+        stream = open_stream(RangedFile(reader, 0, reader.size_bytes), reader.name)
+        members = (member.name for member in walk_tar(stream))
     else:
         members = (member.name for member in walk_tar(reader))
     return list(itertools.islice(members, _PEEKED_MEMBERS))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
-from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.archives.forms import Span
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
 from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
 from imagenet_beam.transforms.elements import ImageRef

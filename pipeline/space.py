@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.download.progress import in_units
-from imagenet_beam.transforms.archives.base import Images
-from imagenet_beam.transforms.archives.table import KINDS
+from imagenet_beam.transforms.archives.fetch import read_span
+from imagenet_beam.transforms.archives.forms import Images
 from imagenet_beam.transforms.elements import LabeledImage, Record
 from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.errors import InputError
@@ -85,4 +85,4 @@ def estimate_bytes(
 def _first_images(config: ConvertConfig, split: SplitConfig) -> Images:
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
-            yield from KINDS[span.kind].stream(config.storage, span, split.listed_split)
+            yield from read_span(config.storage, span, split.listed_split)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from apache_beam.coders import registry
 from apache_beam.coders.coders import Coder
 
-from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.archives.forms import Span
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import (
     BoundingBox,

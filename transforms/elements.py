@@ -17,8 +17,12 @@ class ImageRef(NamedTuple):
         size_bytes: How long it is.
         filename: The image's own name without folders; unique in its split.
         wnid: The class that the place of the image tells, or "" if it does not.
-        encoding: "" for an image file; otherwise how raw pixels are laid out,
-            for example `planar:3x32x32` (see `imagenet_beam.transforms.images.pixels`).
+        class_index: The class by its place in the list of the data set, where the
+            source numbers classes; -1 elsewhere.
+        pixels: The layout of raw pixels, for example `planar:3x32x32` (see
+            `imagenet_beam.transforms.images.pixels`); "" for an image file.
+        zip_entry: How a zip stores the image (see `ZipEntry` in
+            `imagenet_beam.transforms.archives.zip`); "" elsewhere.
         data: The image's bytes as the archive stores them; empty where only the
             reference travels.
     """
@@ -28,7 +32,9 @@ class ImageRef(NamedTuple):
     size_bytes: int
     filename: str
     wnid: str = ""
-    encoding: str = ""
+    class_index: int = -1
+    pixels: str = ""
+    zip_entry: str = ""
     data: bytes = b""
 
 

@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.coders import Coder
 from apache_beam.metrics import Metrics
 
-from imagenet_beam.transforms.archives.fetch import fetch, is_image_file, unpack
+from imagenet_beam.transforms.archives.fetch import fetch, unpack
 from imagenet_beam.transforms.coders import register
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.errors import ImageRejected, InputError
@@ -26,7 +26,7 @@ from imagenet_beam.transforms.images.encode import (
     encode_pixels,
     libraries,
 )
-from imagenet_beam.transforms.images.pixels import interleave, parse_encoding
+from imagenet_beam.transforms.images.pixels import PixelLayout, interleave
 from imagenet_beam.transforms.records.example import serialize_example
 from imagenet_beam.transforms.records.schema import Features
 from imagenet_beam.transforms.records.schemas import find_schema
@@ -187,9 +187,9 @@ def decode_and_resize(image: LabeledImage, data: bytes, options: ImageOptions) -
         ImageRejected: If there is no image in the bytes.
     """
     data = unpack(image.ref, data)
-    if is_image_file(image.ref):
+    if not image.ref.pixels:
         return encode_image(data, options)
-    pixels, width, height, channels = interleave(data, parse_encoding(image.ref.encoding))
+    pixels, width, height, channels = interleave(data, PixelLayout.parse(image.ref.pixels))
     return encode_pixels(pixels, width, height, channels, options)
 
 

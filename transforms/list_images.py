@@ -12,8 +12,8 @@ from apache_beam.transforms.util import WaitOn
 from apache_beam.utils.windowed_value import WindowedValue
 
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
-from imagenet_beam.transforms.archives.base import Span
-from imagenet_beam.transforms.archives.table import KINDS, recognise
+from imagenet_beam.transforms.archives.fetch import read_span
+from imagenet_beam.transforms.archives.forms import Span, find_form, recognise
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.storage.files import Storage, is_local
 from imagenet_beam.transforms.tally import tally
@@ -31,7 +31,7 @@ class ListImages(beam.PTransform):
 
     Args:
         storage: How to reach the sources.
-        kind: What all of them are, a key of `imagenet_beam.transforms.archives.table.KINDS`;
+        kind: What all of them are, the name of a form in `imagenet_beam.transforms.archives`;
             "" tells each by its content.
         split: Where a source holds several splits, which one to list; "" lists all.
         with_data: Whether images bring their bytes along. Else headers are read and images
@@ -66,19 +66,19 @@ class ListImages(beam.PTransform):
 
 
 def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Span]:
-    """Divides a source into parts for the workers; see `SourceKind.split`."""
-    source = KINDS[kind] if kind else recognise(storage, archive)
-    return source.split(storage, archive)
+    """Divides a source into parts for the workers; see `Form.split`."""
+    form = find_form(kind) if kind else recognise(storage, archive)
+    return form.split(storage, archive)
 
 
 def list_images(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
-    """The images of one part of a source; see `SourceKind.list`."""
-    return KINDS[span.kind].list(storage, span, split)
+    """The images of one part of a source; see `Form.list`."""
+    return find_form(span.kind).list(storage, span, split)
 
 
 def read_through(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
-    """The images of one part of a source, with their bytes; see `SourceKind.stream`."""
-    for ref, data in KINDS[span.kind].stream(storage, span, split):
+    """The images of one part of a source, with their bytes; see `read_span`."""
+    for ref, data in read_span(storage, span, split):
         yield ref._replace(data=data)
 
 

@@ -49,7 +49,7 @@ class SmallDataset:
         name: What it is asked for by, and what the names of its shards begin with.
         classes: The names of its classes, in the order of their labels.
         splits: Its splits as published.
-        kind: What its archive or folder is, a key of `sources.table.KINDS`; "" tells
+        kind: What its archive or folder is, the name of a form; "" tells
             an archive by its content.
         label_from: `place` for class folders, `index` for files of pixels; see `JoinLabels`.
         archives: The names of its archive as downloaded, the preferred one first; none

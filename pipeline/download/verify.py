@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_beam.pipeline.download.sources import SourceFile
-from imagenet_beam.transforms.archives.compressed import HEAD_BYTES, describe_content, is_markup
+from imagenet_beam.transforms.archives.streams import HEAD_BYTES, describe_content, is_markup
 
 _READ_BYTES = 1 << 20
 

@@ -16,17 +16,15 @@ from imagenet_beam.transforms.boxes.annotations import (
     Annotation,
     annotated_stem,
     image_stem,
-    iter_annotations_tar,
     parse_annotation_xml,
 )
 from imagenet_beam.transforms.boxes.csv_file import (
-    box_rows,
     is_boxes_csv,
     parse_boxes_csv,
     write_boxes_csv,
 )
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex, boxes_by_name
-from imagenet_beam.transforms.boxes.xml_tar import iter_xml_members
+from imagenet_beam.transforms.boxes.read import iter_annotations_tar, iter_xml_members
 from imagenet_beam.transforms.elements import BoundingBox, ImageRef, LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.join_boxes import with_boxes
@@ -60,6 +58,10 @@ def make_tar(members: dict[str, bytes], tar_format: int = tarfile.GNU_FORMAT) ->
 
 def read_tar(data: bytes) -> list[Annotation]:
     return list(iter_annotations_tar(io.BytesIO(data), "boxes"))
+
+
+def box_rows(annotations: list[Annotation]) -> list[tuple[str, BoundingBox]]:
+    return [(annotation.stem, box) for annotation in annotations for box in annotation.boxes]
 
 
 FULL = (0, 0, 500, 400)
@@ -210,24 +212,43 @@ def _tar_of_one(size_bytes: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "boxes holds no tar archive but an empty file"),
-        (b"<!DOCTYPE html>", "boxes holds no tar archive but an HTML"),
-        (gzip.compress(b"n1.JPEG,0,0,1,1\n" * 99), "boxes holds no tar archive but a file that"),
-        (gzip.compress(make_tar(MEMBERS))[:-20], "boxes is a damaged or truncated gzip"),
+        (b"", "boxes is empty"),
+        (b"<!DOCTYPE html>", "boxes holds an HTML .*, not a tar archive"),
+        (gzip.compress(b"n1.JPEG,0,0,1,1\n" * 99), "boxes holds a file that .*, not a tar archive"),
+        (gzip.compress(make_tar(MEMBERS))[:-20], "boxes is damaged or truncated"),
         (make_tar(MEMBERS)[:1500], "boxes is truncated"),
         (make_tar(MEMBERS)[:1024], "boxes is truncated"),
-        (make_tar(MEMBERS)[:1024] + b"x" * 512, "boxes has a damaged header before byte 1,536"),
+        (make_tar(MEMBERS)[:1024] + b"x" * 512, "boxes has a damaged header at byte 1,024"),
         (make_tar({"n1.tar": make_tar(MEMBERS)[:1500]}), "n1.tar in boxes is truncated"),
         (make_tar({"n1_1.JPEG": b"x"}), r"boxes has no annotation \(.xml\) among its first 1 fil"),
         (make_tar({f"{i}.JPEG": b"" for i in range(1200)}), "among its first 1,000 files"),
-        (_tar_of_one(1 << 40), "boxes asks for 1,099,511,627,776 bytes at once"),
+        (_tar_of_one(1 << 40), "n1_1.xml has 1,099,511,627,776 bytes, more than the 1,048,576"),
         (_tar_of_one(-5), "boxes has a damaged header"),
     ],
     ids=range(12),  # gzip writes the time: the data would name each test anew
 )
 def test_a_wrong_archive_is_refused(data: bytes, sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=f"^`bounding_boxes`: .*{sentence}"):
         read_tar(data)
+
+
+def _tar_with_a_link(name: str) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, "elsewhere"
+    return make_tar(MEMBERS)[:1024] + info.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+
+
+@pytest.mark.parametrize("name", ["n1/n1_2.xml", "n1.tar.gz"])
+def test_an_annotation_is_not_left_out_because_it_is_a_link(name: str) -> None:
+    with pytest.raises(InputError, match=f"boxes holds '{name}' as a link"):
+        read_tar(_tar_with_a_link(name))
+    assert read_tar(_tar_with_a_link("n1/readme.txt")) == ANNOTATIONS[:1]
+
+
+def test_an_archive_that_goes_on_after_its_end_mark_is_refused() -> None:
+    data = make_tar(MEMBERS)
+    with pytest.raises(InputError, match="boxes is incomplete or damaged: it goes on after"):
+        read_tar(gzip.compress(data + data))
 
 
 CSV = "n00007846_64193.JPEG,0.0060,0.2620,0.7545,0.9940\n"

@@ -48,7 +48,7 @@ def repacked(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
             "accepted is an IDX file of images (magic number 0x00000803)",
         ),
         (IMAGES, lambda data: repacked(data, lambda raw: raw[:-1]), "ends within image 29"),
-        (IMAGES, lambda data: data[:-20], "is a damaged or truncated gzip file"),
+        (IMAGES, lambda data: data[:-20], "is damaged or truncated"),
         (LABELS, lambda data: repacked(data, lambda raw: raw[:-1]), "ends after 29 labels"),
         (
             LABELS,
@@ -140,7 +140,7 @@ def test_a_page_instead_of_an_archive(tmp_path, refused, dataset):
     (tmp_path / "archive.tgz").write_bytes(PAGE)
     sentence = refused(dataset, f"--input={tmp_path}/archive.tgz")
     assert "archive.tgz" in sentence
-    assert "HTML" in sentence or "web page" in sentence
+    assert "HTML" in sentence
 
 
 def test_flowers_whose_path_climbs_out(flowers, tmp_path, refused):

@@ -16,8 +16,7 @@ from imagenet_beam.pipeline.synthetic.small_sets import (
     FLOWER_CLASSES,
 )
 from imagenet_beam.runners import cli
-from imagenet_beam.transforms.archives.cifar import CifarImage
-from imagenet_beam.transforms.archives.pixel_files import unique_names
+from imagenet_beam.transforms.archives.cifar import CifarImage, unique_names
 from imagenet_beam.transforms.records.example import parse_example
 from imagenet_beam.transforms.records.framing import read_records
 from imagenet_beam.transforms.storage.files import Storage

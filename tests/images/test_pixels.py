@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_beam.transforms.errors import ImageRejected, InputError
-from imagenet_beam.transforms.images.pixels import PixelLayout, interleave, parse_encoding
+from imagenet_beam.transforms.images.pixels import PixelLayout, interleave
 
 
-def test_the_encodings_of_cifar_and_mnist():
-    assert parse_encoding("planar:3x32x32") == PixelLayout(channels=3, height=32, width=32)
-    assert parse_encoding("gray:28x20") == PixelLayout(channels=1, height=28, width=20)
+def test_the_layouts_of_cifar_and_mnist():
+    assert PixelLayout.parse("planar:3x32x32") == PixelLayout(channels=3, height=32, width=32)
+    assert PixelLayout.parse("gray:28x20") == PixelLayout(channels=1, height=28, width=20)
 
 
 @pytest.mark.parametrize(
@@ -19,9 +19,9 @@ def test_the_encodings_of_cifar_and_mnist():
     ["", "planar", "planar:3x32", "planar:2x32x32", "gray:0x28", "gray:28x28x1", "gray:28x28 ",
      "rgb:32x32", "gray:999999x1", "gray:-1x4"],
 )  # fmt: skip
-def test_other_encodings_are_refused(text):
+def test_other_layouts_are_refused(text):
     with pytest.raises(InputError, match="accepted are planar:"):
-        parse_encoding(text)
+        PixelLayout.parse(text)
 
 
 def test_planes_become_samples():
@@ -39,7 +39,7 @@ def test_samples_are_where_numpy_puts_them(channels, height, width, random):
     data = random.randbytes(layout.size_bytes)
     planes = np.frombuffer(data, np.uint8).reshape(channels, height, width)
     assert interleave(data, layout).data == planes.transpose(1, 2, 0).tobytes()
-    assert parse_encoding(layout.encoding) == layout
+    assert PixelLayout.parse(str(layout)) == layout
 
 
 @pytest.mark.parametrize("size", [0, 11, 13])

@@ -1,11 +1,12 @@
 """Archives that are compressed as a whole, and tars with class folders."""
 
 import gzip
+import io
 
 import pytest
 
-from imagenet_beam.transforms.archives.streams import StreamReader, open_compressed
-from imagenet_beam.transforms.archives.tar_streaming import list_stream, stream_images
+from imagenet_beam.transforms.archives.streams import StreamReader, open_stream
+from imagenet_beam.transforms.archives.tar_archives import list_stream, stream_images
 from imagenet_beam.transforms.errors import InputError
 
 
@@ -85,11 +86,11 @@ def test_a_truncated_compressed_archive_is_refused(make, pictures, official, ref
     assert "get the file again" in message
 
 
-def test_a_damaged_byte_is_found_by_the_checksum_at_the_end(make, pictures, tmp_path, reader):
+def test_a_damaged_byte_is_found_by_the_checksum_at_the_end(make, pictures, tmp_path):
     data = bytearray(make.tar(tmp_path / "t.tgz", in_class_folders(pictures), "w:gz").read_bytes())
     data[-6] ^= 1  # the CRC-32 of gzip's trailer
     with pytest.raises(InputError, match=r"t is damaged or truncated .*CRC"):
-        list(list_stream(open_compressed(reader(bytes(data), "t")), "t"))
+        list(list_stream(open_stream(io.BytesIO(data), "t"), "t"))
 
 
 def test_a_stream_does_not_go_back():

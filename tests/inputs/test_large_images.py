@@ -11,7 +11,7 @@ import pytest
 
 from imagenet_beam.transforms.archives.fetch import fetch, unpack
 from imagenet_beam.transforms.archives.streams import StreamReader
-from imagenet_beam.transforms.archives.tar_streaming import stream_images
+from imagenet_beam.transforms.archives.tar_archives import stream_images
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import ImageRejected
 from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
@@ -74,7 +74,7 @@ def test_a_huge_image_is_a_reject(
 
 
 def test_a_zip_that_stores_more_than_it_claims_is_not_read():
-    ref = ImageRef("nowhere.zip", 0, 10, "x.JPEG", encoding=f"zip:8:{MAX_IMAGE_BYTES + 1}:30:0")
+    ref = ImageRef("nowhere.zip", 0, 10, "x.JPEG", zip_entry=f"8:{MAX_IMAGE_BYTES + 1}:30:0")
     assert fetch(ref, Storage()) == b""
     with pytest.raises(ImageRejected, match="too_large"):
         unpack(ref, b"")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagenet_beam.transforms.archives.zip import (
-    parse_zip_encoding,
+    ZipEntry,
     read_zip_member,
     unzip_member,
     walk_zip,
@@ -31,9 +31,8 @@ def zipped(files, method=zipfile.ZIP_DEFLATED, zip64=False, comment=b""):
 def read_all(source):
     found = {}
     for member in walk_zip(source):
-        encoding = parse_zip_encoding(member.encoding)
-        stored = read_zip_member(source, member.offset_bytes, encoding)
-        found[member.name] = unzip_member(stored, member.size_bytes, encoding)
+        stored = read_zip_member(source, member.offset_bytes, member.entry)
+        found[member.name] = unzip_member(stored, member.size_bytes, member.entry)
     return found
 
 
@@ -114,8 +113,8 @@ def test_a_long_local_header_is_read_in_a_second_step(reader):
     longer = data[: at + 28] + (500).to_bytes(2, "little") + data[at + 30 : name_end]
     longer += bytes(500) + data[name_end:]
     member = list(walk_zip(reader(data, "z")))[-1]
-    encoding = parse_zip_encoding(member.encoding)
-    assert read_zip_member(reader(longer, "z"), member.offset_bytes, encoding) == b"content"
+    assert read_zip_member(reader(longer, "z"), member.offset_bytes, member.entry) == b"content"
+    assert ZipEntry.parse(str(member.entry)) == member.entry
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -129,12 +128,11 @@ def test_a_flipped_bit_rejects_the_member(method, reader):
 
 def test_a_bomb_is_not_inflated(reader):
     member = list(walk_zip(reader(zipped({"x.jpg": bytes(50 << 20)}), "z")))[-1]
-    encoding = parse_zip_encoding(member.encoding)
     stored = read_zip_member(
-        reader(zipped({"x.jpg": bytes(50 << 20)}), "z"), member.offset_bytes, encoding
+        reader(zipped({"x.jpg": bytes(50 << 20)}), "z"), member.offset_bytes, member.entry
     )
     with pytest.raises(ImageRejected, match="1,001 bytes"):
-        unzip_member(stored, 1000, encoding)
+        unzip_member(stored, 1000, member.entry)
 
 
 def with_last_entry(data, at, value):

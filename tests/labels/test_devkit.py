@@ -121,14 +121,18 @@ def _without(name: str) -> bytes:
     ("data", "sentence"),
     [
         (b"", "kit.tar is empty"),
-        (b"<!DOCTYPE html>\n<title>Log in</title>", "kit.tar is a web page"),
-        (gzip.compress(b"<html>"), "kit.tar is a web page"),
-        (b"n01440764\n" * 200, "kit.tar is not a tar archive"),
-        (gzip.compress(make_kit())[:-20], "kit.tar is a damaged gzip file"),
+        (b"<!DOCTYPE html>\n<title>Log in</title>", "kit.tar holds an HTML"),
+        (gzip.compress(b"<html>"), "kit.tar holds an HTML"),
+        (b"n01440764\n" * 200, "kit.tar holds a file that starts with .*, not a tar archive"),
+        (gzip.compress(make_kit())[:-20], "kit.tar is damaged or truncated near byte"),
         (make_kit()[:2000], "kit.tar is truncated"),
         (with_first_size(-1 << 20), "kit.tar has a damaged header at byte 0"),
         (with_first_size(-512), "kit.tar has a damaged header at byte 0"),
-        (gzip.compress(bytes(65 << 20)), "kit.tar unpacks to more than 64 MB"),
+        (gzip.compress(bytes(65 << 20)), "kit.tar is an empty tar archive"),
+        (
+            gzip.compress(make_tar({"large": bytes(65 << 20)})),
+            "kit.tar unpacks to more than 64 MB",
+        ),
         (_without("meta.mat"), "kit.tar has no meta.mat inside"),
         (
             _without("ILSVRC2012_validation_ground_truth.txt"),

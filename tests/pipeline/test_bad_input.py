@@ -86,7 +86,7 @@ def test_unreadable_files(refused, tmp_path, name):
     ("content", "words"),
     [
         pytest.param(b"", ("empty",), id="empty file"),
-        pytest.param(HTML, ("web page",), id="web page"),
+        pytest.param(HTML, ("an HTML or XML page",), id="web page"),
         pytest.param(b"no archive" * 200, ("not a tar archive",), id="text"),
         pytest.param(gzip.compress(b"no archive" * 200), ("tar",), id="gzip of something else"),
     ],
@@ -169,7 +169,7 @@ def test_truncated_class_tar(refused, clean, tmp_path):
 def test_a_class_tar_that_is_none(refused, clean, tmp_path):
     (first, _), *others = read_tar(clean.train)
     path = write_tar(tmp_path / "train.tar", [*others, (first, HTML)])
-    refused("train.tar", first, "web page", train=path)
+    refused("train.tar", first, "an HTML or XML page", train=path)
 
 
 def test_a_devkit_of_other_length(refused, clean, write_archives, tmp_path):

@@ -18,7 +18,7 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.convert_flags import add_convert_parser, config_from_flags
-from imagenet_beam.transforms.archives.base import Span
+from imagenet_beam.transforms.archives.forms import Span
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import (
@@ -40,7 +40,7 @@ MORE = st.dictionaries(TEXT, st.tuples(st.binary(), st.booleans()), max_size=2)
 INT = st.integers(-(2**63), 2**63 - 1)
 COUNT = st.integers(0, 2**63 - 1)
 UNIT = st.floats(0, 1)
-REF = st.builds(ImageRef, TEXT, COUNT, COUNT, TEXT, TEXT, TEXT, st.binary())
+REF = st.builds(ImageRef, TEXT, COUNT, COUNT, TEXT, TEXT, INT, TEXT, TEXT, st.binary())
 BOXES = st.lists(st.builds(BoundingBox, UNIT, UNIT, UNIT, UNIT), max_size=3).map(tuple)
 IMAGE = st.builds(LabeledImage, REF, INT, TEXT, TEXT, BOXES)
 REJECT = st.builds(Reject, TEXT, TEXT, COUNT, TEXT, TEXT, TEXT)

@@ -59,7 +59,7 @@ def test_the_options_decide_the_size(image):
 
 
 def test_raw_pixels_are_laid_out_as_the_reference_says(image):
-    ref = image.ref._replace(encoding="planar:3x1x2")
+    ref = image.ref._replace(pixels="planar:3x1x2")
     encoder = ImageEncoder(ImageOptions(resize=Resize.parse("none")))
     record = encoder.finish(image._replace(ref=ref), bytes([1, 2, 3, 4, 5, 6]))
     example = parse_example(record.data)

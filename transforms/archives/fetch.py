@@ -1,16 +1,25 @@
-"""The bytes of an image that can be read in place."""
+"""The bytes of images: by ranged reads where they can be read in place, else in one pass."""
 
 from __future__ import annotations
 
-from imagenet_beam.transforms.archives.zip import (
-    ZipEncoding,
-    parse_zip_encoding,
-    read_zip_member,
-    unzip_member,
-)
+from imagenet_beam.transforms.archives.forms import Images, Span, find_form
+from imagenet_beam.transforms.archives.zip import ZipEntry, read_zip_member, unzip_member
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES, check_image_bytes
 from imagenet_beam.transforms.storage.files import Storage
+
+
+def read_span(storage: Storage, span: Span, split: str) -> Images:
+    """Yields the images of a part of a source with their bytes as they are stored.
+
+    What is stored in a zip is still to be unpacked.
+    """
+    form = find_form(span.kind)
+    if form.streamed:
+        yield from form.stream(storage, span, split)
+    else:
+        for ref in form.list(storage, span, split):
+            yield ref, fetch(ref, storage)
 
 
 def fetch(ref: ImageRef, storage: Storage) -> bytes:
@@ -18,12 +27,12 @@ def fetch(ref: ImageRef, storage: Storage) -> bytes:
 
     Of what `unpack` will reject for its length, nothing is read.
     """
-    encoding = parse_zip_encoding(ref.encoding)
-    if _held_bytes(ref, encoding) > MAX_IMAGE_BYTES:
+    entry = ZipEntry.parse(ref.zip_entry)
+    if _held_bytes(ref, entry) > MAX_IMAGE_BYTES:
         return b""
-    if encoding is None:
+    if entry is None:
         return storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes)
-    return read_zip_member(storage.open_ranges(ref.archive), ref.offset_bytes, encoding)
+    return read_zip_member(storage.open_ranges(ref.archive), ref.offset_bytes, entry)
 
 
 def unpack(ref: ImageRef, stored: bytes) -> bytes:
@@ -32,16 +41,11 @@ def unpack(ref: ImageRef, stored: bytes) -> bytes:
     Raises:
         ImageRejected: If they are damaged, or more than `MAX_IMAGE_BYTES`.
     """
-    encoding = parse_zip_encoding(ref.encoding)
-    check_image_bytes(_held_bytes(ref, encoding))
-    return stored if encoding is None else unzip_member(stored, ref.size_bytes, encoding)
+    entry = ZipEntry.parse(ref.zip_entry)
+    check_image_bytes(_held_bytes(ref, entry))
+    return stored if entry is None else unzip_member(stored, ref.size_bytes, entry)
 
 
-def _held_bytes(ref: ImageRef, encoding: ZipEncoding | None) -> int:
+def _held_bytes(ref: ImageRef, entry: ZipEntry | None) -> int:
     """The longer of what is stored and what comes out: a zip may lie about either."""
-    return max(ref.size_bytes, encoding.stored_bytes if encoding else 0)
-
-
-def is_image_file(ref: ImageRef) -> bool:
-    """Whether the bytes are an image file, stored plainly or in a zip; else raw pixels."""
-    return not ref.encoding or parse_zip_encoding(ref.encoding) is not None
+    return max(ref.size_bytes, entry.stored_bytes if entry else 0)

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from imagenet_beam.transforms.archives.base import Images, Span
-from imagenet_beam.transforms.archives.fetch import fetch
+from imagenet_beam.transforms.archives.forms import Form, Span
 from imagenet_beam.transforms.archives.names import is_image_name, is_wanted, make_ref
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
-class FolderSource:
+class FolderForm(Form):
     """Each image is a file: its path is the reference's archive, its offset 0."""
 
     name = "folder"
-    title = "a folder"
-    streamed = False
+    is_folder = True
 
-    def recognises(self, head: bytes) -> bool:
-        """Never: a folder has no bytes; flags tell it."""
-        return False
-
-    def stat(self, storage: Storage, directory: str) -> FileStat:
+    def stat(self, storage: Storage, path: str) -> FileStat:
         """Path, size and time of each image."""
-        return stat_tree(storage, directory)
+        return stat_tree(storage, path)
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
         """A part for each folder of the tree."""
@@ -37,23 +31,17 @@ class FolderSource:
         """Lists one folder; files are not opened."""
         for file in storage.files(span.archive, span.name):
             if is_wanted(file.path, split):
-                _check_name(file.path, span.archive)
+                if not file.path.isprintable():  # bytes that are not UTF-8 come as lone surrogates
+                    shown = file.path.encode("utf-8", "surrogateescape")
+                    raise InputError(
+                        f"{span.archive} holds {shown.decode('utf-8', 'backslashreplace')!r}, a "
+                        "name with bytes that are not UTF-8 or that cannot be shown; rename the "
+                        "file"
+                    )
                 yield make_ref(file.pinned, file.path, 0, file.size_bytes)
 
-    def stream(self, storage: Storage, span: Span, split: str) -> Images:
-        """In the order of the names."""
-        for ref in self.list(storage, span, split):
-            yield ref, fetch(ref, storage)
 
-
-def _check_name(path: str, directory: str) -> None:
-    """Refuses names that no record could hold as text."""
-    if not path.isprintable():  # bytes that are not UTF-8 come as lone surrogates
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise InputError(
-            f"{directory} holds {shown!r}, a name with bytes that are not UTF-8 or that cannot be "
-            "shown; rename the file"
-        )
+FORMS = (FolderForm(),)
 
 
 def stat_tree(
@@ -75,17 +63,32 @@ def stat_tree(
     Raises:
         InputError: If there is no such folder, or no such file in it.
     """
-    digest, size_bytes, files = hashlib.sha256(), 0, 0
-    for folder in storage.folders(directory):
-        for file in storage.files(directory, folder):
-            if is_wanted_name(file.path):
-                digest.update(
-                    f"{file.path}\0{file.size_bytes}\0{file.version}\n".encode(
-                        "utf-8", "surrogateescape"
-                    )
-                )
-                size_bytes += file.size_bytes
-                files += 1
-    if not files:
-        raise InputError(f"{directory} holds no {what}")
-    return FileStat(directory, size_bytes, f"{files} files, {digest.hexdigest()[:32]}", directory)
+    files = (
+        file
+        for folder in storage.folders(directory)
+        for file in storage.files(directory, folder)
+        if is_wanted_name(file.path)
+    )
+    return stat_files(directory, files, f"{directory} holds no {what}")
+
+
+def stat_files(directory: str, files: Iterable[FileStat], if_none: str) -> FileStat:
+    """Identifies the state of several files of a folder together.
+
+    Args:
+        directory: The folder.
+        files: The files.
+        if_none: What to say if there are none.
+
+    Raises:
+        InputError: If there are none.
+    """
+    digest, size_bytes, count = hashlib.sha256(), 0, 0
+    for file in files:
+        line = f"{file.path}\0{file.size_bytes}\0{file.version}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+        size_bytes += file.size_bytes
+        count += 1
+    if not count:
+        raise InputError(if_none)
+    return FileStat(directory, size_bytes, f"{count} files, {digest.hexdigest()[:32]}", directory)

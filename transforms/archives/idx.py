@@ -12,16 +12,23 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imagenet_beam.transforms.archives.compressed import (
+from imagenet_beam.transforms.archives.folder import stat_files
+from imagenet_beam.transforms.archives.forms import Form, Images, Span
+from imagenet_beam.transforms.archives.names import make_pixel_ref
+from imagenet_beam.transforms.archives.streams import (
+    HEAD_BYTES,
     ByteStream,
-    OpenedStream,
-    damaged_gzip_as_input_error,
+    StreamReader,
     describe_content,
+    open_stream,
+    read_forward,
 )
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.pixels import PixelLayout
+from imagenet_beam.transforms.storage.files import FileStat, Storage, join
 
-LABELS_MAGIC = 0x0801
-IMAGES_MAGIC = 0x0803
+_LABELS, _IMAGES = b"\0\0\x08\x01", b"\0\0\x08\x03"
+_TITLES = {_LABELS: "an IDX file of labels", _IMAGES: "an IDX file of images"}
 
 _MAX_SIDE = 1 << 14
 """Pixels along a side; a bound on memory, far above any IDX set's 28 or 64."""
@@ -29,45 +36,88 @@ _MAX_SIDE = 1 << 14
 _MAX_LABELS = 1 << 24
 """Labels in one file; a bound on memory, far above EMNIST's 814,255."""
 
-_READ_BYTES = 1 << 16
+_PREFIXES = {"train": "train", "test": "t10k"}
+_MIDDLES = {"images": "idx3", "labels": "idx1"}
+
+
+class IdxForm(Form):
+    """A folder with two files for each split, under the names that MNIST gave them."""
+
+    name = "idx"
+    streamed = True
+    is_folder = True
+
+    def stat(self, storage: Storage, path: str) -> FileStat:
+        """Identifies the state of the files that are there, of all splits."""
+        found = (
+            _find(storage, path, prefix, what) for prefix in _PREFIXES.values() for what in _MIDDLES
+        )
+        return stat_files(path, filter(None, found), f"{path} {_none_of('train')}")
+
+    def split(self, storage: Storage, archive: str) -> Iterator[Span]:
+        """One part: the folder."""
+        yield Span(self.name, archive, 0, 0, archive)
+
+    def stream(self, storage: Storage, span: Span, split: str) -> Images:
+        """Both files of a split, in their order."""
+        for wanted in (split,) if split else _PREFIXES:
+            yield from _stream_split(storage, span.archive, _PREFIXES[wanted])
+
+
+FORMS = (IdxForm(),)
+
+
+def _stream_split(storage: Storage, directory: str, prefix: str) -> Images:
+    images_file = _find(storage, directory, prefix, "images")
+    labels_file = _find(storage, directory, prefix, "labels")
+    if images_file is None or labels_file is None:
+        raise InputError(f"{directory} {_none_of(prefix)}")
+    images = read_idx_images(read_forward(storage, images_file.pinned), images_file.path)
+    labels = read_idx_labels(read_forward(storage, labels_file.pinned), labels_file.path)
+    if images.count != len(labels):
+        raise InputError(
+            f"{images_file.path} has {images.count:,} images but {labels_file.path} has "
+            f"{len(labels):,} labels; they must be the two files of the same split"
+        )
+    for index, pixels in images:
+        name = f"{prefix}_{index:05d}.png"
+        label = labels[index]
+        yield make_pixel_ref(images_file.pinned, index, name, label, images.layout), pixels
+
+
+def _find(storage: Storage, directory: str, prefix: str, what: str) -> FileStat | None:
+    """One of the four files, under its own name or those that unpacking gives."""
+    for mark in "-.":
+        for suffix in (".gz", ""):
+            name = f"{prefix}-{what}{mark}{_MIDDLES[what]}-ubyte{suffix}"
+            try:
+                return storage.stat(join(directory, name))
+            except InputError:
+                continue
+    return None
+
+
+def _none_of(prefix: str) -> str:
+    names = (f"{prefix}-{what}-{middle}-ubyte.gz" for what, middle in _MIDDLES.items())
+    return (
+        f"does not hold both {' and '.join(names)}; accepted is a folder with the four files as "
+        "downloaded, or without .gz"
+    )
 
 
 @dataclass(frozen=True)
-class IdxHeader:
-    """What an IDX image file says of itself.
+class IdxImages:
+    """An opened IDX file of images, which can be iterated once.
 
     Attributes:
-        count: Images in the file.
-        height: Rows of each.
-        width: Columns of each.
+        count: Images in the file, by its header.
+        layout: How the pixels of each lie.
+        content: The file's content.
     """
 
     count: int
-    height: int
-    width: int
-
-    @property
-    def image_bytes(self) -> int:
-        """How long one image is."""
-        return self.height * self.width
-
-    @property
-    def encoding(self) -> str:
-        """The layout of an image as `ImageRef.encoding` names it."""
-        return f"gray:{self.height}x{self.width}"
-
-
-class IdxImages:
-    """An IDX image file, whose images can be iterated once.
-
-    Attributes:
-        header: Number and size of the images.
-    """
-
-    def __init__(self, header: IdxHeader, source: OpenedStream, name: str) -> None:
-        self.header = header
-        self._source = source
-        self._name = name
+    layout: PixelLayout
+    content: StreamReader
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Gives (index, pixels) for each image.
@@ -75,27 +125,21 @@ class IdxImages:
         Raises:
             InputError: The file holds fewer or more images than its header says.
         """
-        for index in range(self.header.count):
-            yield index, self._read_image(index)
-        _check_end(self._source, self._name, f"{self.header.count:,} images")
-
-    def _read_image(self, index: int) -> bytes:
-        size = self.header.image_bytes
-        with damaged_gzip_as_input_error(self._name):
-            parts = []
-            while size and (part := self._source.content.read(min(size, _READ_BYTES))):
-                parts.append(part)
-                size -= len(part)
-        if size:
-            raise InputError(
-                f"{self._name} ends within image {index:,}, but its header says that there "
-                f"are {self.header.count:,}; download it again"
-            )
-        return b"".join(parts)
+        name, size_bytes, position = self.content.name, self.layout.size_bytes, _sizes_end(3)
+        for index in range(self.count):
+            pixels = self.content.read(position, size_bytes)
+            if len(pixels) < size_bytes:
+                raise InputError(
+                    f"{name} ends within image {index:,}, but its header says that there "
+                    f"are {self.count:,}; download it again"
+                )
+            position += size_bytes
+            yield index, pixels
+        _check_end(self.content, position, f"{self.count:,} images")
 
 
 def read_idx_images(stream: ByteStream, name: str) -> IdxImages:
-    """Opens an IDX file of images, gzipped or not.
+    """Opens an IDX file of images, compressed or not.
 
     Args:
         stream: The file, opened by the caller, who also closes it.
@@ -104,103 +148,62 @@ def read_idx_images(stream: ByteStream, name: str) -> IdxImages:
     Raises:
         InputError: It is not an IDX file of images.
     """
-    source = OpenedStream(stream, name, _READ_BYTES)
-    count, height, width = _read_sizes(source, name, IMAGES_MAGIC)
+    content = open_stream(stream, name)
+    count, height, width = _read_sizes(content, _IMAGES)
     if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
         raise InputError(
             f"{name} says that its images have {height:,} rows and {width:,} columns; "
             f"accepted are 1 to {_MAX_SIDE:,}"
         )
-    return IdxImages(IdxHeader(count, height, width), source, name)
+    return IdxImages(count, PixelLayout(1, height, width), content)
 
 
-def read_idx_labels(stream: ByteStream, name: str, num_classes: int = 10) -> bytes:
-    """Reads an IDX file of labels, gzipped or not; byte *i* is the label of image *i*.
+def read_idx_labels(stream: ByteStream, name: str) -> bytes:
+    """Reads an IDX file of labels, compressed or not; byte *i* is the label of image *i*.
 
     Args:
         stream: The file, opened by the caller, who also closes it.
         name: The file's name for messages.
-        num_classes: Labels run from 0 to one less.
 
     Raises:
-        InputError: It is not an IDX file of labels, its length differs from its
-            header, or a label is out of range.
+        InputError: It is not an IDX file of labels, or its length differs from its header.
     """
-    source = OpenedStream(stream, name, _READ_BYTES)
-    (count,) = _read_sizes(source, name, LABELS_MAGIC)
+    content = open_stream(stream, name)
+    (count,) = _read_sizes(content, _LABELS)
     if count > _MAX_LABELS:
         raise InputError(
             f"{name} says that it has {count:,} labels; accepted are up to {_MAX_LABELS:,}"
         )
-    labels = _read_labels(source, name, count)
-    _check_end(source, name, f"{count:,} labels")
-    _check_range(labels, name, num_classes)
+    labels = content.read(_sizes_end(1), count)
+    if len(labels) < count:
+        raise InputError(
+            f"{name} ends after {len(labels):,} labels, but its header says that "
+            f"there are {count:,}; download it again"
+        )
+    _check_end(content, _sizes_end(1) + count, f"{count:,} labels")
     return labels
 
 
-def check_same_count(header: IdxHeader, labels: bytes, images_name: str, labels_name: str) -> None:
-    """Raises `InputError` unless there is one label an image."""
-    if header.count != len(labels):
+def _sizes_end(dimensions: int) -> int:
+    return 4 + 4 * dimensions
+
+
+def _read_sizes(content: StreamReader, magic: bytes) -> tuple[int, ...]:
+    head = content.read(0, HEAD_BYTES)
+    if not head.startswith(magic):
+        what = _TITLES.get(head[:4]) or describe_content(head)
+        if content.compression and head[:4] not in _TITLES:
+            what = f"{content.compression} of {what}"
         raise InputError(
-            f"{images_name} has {header.count:,} images but {labels_name} has {len(labels):,} "
-            "labels; they must be the two files of the same split"
+            f"{content.name} is {what}; accepted is {_TITLES[magic]} (magic number 0x{magic.hex()})"
         )
+    dimensions = magic[3]
+    if len(head) < _sizes_end(dimensions):
+        raise InputError(f"{content.name} ends within its header; download it again")
+    return struct.unpack_from(f">{dimensions}I", head, offset=4)
 
 
-def _read_sizes(source: OpenedStream, name: str, magic: int) -> tuple[int, ...]:
-    dimensions = magic & 0xFF
-    with damaged_gzip_as_input_error(name):
-        start = source.content.read(4 + 4 * dimensions)
-    _check_magic(source, name, start, magic)
-    if len(start) < 4 + 4 * dimensions:
-        raise InputError(f"{name} ends within its header; download it again")
-    return struct.unpack_from(f">{dimensions}I", start, offset=4)
-
-
-def _check_magic(source: OpenedStream, name: str, start: bytes, magic: int) -> None:
-    wanted = _kind(magic)
-    found = int.from_bytes(start[:4], "big") if len(start) >= 4 else 0
-    if found == magic:
-        return
-    if found in (IMAGES_MAGIC, LABELS_MAGIC):
-        what = _kind(found)
-    elif source.is_gzip:
-        what = f"a gzip file of {describe_content(start)}"
-    else:
-        what = describe_content(source.head)
-    raise InputError(f"{name} is {what}; accepted is {wanted} (magic number {magic:#010x})")
-
-
-def _kind(magic: int) -> str:
-    return "an IDX file of images" if magic == IMAGES_MAGIC else "an IDX file of labels"
-
-
-def _read_labels(source: OpenedStream, name: str, count: int) -> bytes:
-    labels = bytearray()
-    with damaged_gzip_as_input_error(name):
-        while len(labels) < count:
-            part = source.content.read(min(_READ_BYTES, count - len(labels)))
-            if not part:
-                raise InputError(
-                    f"{name} ends after {len(labels):,} labels, but its header says that "
-                    f"there are {count:,}; download it again"
-                )
-            labels += part
-    return bytes(labels)
-
-
-def _check_end(source: OpenedStream, name: str, said: str) -> None:
-    with damaged_gzip_as_input_error(name):
-        if source.content.read(1):
-            raise InputError(f"{name} goes on after the {said} that its header announces")
-
-
-def _check_range(labels: bytes, name: str, num_classes: int) -> None:
-    allowed = bytes(range(num_classes))
-    if not labels.translate(None, allowed):
-        return
-    index = next(i for i, label in enumerate(labels) if label >= num_classes)
-    raise InputError(
-        f"{name} gives image {index:,} the label {labels[index]}; accepted are 0 to "
-        f"{num_classes - 1}"
-    )
+def _check_end(content: StreamReader, position: int, said: str) -> None:
+    """Reads to the end, where compressed files have their checksum."""
+    if content.read(position, 1):
+        raise InputError(f"{content.name} goes on after the {said} that its header announces")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from imagenet_beam.transforms.archives.official_names import OFFICIAL_NAME, is_wnid, wnid_in_name
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.pixels import PixelLayout
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".jpe", ".gif", ".webp", ".bmp")
 """What the names of images end with, in any case; the content may differ."""
@@ -113,12 +114,7 @@ def is_wanted(path: str, split: str) -> bool:
 
 
 def make_ref(
-    archive: str,
-    path: str,
-    offset_bytes: int,
-    size_bytes: int,
-    wnid: str = "",
-    encoding: str = "",
+    archive: str, path: str, offset_bytes: int, size_bytes: int, wnid: str = ""
 ) -> ImageRef:
     """A reference to an image, named and classed by its path.
 
@@ -128,16 +124,36 @@ def make_ref(
         offset_bytes: Where it starts.
         size_bytes: How long it is.
         wnid: Its class where something else than the path tells it: a class tar.
-        encoding: How its bytes are stored; see `ImageRef`.
 
     Raises:
         InputError: If the path climbs out of the archive. No path of a member is ever
             used as a path; but an archive that tries it is not the one that it claims to be.
     """
     if ".." in path and ".." in path.split("/"):
-        raise InputError(
-            f"{archive} holds the path {path!r}, which leads out of the archive; archives of "
-            "images never do, so this one is not used"
-        )
+        raise leads_out(archive, path)
     wnid = wnid or class_in_path(path)
-    return ImageRef(archive, offset_bytes, size_bytes, image_name(path, wnid), wnid, encoding)
+    return ImageRef(archive, offset_bytes, size_bytes, image_name(path, wnid), wnid)
+
+
+def leads_out(archive: str, path: str) -> InputError:
+    """What is said of a member whose path climbs out of its archive."""
+    return InputError(
+        f"{archive} holds the path {path!r}, which leads out of the archive; archives of "
+        "images never do, so this one is not used"
+    )
+
+
+def make_pixel_ref(
+    archive: str, index: int, filename: str, class_index: int, layout: PixelLayout
+) -> ImageRef:
+    """A reference to the raw pixels of an image in a stream of equal ones.
+
+    Args:
+        archive: The file that holds it.
+        index: How many images of the split come before it.
+        filename: Its name.
+        class_index: The number of its class.
+        layout: How its pixels lie.
+    """
+    size_bytes = layout.size_bytes
+    return ImageRef(archive, index * size_bytes, size_bytes, filename, "", class_index, str(layout))

@@ -1,4 +1,4 @@
-"""Compressed archives, read once from front to back as if they could be read in place."""
+"""Files read once from front to back: gzip, bzip2 and xz told by content, each read bounded."""
 
 from __future__ import annotations
 
@@ -6,45 +6,92 @@ import bz2
 import gzip
 import lzma
 import zlib
-from typing import Any
+from typing import Any, Protocol
 
-from imagenet_beam.transforms.archives.compressed import ByteStream
-from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
+from imagenet_beam.transforms.archives.ranges import RangedFile
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.storage.files import Storage
+
+HEAD_BYTES = 512
+"""How much of a file `describe_content` wants to see: one tar header."""
 
 UNKNOWN_SIZE_BYTES = 1 << 62
 """The length of a stream, which is known only at its end; no archive is as long."""
 
-_COMPRESSED_READ_BYTES = 1 << 20
-_SKIP_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
 _KEPT_BYTES = 4096
+_TAR_MAGIC_AT = 257
 
-_OPENERS: dict[bytes, Any] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
+_COMPRESSIONS: dict[bytes, tuple[str, Any]] = {
+    b"\x1f\x8b": ("a gzip file", lambda file: gzip.GzipFile(fileobj=file, mode="rb")),
+    b"BZh": ("a bzip2 file", bz2.BZ2File),
+    b"\xfd7zXZ\0": ("an xz file", lzma.LZMAFile),
 }
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
+class ByteStream(Protocol):
+    """The one method that is asked of a file that is read from front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """Gives up to `size` bytes; b"" only at the end."""
+
+
 def is_compressed(head: bytes) -> bool:
     """Whether a file that starts like this is compressed with gzip, bzip2 or xz."""
-    return any(head.startswith(magic) for magic in _OPENERS)
+    return any(head.startswith(magic) for magic in _COMPRESSIONS)
 
 
-def open_compressed(reader: Readable) -> StreamReader:
-    """Gives the uncompressed content of a file as a stream.
+def describe_content(head: bytes) -> str:
+    """Says in words what a file's first bytes look like, for error messages.
+
+    A wrong download is most often an error or login page, a gzip that a browser
+    has unpacked on the way, or nothing at all.
+    """
+    start = head[:HEAD_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        return "an empty file"
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<!--")):
+        return "an HTML or XML page, perhaps an error or login page saved under this name"
+    for magic, (title, _) in _COMPRESSIONS.items():
+        if head.startswith(magic):
+            return title
+    if head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return "a tar archive"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip archive"
+    return f"a file that starts with the bytes {head[:8].hex(' ')}"
+
+
+def is_markup(head: bytes) -> bool:
+    """Whether a file is a web page, whatever its name says."""
+    return describe_content(head).startswith("an HTML")
+
+
+def read_forward(storage: Storage, path: str) -> RangedFile:
+    """The bytes of a file as a stream, as they are stored."""
+    reader = storage.open_ranges(path)
+    return RangedFile(reader, 0, reader.size_bytes, _READ_BYTES)
+
+
+def open_stream(stream: ByteStream, name: str) -> StreamReader:
+    """The content of a file, decompressed if it is compressed with gzip, bzip2 or xz.
+
+    Args:
+        stream: The file, opened by the caller, who also closes it.
+        name: What to call it in messages.
 
     Raises:
-        InputError: If it is not compressed with gzip, bzip2 or xz.
+        InputError: If its beginning cannot be read.
     """
-    head = reader.read(0, min(8, reader.size_bytes))
-    for magic, opener in _OPENERS.items():
+    stored = StreamReader(stream, name)
+    head = stored.read(0, HEAD_BYTES)
+    for magic, (title, decompress) in _COMPRESSIONS.items():
         if head.startswith(magic):
-            file = RangedFile(reader, 0, reader.size_bytes, _COMPRESSED_READ_BYTES)
-            return StreamReader(opener(file), reader.name)
-    raise InputError(f"{reader.name} is not compressed with gzip, bzip2 or xz")
+            file = RangedFile(stored, 0, UNKNOWN_SIZE_BYTES, _READ_BYTES)
+            return StreamReader(decompress(file), name, title)
+    return stored
 
 
 class StreamReader:
@@ -56,11 +103,13 @@ class StreamReader:
 
     Attributes:
         name: What to call it in messages.
+        compression: What the file is that this is the content of: "a gzip file"; or "".
         size_bytes: `UNKNOWN_SIZE_BYTES`; reads beyond the end give what is left.
     """
 
-    def __init__(self, stream: ByteStream, name: str) -> None:
+    def __init__(self, stream: ByteStream, name: str, compression: str = "") -> None:
         self.name = name
+        self.compression = compression
         self.size_bytes = UNKNOWN_SIZE_BYTES
         self._stream = stream
         self._kept = b""
@@ -77,7 +126,9 @@ class StreamReader:
                 f"{self.name} has a member of {length_bytes:,} bytes, and no image has more than "
                 f"{MAX_IMAGE_BYTES:,}; is this an archive of images?"
             )
-        self._skip_to(offset_bytes)
+        while self._position < offset_bytes:
+            if not self._next(min(_READ_BYTES, offset_bytes - self._position)):
+                return b""
         kept_start = self._position - len(self._kept)
         if offset_bytes < kept_start:
             raise ValueError(f"byte {offset_bytes} of {self.name} has gone by")
@@ -87,29 +138,14 @@ class StreamReader:
             data += self._next(length_bytes - len(data))
         return data
 
-    def close(self) -> None:
-        """Nothing to give back: the file below is shared."""
-
-    def check_end(self) -> None:
-        """Reads to the end, where compressed files have their checksum."""
-        while self._next(_SKIP_BYTES):
-            pass
-
-    def _skip_to(self, offset_bytes: int) -> None:
-        while self._position < offset_bytes:
-            if not self._next(min(_SKIP_BYTES, offset_bytes - self._position)):
-                return
-
     def _next(self, length_bytes: int) -> bytes:
         parts = []
-        while length_bytes > 0 and (part := self._read(length_bytes)):
+        while length_bytes > 0 and (part := self._read(min(length_bytes, _READ_BYTES))):
             parts.append(part)
             length_bytes -= len(part)
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self._position += len(data)
-        self._kept = (
-            (self._kept + data)[-_KEPT_BYTES:] if len(data) < _KEPT_BYTES else data[-_KEPT_BYTES:]
-        )
+        self._kept = (self._kept + data if len(data) < _KEPT_BYTES else data)[-_KEPT_BYTES:]
         return data
 
     def _read(self, length_bytes: int) -> bytes:

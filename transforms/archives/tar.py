@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
+from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
 from imagenet_beam.transforms.errors import InputError
 
 BLOCK_BYTES = tarfile.BLOCKSIZE  # 512, POSIX.1-1988
@@ -50,6 +51,11 @@ class TarMember(NamedTuple):
     size_bytes: int
 
 
+def is_image_or_tar(name: str) -> bool:
+    """Whether a member of an archive of images may not be passed over."""
+    return is_image_name(name) or is_tar_name(name)
+
+
 def walk_tar(
     reader: Readable,
     offset_bytes: int = 0,
@@ -57,24 +63,29 @@ def walk_tar(
     name: str = "",
     block_bytes: int = DEFAULT_BLOCK_BYTES,
     max_block_bytes: int = 0,
+    needs_bytes: Callable[[str], bool] = is_image_or_tar,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
-    Directories and devices are passed over, and so are links and sparse files that
-    are not called like images: they hold no bytes that could be read as a range.
+    Directories and devices are passed over, and so are links and sparse files whose
+    names are of no interest: they hold no bytes that could be read as a range.
+
+    The end of a stream is read, too, where compressed files have their checksum. Of a
+    stream, the caller may read a member before it asks for the next one.
 
     Args:
-        reader: The file that holds the archive.
+        reader: The file that holds the archive, or the stream.
         offset_bytes: Where the archive starts in it: 0, or the place of a class tar.
         size_bytes: How long the archive is; by default, up to the end of the file.
         name: What to call the archive in messages; by default, the file's name.
         block_bytes: How much is read at once while looking for headers.
         max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
+        needs_bytes: Tells by their names the members that may be no links or sparse files.
 
     Raises:
-        InputError: If this is no tar archive, if a header is damaged, if an image or
-            a class tar is a link or a sparse file, or if the archive ends before its
-            members or before its end mark.
+        InputError: If this is no tar archive, if a header is damaged, if a member that
+            needs bytes has none, or if the archive ends before its members or before its
+            end mark.
     """
     name = name or reader.name
     size = reader.size_bytes - offset_bytes if size_bytes is None else size_bytes
@@ -89,13 +100,25 @@ def walk_tar(
                     f"{member.offset_data + member.size:,} of {size:,}; get the file again"
                 )
             yield TarMember(clean_name(member.name), offset_bytes + member.offset_data, member.size)
-        elif is_image_name(member.name) or is_tar_name(member.name):
+        elif needs_bytes(member.name):
             _refuse_without_bytes(member, name)
     _check_end(archive, file, name)
 
 
+def read_member(reader: Readable, member: TarMember) -> bytes:
+    """Reads a member that `walk_tar` has just given.
+
+    Raises:
+        InputError: If the archive ends before the member does.
+    """
+    data = reader.read(member.offset_bytes, member.size_bytes)
+    if len(data) < member.size_bytes:
+        raise InputError(f"{reader.name} is truncated in {member.name!r}; get the file again")
+    return data
+
+
 def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
-    """An image that is left out without a word would be missing in the records."""
+    """Refuses what would be missing in the records if it were left out without a word."""
     if member.islnk() or member.issym():
         raise InputError(
             f"{name} holds {clean_name(member.name)!r} as a link, which has no bytes of its own; "
@@ -122,19 +145,27 @@ class _HeaderFile(RangedFile):
 
 
 def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
-    if file.seek(0, 2) == 0:
-        raise InputError(f"{name} is empty: 0 bytes; get the file again")
-    file.seek(0)
     head = file.read(BLOCK_BYTES)
     file.seek(0)
+    if not head:
+        raise InputError(f"{name} is empty: 0 bytes; get the file again")
     if head == _ZEROS:
         raise InputError(
             f"{name} is an empty tar archive: it begins with its end mark; get the file again"
         )
     try:
         return tarfile.TarFile(fileobj=file, mode="r", encoding="utf-8")
+    except InputError:
+        raise
     except (tarfile.TarError, *_DAMAGE) as error:
-        raise InputError(f"{name} {_what_it_is(head, error)}") from error
+        if head[257:262] == b"ustar":
+            raise InputError(
+                f"{name} is truncated or damaged at byte 0 ({error}); get the file again"
+            ) from error
+        advice = "decompress it first" if is_compressed(head) else "give the file as downloaded"
+        raise InputError(
+            f"{name} holds {describe_content(head)}, not a tar archive; {advice}"
+        ) from error
 
 
 def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.TarInfo | None:
@@ -143,6 +174,8 @@ def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.Tar
     file.left_bytes = MAX_HEADER_BYTES
     try:
         member = archive.next()
+    except InputError:
+        raise
     except (tarfile.TarError, *_DAMAGE) as error:
         raise InputError(
             f"{name} is truncated or damaged at byte {before:,} ({error}); get the file again"
@@ -181,20 +214,3 @@ def clean_name(name: str) -> str:
     """Text that every coder, log and terminal takes."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _what_it_is(head: bytes, error: Exception) -> str:
-    """Says what a file is that should have been a tar archive."""
-    text = head.lstrip().lower()
-    if head.startswith(b"\x1f\x8b"):
-        return "is compressed with gzip, not a plain tar archive; decompress it first (gunzip)"
-    if head.startswith(b"PK\x03\x04"):
-        return "is a zip archive, not a tar archive"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return (
-            "is a web page, not a tar archive: the download gave an error or login page; "
-            "get the file again"
-        )
-    if head[257:262] == b"ustar":
-        return f"is truncated or damaged at byte 0 ({error}); get the file again"
-    return "is not a tar archive; give the archive as it was downloaded"

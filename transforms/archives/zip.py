@@ -14,9 +14,13 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imagenet_beam.transforms.archives.forms import Form, Span
+from imagenet_beam.transforms.archives.names import is_wanted, make_ref
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
 from imagenet_beam.transforms.archives.tar import clean_name
+from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.storage.files import Storage
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -30,27 +34,9 @@ _STORED, _DEFLATED = 0, 8
 _ENCRYPTED_FLAG, _UTF8_FLAG = 1, 1 << 11
 _ZIP64 = 1
 _SLACK_BYTES = 64  # a local header's extra fields are a little longer than the central one's
-_SCHEME = "zip:"
 
 
-class ZipMember(NamedTuple):
-    """One file of a zip archive.
-
-    Attributes:
-        name: As stored, with folders; never to be used as a path. As in tar archives,
-            slashes stand between folders, and what cannot be shown is an escape.
-        offset_bytes: Where its local header starts; its bytes follow that.
-        size_bytes: Its length, uncompressed.
-        encoding: How it is stored, for `unzip_member`.
-    """
-
-    name: str
-    offset_bytes: int
-    size_bytes: int
-    encoding: str
-
-
-class ZipEncoding(NamedTuple):
+class ZipEntry(NamedTuple):
     """How a member is stored.
 
     Attributes:
@@ -66,19 +52,55 @@ class ZipEncoding(NamedTuple):
     crc32: int
 
     def __str__(self) -> str:
-        return _SCHEME + ":".join(map(str, self))
+        """As it stands in `ImageRef.zip_entry`."""
+        return ":".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> ZipEntry | None:
+        """Reads what `str` gives; None for "", of what is no member of a zip."""
+        return cls(*map(int, text.split(":"))) if text else None
+
+
+class ZipMember(NamedTuple):
+    """One file of a zip archive.
+
+    Attributes:
+        name: As stored, with folders; never to be used as a path. As in tar archives,
+            slashes stand between folders, and what cannot be shown is an escape.
+        offset_bytes: Where its local header starts; its bytes follow that.
+        size_bytes: Its length, uncompressed.
+        entry: How it is stored.
+    """
+
+    name: str
+    offset_bytes: int
+    size_bytes: int
+    entry: ZipEntry
+
+
+class ZipForm(Form):
+    """Zip archives, such as Kaggle's. The list of members is short and is read in sequence."""
+
+    name = "zip"
+
+    def recognises(self, head: bytes) -> bool:
+        """By its magic number."""
+        return is_zip(head)
+
+    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+        """Reads the list of members."""
+        for name, offset_bytes, size_bytes, entry in walk_zip(storage.open_ranges(span.archive)):
+            if is_wanted(name, split):
+                ref = make_ref(span.archive, name, offset_bytes, size_bytes)
+                yield ref._replace(zip_entry=str(entry))
+
+
+FORMS = (ZipForm(),)
 
 
 def is_zip(head: bytes) -> bool:
     """Whether a file that starts like this is a zip archive; an empty one is, too."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
-
-
-def parse_zip_encoding(encoding: str) -> ZipEncoding | None:
-    """Reads what stands in `ImageRef.encoding`; None for what is no zip member."""
-    if not encoding.startswith(_SCHEME):
-        return None
-    return ZipEncoding(*map(int, encoding[len(_SCHEME) :].split(":")))
 
 
 def walk_zip(reader: Readable) -> Iterator[ZipMember]:
@@ -100,13 +122,13 @@ def walk_zip(reader: Readable) -> Iterator[ZipMember]:
         raise _damaged(reader.name)
 
 
-def read_zip_member(reader: Readable, offset_bytes: int, encoding: ZipEncoding) -> bytes:
+def read_zip_member(reader: Readable, offset_bytes: int, entry: ZipEntry) -> bytes:
     """Reads a member as it is stored, in one piece as a rule.
 
     Raises:
         InputError: If the archive has no member there.
     """
-    guess = encoding.header_bytes + encoding.stored_bytes
+    guess = entry.header_bytes + entry.stored_bytes
     data = reader.read(offset_bytes, min(guess, reader.size_bytes - offset_bytes))
     fields = _LOCAL.unpack_from(data) if len(data) >= _LOCAL.size else (b"",)
     if fields[0] != b"PK\x03\x04":
@@ -115,33 +137,31 @@ def read_zip_member(reader: Readable, offset_bytes: int, encoding: ZipEncoding) 
             "there, and there is none; get the file again"
         )
     start = _LOCAL.size + fields[9] + fields[10]
-    missing = start + encoding.stored_bytes - len(data)
+    missing = start + entry.stored_bytes - len(data)
     if missing > 0:
         data += reader.read(offset_bytes + len(data), missing)
-    return data[start : start + encoding.stored_bytes]
+    return data[start : start + entry.stored_bytes]
 
 
-def unzip_member(stored: bytes, size_bytes: int, encoding: ZipEncoding) -> bytes:
+def unzip_member(stored: bytes, size_bytes: int, entry: ZipEntry) -> bytes:
     """Gives back a member's content.
 
     Raises:
         ImageRejected: If it is damaged.
     """
     try:
-        data = _inflate(stored, size_bytes) if encoding.method == _DEFLATED else stored
+        data = stored
+        if entry.method == _DEFLATED:
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stored, size_bytes + 1)
     except zlib.error as error:
         raise ImageRejected("damaged_zip_member", f"the zip archive is damaged: {error}") from error
-    if len(data) != size_bytes or zlib.crc32(data) != encoding.crc32:
+    if len(data) != size_bytes or zlib.crc32(data) != entry.crc32:
         raise ImageRejected(
             "damaged_zip_member",
             f"{len(data):,} bytes that do not agree with the length ({size_bytes:,}) and the "
             "checksum in the zip archive",
         )
     return data
-
-
-def _inflate(stored: bytes, size_bytes: int) -> bytes:
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(stored, size_bytes + 1)
 
 
 def _find_directory(reader: Readable) -> tuple[int, int, int]:
@@ -190,7 +210,7 @@ def _next_member(file: RangedFile, reader: Readable) -> ZipMember | None:
     _check_supported(flags, method, name, reader.name)
     _check_place(offset, stored, name, reader)
     header_bytes = _LOCAL.size + name_bytes + extra_bytes + _SLACK_BYTES
-    return ZipMember(name, offset, size, str(ZipEncoding(method, stored, header_bytes, crc32)))
+    return ZipMember(name, offset, size, ZipEntry(method, stored, header_bytes, crc32))
 
 
 def _name(raw_name: bytes, flags: int) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from imagenet_beam.transforms.archives.compressed import ByteStream
 from imagenet_beam.transforms.archives.names import class_in_path, image_name
-from imagenet_beam.transforms.boxes.xml_tar import MAX_XML_BYTES, iter_xml_members
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import InputError
+
+MAX_XML_BYTES = 1 << 20
+"""An annotation is about a kilobyte; what is larger than this is none."""
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _SUFFIX = re.compile(r"\.[A-Za-z]+$")
@@ -87,13 +87,14 @@ def parse_annotation_xml(data: bytes, path_name: str, stem: str = "") -> Annotat
     if not width or not height:
         return Annotation(stem, (), dropped=len(corners))
     boxes, clamped, swapped = [], 0, 0
-    for values in corners:
-        scaled = (values[0] / width, values[1] / height, values[2] / width, values[3] / height)
-        box, was_clamped, was_swapped = _into_image(scaled)
+    for x1, y1, x2, y2 in corners:
+        scaled = (x1 / width, y1 / height, x2 / width, y2 / height)
+        xs, ys = sorted(map(_clamp, scaled[::2])), sorted(map(_clamp, scaled[1::2]))
+        box = BoundingBox(xs[0], ys[0], xs[1], ys[1])
         if box.xmin < box.xmax and box.ymin < box.ymax:
             boxes.append(box)
-            clamped += was_clamped
-            swapped += was_swapped
+            clamped += any(_clamp(value) != value for value in scaled)
+            swapped += x1 > x2 or y1 > y2
     dropped = len(corners) - len(boxes)
     return Annotation(stem, tuple(boxes), clamped, swapped, dropped)
 
@@ -105,12 +106,21 @@ class _NoDoctype(ElementTree.TreeBuilder):
         raise ValueError("it has a document type (<!DOCTYPE>)")
 
 
-def _parse(data: bytes, path_name: str) -> ElementTree.Element:
-    if len(data) > MAX_XML_BYTES:
+def check_xml_bytes(size_bytes: int, path_name: str) -> None:
+    """Refuses what is longer than any annotation.
+
+    Raises:
+        InputError: If it has more than `MAX_XML_BYTES`.
+    """
+    if size_bytes > MAX_XML_BYTES:
         raise InputError(
-            f"`bounding_boxes`: {path_name} has {len(data):,} bytes, more than the"
+            f"`bounding_boxes`: {path_name} has {size_bytes:,} bytes, more than the"
             f" {MAX_XML_BYTES:,} that an annotation can have"
         )
+
+
+def _parse(data: bytes, path_name: str) -> ElementTree.Element:
+    check_xml_bytes(len(data), path_name)
     # Without document types the standard parser has nothing left to be attacked with.
     parser = ElementTree.XMLParser(target=_NoDoctype())  # noqa: S314
     try:
@@ -151,25 +161,5 @@ def _corners(box: ElementTree.Element, path_name: str) -> tuple[float, ...]:
     return values
 
 
-def _into_image(values: tuple[float, ...]) -> tuple[BoundingBox, bool, bool]:
-    """Returns the box inside the image with minima first, and whether either was needed."""
-    xmin, ymin, xmax, ymax = (min(max(value, 0.0), 1.0) for value in values)
-    swapped = values[0] > values[2] or values[1] > values[3]
-    clamped = (xmin, ymin, xmax, ymax) != values
-    box = BoundingBox(min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
-    return box, clamped, swapped
-
-
-def iter_annotations_tar(stream: ByteStream, name: str) -> Iterator[Annotation]:
-    """Reads an annotation archive as a stream, one small file in memory at a time.
-
-    Args:
-        stream: `ILSVRC2012_bbox_train_v2.tar.gz`, `ILSVRC2012_bbox_val_v3.tgz`, the
-            same unpacked to a tar, or an older archive with a tar for each class.
-        name: The archive's name, for messages.
-
-    Raises:
-        InputError: The archive or an annotation in it cannot be read.
-    """
-    for member, data in iter_xml_members(stream, name):
-        yield parse_annotation_xml(data, f"{name}/{member}", annotated_stem(member))
+def _clamp(value: float) -> float:
+    return min(max(value, 0.0), 1.0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 
-from imagenet_beam.transforms.boxes.annotations import Annotation, annotated_stem
+from imagenet_beam.transforms.boxes.annotations import annotated_stem
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import InputError
 
@@ -34,8 +35,12 @@ def parse_boxes_csv(lines: Iterable[str], name: str) -> Iterator[tuple[str, Boun
         if not text:
             continue
         filename, *values = text.split(",")
-        box = _fractions(values)
-        if box is None or not filename:
+        try:
+            box = BoundingBox(*map(float, values))
+        except (TypeError, ValueError):
+            box = BoundingBox(math.nan, math.nan, math.nan, math.nan)
+        in_order = 0 <= box.xmin <= box.xmax <= 1 and 0 <= box.ymin <= box.ymax <= 1
+        if not in_order or not filename:
             raise InputError(
                 f"`bounding_boxes`: line {number} of {name} is {text[:80]!r}; expected a file name"
                 " and xmin, ymin, xmax, ymax as fractions of the image from 0 to 1, minima first"
@@ -43,22 +48,7 @@ def parse_boxes_csv(lines: Iterable[str], name: str) -> Iterator[tuple[str, Boun
         yield annotated_stem(filename), box
 
 
-def _fractions(values: list[str]) -> BoundingBox | None:
-    try:
-        box = BoundingBox(*map(float, values))
-    except (TypeError, ValueError):
-        return None
-    return box if 0 <= box.xmin <= box.xmax <= 1 and 0 <= box.ymin <= box.ymax <= 1 else None
-
-
 def write_boxes_csv(rows: Iterable[tuple[str, BoundingBox]]) -> Iterator[str]:
     """Yields the lines that `process_bounding_boxes.py` would write, for stems and boxes."""
     for stem, box in rows:
         yield f"{stem}.JPEG,{box.xmin:.4f},{box.ymin:.4f},{box.xmax:.4f},{box.ymax:.4f}\n"
-
-
-def box_rows(annotations: Iterable[Annotation]) -> Iterator[tuple[str, BoundingBox]]:
-    """Yields stem and box of each box, as the CSV has them."""
-    for annotation in annotations:
-        for box in annotation.boxes:
-            yield annotation.stem, box

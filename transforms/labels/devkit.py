@@ -1,13 +1,12 @@
 """The development kit of ILSVRC 2012: the classes and the labels of the validation images."""
 
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import base_name
-from imagenet_beam.transforms.archives.tar import walk_tar
+from imagenet_beam.transforms.archives.streams import open_stream
+from imagenet_beam.transforms.archives.tar import read_member, walk_tar
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo
 from imagenet_beam.transforms.labels.matfile import MatFileError, Value, read_structs
@@ -45,7 +44,7 @@ def read_devkit(data: bytes, name: str) -> Devkit:
     Raises:
         InputError: It is not the devkit, or it is damaged.
     """
-    found = _find_members(_unpack(data, name), name)
+    found = _find_members(data, name)
     for wanted in (META_NAME, GROUND_TRUTH_NAME):
         if wanted not in found:
             raise InputError(
@@ -80,58 +79,22 @@ def truth_by_number(devkit: Devkit) -> dict[int, str]:
     return {number: wnids[truth] for number, truth in enumerate(devkit.ground_truth, 1)}
 
 
-def _unpack(data: bytes, name: str) -> bytes:
-    """Returns the tar inside gzip; anything else unchanged."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            unpacked = stream.read(_MAX_UNPACKED_BYTES + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"`labels.devkit`: {name} is a damaged gzip file ({error}); download it again"
-        ) from error
-    if len(unpacked) > _MAX_UNPACKED_BYTES:
-        raise InputError(
-            f"`labels.devkit`: {name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it "
-            "is not the devkit; give ILSVRC2012_devkit_t12.tar.gz"
-        )
-    return unpacked
-
-
-class _Unpacked:
-    """A tar in memory, as `walk_tar` reads it."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        self.name, self.size_bytes = name, len(data)
-        self._data = data
-
-    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        return self._data[offset_bytes : offset_bytes + length_bytes]
-
-
 def _find_members(data: bytes, name: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    reader = _Unpacked(data, name)
     try:
-        for member in walk_tar(reader):
+        content = open_stream(io.BytesIO(data), name)
+        for member in walk_tar(content):
+            if member.offset_bytes + member.size_bytes > _MAX_UNPACKED_BYTES:
+                raise InputError(
+                    f"{name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it is not "
+                    "the devkit; give ILSVRC2012_devkit_t12.tar.gz"
+                )
             inner = base_name(member.name)
             if inner in (META_NAME, GROUND_TRUTH_NAME) and inner not in found:
-                found[inner] = reader.read(member.offset_bytes, member.size_bytes)
+                found[inner] = read_member(content, member)
     except InputError as error:
-        raise InputError(f"`labels.devkit`: {_what_is_wrong(data, name, error)}") from error
+        raise InputError(f"`labels.devkit`: {error}") from error
     return found
-
-
-def _what_is_wrong(data: bytes, name: str, error: InputError) -> str:
-    accepted = "give ILSVRC2012_devkit_t12.tar.gz or the folder it was extracted to"
-    if not data:
-        return f"{name} is empty; {accepted}"
-    if data[:512].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return f"{name} is a web page, probably of a failed download or log-in; {accepted}"
-    if data[257:262] == b"ustar":
-        return str(error)
-    return f"{name} is not a tar archive; {accepted}"
 
 
 def _read_meta(data: bytes, name: str) -> tuple[tuple[ClassInfo, ...], int]:

@@ -33,8 +33,8 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     if label_from == "none":
         return LabeledImage(ref, NO_LABEL, "", "")
     if label_from == "index":
-        ref = ref._replace(wnid=_listed_class(ref, labels.classes.classes))
-    if label_from == "number" and (labels.truth or not ref.wnid):
+        wnid = _listed_class(ref, labels.classes.classes)
+    elif label_from == "number" and (labels.truth or not ref.wnid):
         wnid = require_truth(labels, ref.filename)
     else:
         wnid = ref.wnid
@@ -80,12 +80,12 @@ def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> L
 
 
 def _listed_class(ref: ImageRef, classes: tuple[ClassInfo, ...]) -> str:
-    if int(ref.wnid) >= len(classes):
+    if not 0 <= ref.class_index < len(classes):
         raise InputError(
-            f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.wnid}; accepted are 0 to "
-            f"{len(classes) - 1}"
+            f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.class_index}; accepted "
+            f"are 0 to {len(classes) - 1}"
         )
-    return classes[int(ref.wnid)].wnid
+    return classes[ref.class_index].wnid
 
 
 def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:

@@ -1,0 +1,172 @@
+"""Tar archives of images: plain ones, read in place, and compressed ones, read as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imagenet_beam.transforms.archives.forms import Form, Images, Span
+from imagenet_beam.transforms.archives.names import (
+    base_name,
+    is_hidden,
+    is_image_name,
+    is_tar_name,
+    is_wanted,
+    make_ref,
+)
+from imagenet_beam.transforms.archives.ranges import Readable
+from imagenet_beam.transforms.archives.streams import (
+    StreamReader,
+    is_compressed,
+    open_stream,
+    read_forward,
+)
+from imagenet_beam.transforms.archives.tar import TarMember, read_member, walk_tar
+from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes, unpinned
+
+_TAR = "tar"
+
+
+class TarForm(Form):
+    """Plain tar archives: flat, with folders, or of class tars."""
+
+    name = _TAR
+
+    def split(self, storage: Storage, archive: str) -> Iterator[Span]:
+        """A part for each class tar, or the whole of a flat one."""
+        return split_archive(storage.open_ranges(archive), archive, read_ahead_bytes(archive))
+
+    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+        """Reads headers only."""
+        reader = storage.open_ranges(span.archive)
+        return list_span(reader, span, split, read_ahead_bytes(span.archive))
+
+
+class CompressedTarForm(Form):
+    """Tar archives compressed as a whole: `.tar.gz`, `.tgz`, `.tar.bz2`, `.tar.xz`."""
+
+    name = "compressed_tar"
+    streamed = True
+
+    def recognises(self, head: bytes) -> bool:
+        """By the magic number of gzip, bzip2 or xz."""
+        return is_compressed(head)
+
+    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+        """Decompresses the whole file."""
+        return list_stream(self._open(storage, span), span.archive, split)
+
+    def stream(self, storage: Storage, span: Span, split: str) -> Images:
+        """Decompresses it once more, with one image in memory."""
+        return stream_images(self._open(storage, span), span.archive, split)
+
+    def _open(self, storage: Storage, span: Span) -> StreamReader:
+        return open_stream(read_forward(storage, span.archive), unpinned(span.archive))
+
+
+FORMS = (TarForm(), CompressedTarForm())
+
+
+def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> Iterator[Span]:
+    """Yields the class tars of a tar of tars, or the whole of a flat tar.
+
+    Args:
+        reader: The archive's bytes.
+        archive: Its path, pinned where the storage has versions.
+        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
+
+    Raises:
+        InputError: If it is no tar archive, is damaged, or mixes both kinds.
+    """
+    walk = walk_tar(reader, max_block_bytes=max_block_bytes)
+    members = (member for member in walk if not is_hidden(member.name))
+    first = None
+    for first in members:  # a README may come before what the archive is about
+        if is_tar_name(first.name) or is_image_name(first.name):
+            break
+    if first is None:
+        raise InputError(f"{reader.name} holds no files; get the file again")
+    if not is_tar_name(first.name):
+        yield Span(_TAR, archive, 0, reader.size_bytes, reader.name)
+        return
+    yield _class_tar(first, reader, archive)
+    for member in members:
+        if is_tar_name(member.name):
+            yield _class_tar(member, reader, archive)
+        elif is_image_name(member.name):
+            raise _mixed(reader.name, first.name, member.name)
+
+
+def list_span(
+    reader: Readable, span: Span, split: str = "", max_block_bytes: int = 0
+) -> Iterator[ImageRef]:
+    """Yields a reference to each image of a span, headers only.
+
+    The class is that of the class tar, or what the member's path tells.
+
+    Args:
+        reader: The file that holds the span.
+        span: A class tar, or the whole of a flat tar.
+        split: Images of other splits are passed over; "" takes all.
+        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
+
+    Raises:
+        InputError: If the archive is damaged or truncated, or mixes images and class tars.
+    """
+    _, archive, offset_bytes, size_bytes, name, wnid = span
+    image = ""
+    for member in walk_tar(reader, offset_bytes, size_bytes, name, max_block_bytes=max_block_bytes):
+        if is_wanted(member.name, split):
+            image = member.name
+            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes, wnid)
+        elif image and is_tar_name(member.name) and not is_hidden(member.name):
+            raise _mixed(name, member.name, image)
+
+
+def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator[ImageRef]:
+    """Yields a reference to each image of a flat tar, or of a tar of class tars.
+
+    Offsets count in the uncompressed content. Between two images the caller may
+    read the first one's bytes from the same reader, and nothing else.
+
+    Args:
+        reader: The uncompressed content.
+        archive: The archive's path, pinned where the storage has versions.
+        split: Images of other splits are passed over; "" takes all.
+
+    Raises:
+        InputError: If the archive is damaged or truncated.
+    """
+    for member in walk_tar(reader):
+        if is_tar_name(member.name) and not is_hidden(member.name):
+            yield from list_span(reader, _class_tar(member, reader, archive), split)
+        elif is_wanted(member.name, split):
+            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes)
+
+
+def stream_images(reader: StreamReader, archive: str, split: str = "") -> Images:
+    """Yields each image with its bytes, one in memory at a time; see `list_stream`.
+
+    Images that are longer than `MAX_IMAGE_BYTES` come without their bytes.
+    """
+    for ref in list_stream(reader, archive, split):
+        if ref.size_bytes > MAX_IMAGE_BYTES:
+            yield ref, b""
+        else:
+            member = TarMember(ref.filename, ref.offset_bytes, ref.size_bytes)
+            yield ref, read_member(reader, member)
+
+
+def _mixed(archive: str, class_tar: str, image: str) -> InputError:
+    return InputError(
+        f"{archive} holds both class tars ({base_name(class_tar)}) and images "
+        f"({base_name(image)}); give an archive of one kind"
+    )
+
+
+def _class_tar(member: TarMember, reader: Readable, archive: str) -> Span:
+    wnid = base_name(member.name)[: -len(".tar")]
+    name = f"{reader.name} → {base_name(member.name)}"
+    return Span(_TAR, archive, member.offset_bytes, member.size_bytes, name, wnid)
