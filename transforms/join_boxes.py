@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import apache_beam as beam
 from apache_beam import coders
 from apache_beam.pvalue import AsSingleton
@@ -35,34 +37,28 @@ class BoxIndexCoder(coders.Coder):
 coders.registry.register_coder(BoxIndex, BoxIndexCoder)
 
 
+@dataclass(eq=False)
 class LoadBoxes(beam.PTransform):
     """Reads all boxes once: PBegin → PCollection[BoxIndex] of one element.
 
-    Args:
+    Attributes:
         paths: Archives, folders or CSV files; see `read_boxes`.
         storage: How to reach them.
         known: What `stat_boxes` said of them when the job was planned; that they have
             changed is an error.
     """
 
-    def __init__(
-        self,
-        paths: tuple[str, ...],
-        storage: Storage | None = None,
-        known: tuple[FileStat, ...] = (),
-    ) -> None:
-        super().__init__()
-        self._paths = paths
-        self._storage = storage or Storage()
-        self._known = known
+    paths: tuple[str, ...]
+    storage: Storage = field(default_factory=Storage)
+    known: tuple[FileStat, ...] = ()
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[BoxIndex]:
         """Reads in a worker, so that the boxes need not travel in the job's graph."""
         return (
             begin
-            | "Once" >> beam.Create([self._paths])
+            | "Once" >> beam.Create([self.paths])
             | "ReadBoxes"
-            >> beam.Map(read_known_boxes, self._storage, self._known).with_output_types(BoxIndex)
+            >> beam.Map(read_known_boxes, self.storage, self.known).with_output_types(BoxIndex)
         )
 
 

@@ -136,10 +136,13 @@ def boxes_by_name(
     """
     builder = _Builder()
     for annotation in annotations:
-        builder.add_annotation(annotation)
+        builder.add(annotation, _ANNOTATION)
     for number, rows in enumerate(tables, 1):
         for stem, box in rows:
-            builder.add_row(stem, box, number)
+            # Four decimals can make a thin box an empty one.
+            empty = box.xmin == box.xmax or box.ymin == box.ymax
+            row = Annotation(stem, () if empty else (box,), dropped=int(empty))
+            builder.add(row, number)
     return builder.build()
 
 
@@ -153,23 +156,13 @@ class _Builder:
         self._sources = array("I")
         self._fixes = array("I")  # clamped, swapped, dropped of each entry
 
-    def add_annotation(self, annotation: Annotation) -> None:
-        self._add(annotation.stem, annotation.boxes, _ANNOTATION, annotation[2:5])
-
-    def add_row(self, stem: str, box: BoundingBox, source: int) -> None:
-        # Four decimals can make a thin box an empty one.
-        empty = box.xmin == box.xmax or box.ymin == box.ymax
-        self._add(stem, () if empty else (box,), source, (0, 0, int(empty)))
-
-    def _add(
-        self, stem: str, boxes: tuple[BoundingBox, ...], source: int, fixes: tuple[int, int, int]
-    ) -> None:
-        self._stems.append(stem.encode("utf-8", "surrogatepass"))
-        for box in boxes:
+    def add(self, annotation: Annotation, source: int) -> None:
+        self._stems.append(annotation.stem.encode("utf-8", "surrogatepass"))
+        for box in annotation.boxes:
             self._corners.extend(box)
         self._starts.append(len(self._corners))
         self._sources.append(source)
-        self._fixes.extend(fixes)
+        self._fixes.extend(annotation[2:5])
 
     def build(self) -> BoxIndex:
         stems, stem_starts = bytearray(), array("Q", [0])
@@ -200,7 +193,11 @@ class _Builder:
         first, *others = by_source.values()
         for other in others:
             if not self._are_same(first, other):
-                raise InputError(_contradiction(self._stems[entries[0]]))
+                stem = self._stems[entries[0]].decode("utf-8", "replace")
+                raise InputError(
+                    f"`bounding_boxes` gives boxes for the image {stem} twice, and not the same"
+                    " ones; name only the file that is right"
+                )
         return first
 
     def _are_same(self, one: list[int], other: list[int]) -> bool:
@@ -222,10 +219,3 @@ class _Builder:
 
     def _corners_of(self, entry: int) -> array[float]:
         return self._corners[self._starts[entry] : self._starts[entry + 1]]
-
-
-def _contradiction(stem: bytes) -> str:
-    return (
-        f"`bounding_boxes` gives boxes for the image {stem.decode('utf-8', 'replace')} twice, and"
-        " not the same ones; name only the file that is right"
-    )
