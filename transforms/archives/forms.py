@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from imagenet_beam.transforms import archives
+from imagenet_beam.transforms.archives.streams import HEAD_BYTES
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 Images = Iterator[tuple[ImageRef, bytes]]
-
-_HEAD_BYTES = 512
 
 
 class Span(NamedTuple):
@@ -110,6 +109,6 @@ def recognise(storage: Storage, path: str) -> Form:
         InputError: If it cannot be read.
     """
     reader = storage.open_ranges(path)
-    head = reader.read(0, min(_HEAD_BYTES, reader.size_bytes))
+    head = reader.read(0, min(HEAD_BYTES, reader.size_bytes))
     found = (form for form in _forms().values() if form.recognises(head))
     return next(found, find_form("tar"))

@@ -9,6 +9,7 @@ from imagenet_beam.transforms.archives.folder import stat_tree
 from imagenet_beam.transforms.archives.names import is_hidden
 from imagenet_beam.transforms.archives.ranges import RangedFile
 from imagenet_beam.transforms.archives.streams import (
+    HEAD_BYTES,
     ByteStream,
     StreamReader,
     open_stream,
@@ -27,7 +28,6 @@ from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import FileStat, Storage, join
 
-_HEAD_BYTES = 512
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _FILES_LOOKED_AT = 1000  # with no annotation among so many files this is another archive
 
@@ -159,7 +159,7 @@ def _is_folder(path: str, storage: Storage) -> bool:
 
 def _is_csv(path: str, storage: Storage) -> bool:
     reader = storage.open_ranges(path)
-    return is_boxes_csv(reader.read(0, min(_HEAD_BYTES, reader.size_bytes)))
+    return is_boxes_csv(reader.read(0, min(HEAD_BYTES, reader.size_bytes)))
 
 
 def _csv_rows(path: str, storage: Storage) -> Iterator[tuple[str, BoundingBox]]:
