@@ -36,7 +36,7 @@ import servers
 from imagenet_beam.transforms.archives.tar import walk_tar
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.encode_images import ImageEncoder
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.list_images import LISTING_THREADS, list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name

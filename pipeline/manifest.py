@@ -12,7 +12,7 @@ from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import Reject, ShardReceipt
-from imagenet_beam.transforms.images.encode import libraries
+from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.receipts import sum_counts
 

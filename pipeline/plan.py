@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.encode import libraries
+from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.selection import Selection
 from imagenet_beam.transforms.storage.files import FileStat
 

@@ -27,7 +27,7 @@ from imagenet_beam.runners.input_flags import (
     splits_from_flags,
 )
 from imagenet_beam.runners.selection_flags import add_selection_flags, with_selections
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.records.schemas import schemas
 from imagenet_beam.transforms.records.shards import SHUFFLES

@@ -19,13 +19,8 @@ from imagenet_beam.transforms.archives.fetch import fetch, unpack
 from imagenet_beam.transforms.coders import register
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.errors import ImageRejected, InputError
-from imagenet_beam.transforms.images.encode import (
-    EncodedImage,
-    ImageOptions,
-    encode_image,
-    encode_pixels,
-    libraries,
-)
+from imagenet_beam.transforms.images.encode import EncodedImage, encode_image, encode_pixels
+from imagenet_beam.transforms.images.options import ImageOptions, libraries
 from imagenet_beam.transforms.images.pixels import PixelLayout, interleave
 from imagenet_beam.transforms.records.example import serialize_example
 from imagenet_beam.transforms.records.schema import Features

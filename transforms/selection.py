@@ -72,7 +72,7 @@ class Selection:
         return "" if purpose == "holdout" and self.holdout else wnid
 
     def key(self, purpose: str, filename: str) -> bytes:
-        """A number from a name; names are drawn for each purpose anew."""
+        """A number from a name; each purpose draws its own."""
         return fingerprint(f"{purpose}:{filename}", self.seed)
 
     def last_key(self, purpose: str, group: str, smallest: Iterable[bytes]) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.cli import main as command_line
 from imagenet_beam.runners.convert_flags import add_convert_parser
+from imagenet_beam.transforms.images.resize import RESIZE_PATTERN
 
 _NOT_FOR_TEMPLATES = ("help", "detach", "download_dir")
 """The launcher always leaves the job to itself, and has no disk to download to."""
@@ -27,7 +28,7 @@ _ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"
 _REMOTE = f"^{_ONE_REMOTE}$"
 _REMOTES = f"^{_ONE_REMOTE}(,{_ONE_REMOTE})*$"
 _LOCAL = ("scratch_dir",)
-_SIZES = r"^(none|shorter:[0-9]+|longer:[0-9]+|exact:[0-9]+x[0-9]+)$"
+_SIZES = f"^({RESIZE_PATTERN})$"
 _SWITCH = "^(true|false)$"
 
 _IMAGE = {

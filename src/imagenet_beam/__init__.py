@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.transforms.encode_images import ReadImages as ReadImages
     from imagenet_beam.transforms.encode_images import ToExample as ToExample
     from imagenet_beam.transforms.errors import InputError as InputError
-    from imagenet_beam.transforms.images.encode import ImageOptions as ImageOptions
+    from imagenet_beam.transforms.images.options import ImageOptions as ImageOptions
     from imagenet_beam.transforms.images.resize import Resize as Resize
     from imagenet_beam.transforms.join_boxes import JoinBoxes as JoinBoxes
     from imagenet_beam.transforms.join_boxes import LoadBoxes as LoadBoxes
@@ -53,7 +53,7 @@ _MODULES = {
     "DecodedImage": "transforms.encode_images",
     "FindClasses": "transforms.join_labels",
     "ImageEncoder": "transforms.encode_images",
-    "ImageOptions": "transforms.images.encode",
+    "ImageOptions": "transforms.images.options",
     "ImageRef": "transforms.elements",
     "InputError": "transforms.errors",
     "JoinBoxes": "transforms.join_boxes",

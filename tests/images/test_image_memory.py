@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from imagenet_beam.transforms.images import encode as images
-from imagenet_beam.transforms.images.encode import ImageOptions, encode_image
+from imagenet_beam.transforms.images.encode import encode_image
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.pixel_budget import PixelBudget
 from imagenet_beam.transforms.images.resize import Resize
 
@@ -23,7 +24,8 @@ hard = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("hard_image
 PEAK = """
 import sys
 from pathlib import Path
-from imagenet_beam.transforms.images.encode import ImageOptions, encode_image
+from imagenet_beam.transforms.images.encode import encode_image
+from imagenet_beam.transforms.images.options import ImageOptions
 
 def peak_bytes():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -52,7 +54,8 @@ KEPT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from imagenet_beam.transforms.images.encode import ImageOptions, encode_image
+from imagenet_beam.transforms.images.encode import encode_image
+from imagenet_beam.transforms.images.options import ImageOptions
 
 def resident_bytes():
     lines = Path("/proc/self/status").read_text().splitlines()

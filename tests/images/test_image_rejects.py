@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imagenet_beam.transforms.errors import ImageRejected, InputError
-from imagenet_beam.transforms.images.encode import (
-    REJECT_REASONS,
-    ImageOptions,
-    encode_image,
-)
+from imagenet_beam.transforms.images.encode import encode_image
+from imagenet_beam.transforms.images.options import REJECT_REASONS, ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 
 hard = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("hard_images.py"))))

@@ -20,13 +20,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from imagenet_beam.transforms.errors import ImageRejected
 from imagenet_beam.transforms.images import modes as image_modes
-from imagenet_beam.transforms.images.encode import (
-    EncodedImage,
-    ImageOptions,
-    encode_image,
-    encode_pixels,
-    libraries,
-)
+from imagenet_beam.transforms.images.encode import EncodedImage, encode_image, encode_pixels
+from imagenet_beam.transforms.images.options import ImageOptions, libraries
 from imagenet_beam.transforms.images.resize import Resize
 
 hard = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("hard_images.py"))))

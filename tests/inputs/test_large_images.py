@@ -14,7 +14,7 @@ from imagenet_beam.transforms.archives.streams import StreamReader
 from imagenet_beam.transforms.archives.tar_archives import stream_images
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import ImageRejected
-from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.storage.files import Storage
 
 HUGE_BYTES = 5_000_000_000

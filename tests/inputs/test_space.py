@@ -8,7 +8,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.pipeline.space import check_free, check_space, estimate_bytes
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.selection import Selection

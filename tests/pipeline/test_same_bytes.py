@@ -8,7 +8,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.transforms.encode_images import DecodeAndResize, ReadImages, ToExample
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.join_labels import JoinLabels, LoadLabels
 from imagenet_beam.transforms.labels.source import LabelSource

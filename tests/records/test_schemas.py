@@ -8,7 +8,8 @@ from PIL import Image
 
 from imagenet_beam.transforms.elements import BoundingBox, ImageRef, LabeledImage
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.encode import EncodedImage, ImageOptions, encode_image
+from imagenet_beam.transforms.images.encode import EncodedImage, encode_image
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.records.example import parse_example, serialize_example
 from imagenet_beam.transforms.records.schemas import find_schema, inception_features

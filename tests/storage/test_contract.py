@@ -35,7 +35,6 @@ def test_published_bytes_are_read_back_whole_and_by_range(place):
     assert reader.read(1000, 300) == DATA[1000:1300]
     assert reader.read(len(DATA) - 1, 1) == DATA[-1:]
     assert reader.read(7, 0) == b""
-    reader.close()
 
 
 def test_a_range_beyond_the_end_is_an_error_that_names_the_file(place):

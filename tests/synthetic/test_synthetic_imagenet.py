@@ -30,7 +30,8 @@ from imagenet_beam.pipeline.synthetic.variation import deranged, shuffled
 from imagenet_beam.transforms.archives.official_names import validation_number
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import ImageRejected, InputError
-from imagenet_beam.transforms.images.encode import ImageOptions, encode_image
+from imagenet_beam.transforms.images.encode import encode_image
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.labels.devkit import read_devkit, truth_by_number
 from imagenet_beam.transforms.labels.label_files import (
     read_caffe_labels,

@@ -20,7 +20,7 @@ from imagenet_beam.transforms.encode_images import (
     reject,
 )
 from imagenet_beam.transforms.errors import ImageRejected, InputError
-from imagenet_beam.transforms.images.encode import ImageOptions
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.records.example import parse_example
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imagenet_beam.transforms.archives.forms import Images, Span, find_form
 from imagenet_beam.transforms.archives.zip import ZipEntry, read_zip_member, unzip_member
 from imagenet_beam.transforms.elements import ImageRef
-from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES, check_image_bytes
+from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES, check_image_bytes
 from imagenet_beam.transforms.storage.files import Storage
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from imagenet_beam.transforms.archives.ranges import RangedFile
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.storage.files import Storage
 
 HEAD_BYTES = 512

@@ -23,7 +23,7 @@ from imagenet_beam.transforms.archives.streams import (
 from imagenet_beam.transforms.archives.tar import TarMember, read_member, walk_tar
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.size import MAX_IMAGE_BYTES
+from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes, unpinned
 
 _TAR = "tar"

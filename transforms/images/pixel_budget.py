@@ -1,4 +1,4 @@
-"""How many pixels the threads of a process may have decoded at the same time.
+"""How much memory images may take: the length of one file, the pixels decoded at once.
 
 A file of a few kilobytes can hold 179 million pixels, which is more than a gigabyte once
 it is decoded; so what bounds the bytes of files under way does not bound memory.
@@ -12,7 +12,24 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 
+from imagenet_beam.transforms.errors import ImageRejected
+
+MAX_IMAGE_BYTES = 256 << 20
+"""No image is as long; a header that says so would otherwise decide how much is held."""
+
 _TRIMMED_PIXELS = 1 << 24
+
+
+def check_image_bytes(size_bytes: int) -> None:
+    """Refuses what is too long to be read, whatever the form of input.
+
+    Raises:
+        ImageRejected: If it has more than `MAX_IMAGE_BYTES`.
+    """
+    if size_bytes > MAX_IMAGE_BYTES:
+        raise ImageRejected(
+            "too_large", f"{size_bytes:,} bytes; accepted are up to {MAX_IMAGE_BYTES:,}"
+        )
 
 
 class PixelBudget:

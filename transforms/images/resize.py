@@ -11,8 +11,17 @@ MAX_SIDE_PX = 65_500
 """Longest side of an image. JPEG's own limit is 65,535 (ITU-T T.81, B.2.2), but
 libjpeg stops at `JPEG_MAX_DIMENSION` = 65,500, and every reader here is libjpeg."""
 
-_ACCEPTED = f"accepted are none, shorter:N, longer:N and exact:WxH with 1 to {MAX_SIDE_PX} pixels"
-_TEXT = re.compile(r"(none)|(shorter|longer):([0-9]{1,9})|(exact):([0-9]{1,9})x([0-9]{1,9})")
+RESIZE_FORMS = ("none", "shorter:N", "longer:N", "exact:WxH")
+"""What `Resize.parse` reads, for people."""
+
+RESIZE_PATTERN = "none|shorter:[0-9]+|longer:[0-9]+|exact:[0-9]+x[0-9]+"
+"""The same as a regular expression."""
+
+RESIZE_ACCEPTED = (
+    f"accepted are {', '.join(RESIZE_FORMS[:-1])} and {RESIZE_FORMS[-1]} with 1 to {MAX_SIDE_PX} "
+    "pixels"
+)
+_MAX_CHARACTERS = 40  # longer numbers than any size has are not even read
 
 
 @dataclass(frozen=True)
@@ -44,29 +53,20 @@ class Resize:
             else:
                 valid = valid and self.mode == "exact"
         if not valid:
-            raise InputError(f"`image.resize`={self} is not a size: {_ACCEPTED}.")
+            raise InputError(f"`image.resize`={self} is not a size: {RESIZE_ACCEPTED}.")
 
     @classmethod
     def parse(cls, text: str) -> Resize:
-        """Reads a size as people write it.
-
-        Args:
-            text: `none`, `shorter:256`, `longer:512` or `exact:224x224`.
-
-        Returns:
-            The resize; `str` of it is the canonical text.
+        """Reads a size as people write it, one of `RESIZE_FORMS`.
 
         Raises:
             InputError: The text is none of these, or a size is out of range.
         """
-        match = _TEXT.fullmatch(text)
-        if match is None:
-            raise InputError(f"`image.resize`={text} is not understood: {_ACCEPTED}.")
-        if match[1]:
-            return cls("none")
-        if match[2]:
-            return cls(match[2], int(match[3]), int(match[3]))
-        return cls(match[4], int(match[5]), int(match[6]))
+        if len(text) > _MAX_CHARACTERS or not re.fullmatch(RESIZE_PATTERN, text):
+            raise InputError(f"`image.resize`={text} is not understood: {RESIZE_ACCEPTED}.")
+        mode, _, sides = text.partition(":")
+        width, _, height = sides.partition("x")
+        return cls(mode, int(width or 0), int(height or width or 0))
 
     def __str__(self) -> str:
         """The canonical text, which `parse` reads back."""
@@ -77,7 +77,7 @@ class Resize:
         return f"{self.mode}:{self.width}"
 
     def target_size(self, width: int, height: int) -> tuple[int, int]:
-        """Computes the size of the output from the size of the input, in pixels.
+        """The size of the output for the size of the input, in pixels.
 
         The side that the mode does not fix is the exact quotient rounded to the
         nearest integer, halves up, in integer arithmetic (so it is the same on each
@@ -86,9 +86,6 @@ class Resize:
         Args:
             width: Of the input, at least 1.
             height: Of the input, at least 1.
-
-        Returns:
-            Width and height of the output.
         """
         if self.mode == "none":
             return width, height

@@ -40,9 +40,6 @@ class RangeReader(Protocol):
             InputError: If the file ends before the range does, or has changed.
         """
 
-    def close(self) -> None:
-        """Gives back what the reader holds."""
-
 
 class AtomicFile(Protocol):
     """A file that becomes visible whole, by `publish`, or not at all."""

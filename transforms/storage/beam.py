@@ -49,10 +49,6 @@ class BeamRangeReader:
             raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
         return data
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
 
 class BeamAtomicFile(Spool):
     """Spooled to a local file, copied under a temporary name, then renamed."""

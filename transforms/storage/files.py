@@ -20,26 +20,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from imagenet_beam.transforms.errors import InputError, changed_input
-from imagenet_beam.transforms.storage.base import (
-    TEMPORARY_SUFFIX,
-    AtomicFile,
-    Backend,
-    FileStat,
-    RangeReader,
-)
+from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX as TEMPORARY_SUFFIX
+from imagenet_beam.transforms.storage.base import AtomicFile as AtomicFile
+from imagenet_beam.transforms.storage.base import Backend
+from imagenet_beam.transforms.storage.base import FileStat as FileStat
+from imagenet_beam.transforms.storage.base import RangeReader as RangeReader
 from imagenet_beam.transforms.storage.local import LocalBackend, locked
-
-__all__ = [
-    "TEMPORARY_SUFFIX",
-    "AtomicFile",
-    "FileStat",
-    "RangeReader",
-    "Storage",
-    "is_local",
-    "join",
-    "read_ahead_bytes",
-    "unpinned",
-]
 
 MAX_TEXT_BYTES = 256 << 20
 """Far more than any devkit (2.5 MB) or list of names (1.3 million are 40 MB) has."""
@@ -98,7 +84,7 @@ class Storage:
     def stat(self, path: str) -> FileStat:
         """Identifies the current version of one file; see `Backend.stat`.
 
-        What this process holds open under that path is opened anew at its next use:
+        What this process holds open under that path is reopened at its next use:
         by now another file may bear the name.
         """
         _open_readers.forget(self, path)
@@ -112,7 +98,7 @@ class Storage:
                 raise changed_input(before.path)
 
     def open_ranges(self, path: str) -> RangeReader:
-        """Gives a reader of byte ranges, shared by all who ask for the same path."""
+        """The reader of byte ranges that all share who ask for the same path."""
         return _open_readers.get(self, path)
 
     def read_range(self, path: str, offset_bytes: int, length_bytes: int) -> bytes:
@@ -163,7 +149,7 @@ class Storage:
     def files(self, directory: str, folder: str) -> Iterator[FileStat]:
         """Yields the files of one of `folders`, by paths relative to the directory.
 
-        As with `stat`, what this process holds open of them is opened anew.
+        As with `stat`, what this process holds open of them is reopened.
         """
         mark = "#{}" if _scheme(directory) == "gs" else ""
         for path, size_bytes, version in self._backend(directory).files(_plain(directory), folder):
@@ -312,7 +298,7 @@ class _OpenReaders:
         return reader.result()
 
     def forget(self, storage: Storage, path: str) -> None:
-        """Opens a path anew at its next use."""
+        """Has a path reopened at its next use."""
         with self._lock:
             self._readers.pop((storage, path), None)
 

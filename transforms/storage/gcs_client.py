@@ -73,22 +73,6 @@ def parse_object_name(path: str) -> GcsName:
     return name
 
 
-class ClientSettings(NamedTuple):
-    """What a client is made from; equal settings share a client.
-
-    Attributes:
-        project: The client's project, or "".
-        emulator: Where an emulator listens, or "" for the real service.
-        pid: The process: sockets must not be shared with a forked child.
-        lane: Clients of different lanes never share a connection.
-    """
-
-    project: str
-    emulator: str
-    pid: int
-    lane: int
-
-
 class GcsClient(NamedTuple):
     """The library's client, and what carries requests that it does not make itself.
 
@@ -109,28 +93,32 @@ _lock = threading.Lock()
 def client_for(project: str, lane: int = 0) -> GcsClient:
     """The client of this process; made at its first use, safe to share by threads.
 
+    Args:
+        project: The client's project, or "".
+        lane: Clients of different lanes never share a connection.
+
     Raises:
         google.auth.exceptions.GoogleAuthError: Without credentials; in seconds.
     """
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
     with _lock:  # or threads that start together would make one each
-        return _make_client(ClientSettings(project, emulator, os.getpid(), lane))
+        return _make_client(project, emulator, os.getpid(), lane)
 
 
 @functools.lru_cache(maxsize=8)
-def _make_client(settings: ClientSettings) -> GcsClient:
+def _make_client(project: str, emulator: str, pid: int, lane: int) -> GcsClient:
+    """One for a process: sockets must not be shared with a forked child."""
     # With OpenTelemetry about, the library asks in the background for each bucket's
     # location: a request nobody counts, and a permission nobody needs.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "1")
-    credentials = AnonymousCredentials() if settings.emulator else _credentials()
+    if emulator:
+        credentials: Any = AnonymousCredentials()
+    else:
+        credentials, _ = google.auth.default(scopes=_SCOPES, request=_MetadataProbe())
     session = AuthorizedSession(credentials)
     session.mount("https://", HTTPAdapter(pool_maxsize=POOL_CONNECTIONS))
     session.mount("http://", HTTPAdapter(pool_maxsize=POOL_CONNECTIONS))
-    api = storage.Client(
-        project=settings.project or None,
-        credentials=credentials,
-        _http=session,
-    )
+    api = storage.Client(project=project or None, credentials=credentials, _http=session)
     return GcsClient(api, session, AuthorizedHttp(credentials, _pool(api.api_endpoint)))
 
 
@@ -184,12 +172,6 @@ class GcsAccess:
         )
 
 
-def _credentials() -> Any:
-    """Application default credentials, without waiting for a server that is not there."""
-    credentials, _ = google.auth.default(scopes=_SCOPES, request=_MetadataProbe())
-    return credentials
-
-
 class NoMetadataServerError(Exception):
     """This machine has no credentials of its own: it is not in Google's cloud."""
 
@@ -204,18 +186,14 @@ class _MetadataProbe(Request):
     """
 
     def __call__(self, url: str, **kwargs: Any) -> Any:
-        if not _asks_metadata(kwargs) or _is_google_machine():
+        headers = {name.lower() for name in kwargs.get("headers") or ()}
+        if "metadata-flavor" not in headers or _is_google_machine():
             return super().__call__(url, **kwargs)
         kwargs["timeout"] = _METADATA_SECONDS
         try:
             return super().__call__(url, **kwargs)
         except TransportError as error:
             raise NoMetadataServerError from error
-
-
-def _asks_metadata(request: dict[str, Any]) -> bool:
-    headers = request.get("headers") or {}
-    return any(name.lower() == "metadata-flavor" for name in headers)
 
 
 def _is_google_machine() -> bool:

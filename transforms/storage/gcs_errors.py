@@ -25,7 +25,7 @@ _LOG_IN = (
 
 @contextlib.contextmanager
 def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
-    """Turns what can be mended into an `InputError`; lets defects pass.
+    """Turns what a user can repair into an `InputError`; lets defects pass.
 
     Args:
         path: What the sentence begins with.
@@ -51,13 +51,9 @@ def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
     except urllib3.exceptions.HTTPError as error:
         raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
     except OSError as error:
-        if not may_pass(error) and not _is_network(error):
+        if not may_pass(error) and not type(error).__module__.startswith("requests"):
             raise
         raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
-
-
-def _is_network(error: OSError) -> bool:
-    return type(error).__module__.startswith("requests")
 
 
 def _no_credentials(path: str) -> str:
@@ -69,21 +65,21 @@ def _refused(path: str, error: api.GoogleAPICallError, needs: str) -> str:
     if "user project" in said.lower() and "invalid" in said.lower():
         return (
             f"{path} cannot be used: `storage.gcs_billing_project` names no project that can pay "
-            f"({said}); "
-            "give the ID of one that has billing switched on"
+            f"({said}); give the ID of one that has billing switched on"
         )
     if "serviceusage" in said.lower():
         return (
             f"{path} may not be paid for by the project of `storage.gcs_billing_project` ({said}); "
-            "that "
-            "needs roles/serviceusage.serviceUsageConsumer on the project"
+            "that needs roles/serviceusage.serviceUsageConsumer on the project"
         )
     if "requester pays" in said.lower() or "user project" in said.lower():
         return (
             f"{path} needs a project that pays ({said}); name it with `storage.gcs_billing_project`"
         )
     if isinstance(error, api.NotFound):
-        return _missing(path, needs if "bucket does not exist" not in said else "bucket")
+        if needs == "bucket" or "bucket does not exist" in said:
+            return f"{path} cannot be used: there is no bucket gs://{parse_name(path).bucket}"
+        return f"{path} does not exist"
     if isinstance(error, api.Unauthorized):
         return f"{path} may not be accessed ({said}); {_LOG_IN}"
     if isinstance(error, api.Forbidden):
@@ -92,13 +88,6 @@ def _refused(path: str, error: api.GoogleAPICallError, needs: str) -> str:
             "on the bucket, writing roles/storage.objectUser"
         )
     return f"{path} cannot be used: {error.code} {said}"
-
-
-def _missing(path: str, needed: str) -> str:
-    if needed == "bucket":
-        name = parse_name(path)
-        return f"{path} cannot be used: there is no bucket gs://{name.bucket}"
-    return f"{path} does not exist"
 
 
 def _brief(error: Exception) -> str:

@@ -49,7 +49,7 @@ class GcsRangeReader:
 
         Raises:
             InputError: If the object ends before the range does, or is no longer
-                the generation that was opened.
+                the generation that was opened; if readings never agree.
         """
         if length_bytes <= 0:
             return b""
@@ -57,17 +57,10 @@ class GcsRangeReader:
         if end_bytes > self.size_bytes:
             raise InputError(f"{self.name} ends before byte {end_bytes:,}")
         data = self._get(offset_bytes, length_bytes)
-        return self._agreed(data, offset_bytes) if self._verify_reads else data
-
-    def _get(self, offset_bytes: int, length_bytes: int, lane: int = 0) -> bytes:
-        request = _RangeRequest(self._access, self._name, offset_bytes, length_bytes, lane)
-        with as_input_error(self.name), or_changed(self._name, self._access):
-            return self._access.policy.run(request.attempt, request.progress)
-
-    def _agreed(self, data: bytes, offset_bytes: int) -> bytes:
-        """Reads again, over other connections, until two readings in a row agree."""
-        for lane in range(1, _COMPARED_READS):
-            again = self._get(offset_bytes, len(data), lane)
+        if not self._verify_reads:
+            return data
+        for lane in range(1, _COMPARED_READS):  # a lane has connections of its own
+            again = self._get(offset_bytes, length_bytes, lane)
             if again == data:
                 return data
             _logger.warning("%s: two reads at byte %d differ", self.name, offset_bytes)
@@ -77,8 +70,10 @@ class GcsRangeReader:
             "the network or a machine on the way damages data"
         )
 
-    def close(self) -> None:
-        """Does nothing: the connections belong to the process."""
+    def _get(self, offset_bytes: int, length_bytes: int, lane: int = 0) -> bytes:
+        request = _RangeRequest(self._access, self._name, offset_bytes, length_bytes, lane)
+        with as_input_error(self.name), or_changed(self._name, self._access):
+            return self._access.policy.run(request.attempt, request.progress)
 
 
 class _RangeRequest:
@@ -113,7 +108,7 @@ class _RangeRequest:
         """Asks for what has not arrived yet."""
         first = self._offset_bytes + len(self._data)
         last = self._offset_bytes + self._length_bytes - 1
-        response = self._client.http.request(
+        response: Any = self._client.http.request(
             "GET",
             self._url,
             # The bytes as stored: of an object that is unpacked on its way out,
@@ -124,15 +119,11 @@ class _RangeRequest:
             redirect=False,
         )
         if response.status != 206:
-            raise _refusal(response)
+            text = response.data.decode("utf-8", "replace")  # also gives the connection back
+            raise api.from_http_status(response.status, text, response=response)
         for block in response.stream(_BLOCK_BYTES, decode_content=False):
             self._data += block
         return bytes(self._data)
-
-
-def _refusal(response: Any) -> api.GoogleAPICallError:
-    text = response.data.decode("utf-8", "replace")  # also gives the connection back
-    return api.from_http_status(response.status, text, response=response)
 
 
 def load_blob(path: str, access: GcsAccess) -> Any:

@@ -50,7 +50,7 @@ class LocalRangeReader:
     def __init__(self, path: str) -> None:
         with _as_input_error(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._close = weakref.finalize(self, os.close, self._fd)
+        weakref.finalize(self, os.close, self._fd)
         self.name = path
         self.size_bytes = os.fstat(self._fd).st_size
 
@@ -65,10 +65,6 @@ class LocalRangeReader:
                     raise InputError(f"{self.name} ends before byte {end_bytes:,}")
                 data += part
         return data
-
-    def close(self) -> None:
-        """Closes the file descriptor; a second call does nothing."""
-        self._close()
 
 
 class LocalAtomicFile:
