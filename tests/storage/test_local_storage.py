@@ -110,7 +110,7 @@ def test_no_room_is_a_sentence_and_leaves_nothing(tmp_path, writes):
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.stderr.splitlines()[-1].endswith(
         f"InputError: {path} cannot be written: File too large; make room, then run the same "
-        "command again, which goes on from there"
+        "command again, which resumes"
     )
     assert files(tmp_path) == ["shard"]
     assert path.read_bytes() == b"earlier"

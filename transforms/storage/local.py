@@ -39,7 +39,7 @@ def _as_input_error(path: str) -> Iterator[None]:
         if error.errno in _FULL:
             raise InputError(
                 f"{path} cannot be written: {why}; make room, then run the same command again, "
-                "which goes on from there"
+                "which resumes"
             ) from error
         raise InputError(f"{path} cannot be used: {why}") from error
 
