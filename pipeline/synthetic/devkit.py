@@ -1,31 +1,32 @@
-"""The development kit: the classes as MATLAB data, and the validation labels."""
+"""The development kit and the label files that people have beside the archives."""
 
-import io
-from collections.abc import Iterable
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from imagenet_beam.pipeline.synthetic.catalog import is_artifact
+from imagenet_beam.pipeline.synthetic.archives import in_folder, publish_tar
+from imagenet_beam.pipeline.synthetic.boxes import annotate
 from imagenet_beam.pipeline.synthetic.plan import Plan
-from imagenet_beam.pipeline.synthetic.tars import gzipped_tar_file
+from imagenet_beam.pipeline.synthetic.variation import shuffled
 
-_ROOT = "ILSVRC2012_devkit_t12"
-DEVKIT_NAME = f"{_ROOT}.tar.gz"
-_FIELDS = (
-    "ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children",
-    "wordnet_height", "num_train_images",
-)  # fmt: skip
-# The first 116 bytes of a MAT-file are text for people; SciPy puts the time in.
-_MAT_TEXT_BYTES = 116
-_MAT_TEXT = b"MATLAB 5.0 MAT-file, synthetic classes in the form of ILSVRC2012"
-_README = """Synthetic classes and labels in the form of the ILSVRC2012 development kit.
+DEVKIT_NAME = "ILSVRC2012_devkit_t12.tar.gz"
+_README = b"""Synthetic classes and labels in the form of the ILSVRC2012 development kit.
 
 data/meta.mat                                  the classes and their ancestors
 data/ILSVRC2012_validation_ground_truth.txt    one ILSVRC2012_ID a line: line i is the
                                                validation image with number i
 """
+# WordNet numbers its plants, things and places roughly in this order, after the animals.
+_FIRST_ARTIFACT = "n02600000"
+_FIELDS = (
+    "ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children",
+    "wordnet_height", "num_train_images",
+)  # fmt: skip
+# Types of data elements and classes of arrays of a MAT-file.
+_INT8, _UINT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED, _UTF8 = 1, 2, 4, 5, 6, 14, 15, 16
+_STRUCTS, _TEXT, _DOUBLES = 2, 4, 6
 
 
 class Synset(NamedTuple):
@@ -42,77 +43,118 @@ class Synset(NamedTuple):
 
 def write_devkit(output_dir: Path, plan: Plan) -> None:
     """Writes ILSVRC2012_devkit_t12.tar.gz."""
-    truth = "".join(f"{plan.ilsvrc_ids[image.label]}\n" for image in plan.validation_images)
-    with gzipped_tar_file(output_dir / DEVKIT_NAME) as tar:
-        tar.add_folder(f"{_ROOT}/")
-        tar.add(f"{_ROOT}/readme.txt", _README.encode())
-        tar.add_folder(f"{_ROOT}/data/")
-        tar.add(f"{_ROOT}/data/meta.mat", meta_mat(list_synsets(plan)))
-        tar.add(f"{_ROOT}/data/ILSVRC2012_validation_ground_truth.txt", truth.encode())
-
-
-def list_synsets(plan: Plan) -> tuple[Synset, ...]:
-    """The rows of meta.mat: classes by ILSVRC2012_ID, then their ancestors."""
-    leaves = sorted(
-        Synset(
-            ilsvrc_id,
-            row.wnid,
-            row.words,
-            f"a synthetic class whose pictures show a {row.sketch.replace('_', ' ')}",
-            num_train_images=plan.spec.train_per_class,
-        )
-        for ilsvrc_id, row in zip(plan.ilsvrc_ids, plan.classes, strict=True)
+    ids = [plan.ilsvrc_ids[row.wnid] for row in plan.classes]
+    truth = "".join(f"{ids[image.label]}\n" for image in plan.validation_images)
+    members = (
+        ("readme.txt", _README),
+        ("data/", b""),
+        ("data/meta.mat", meta_mat(list_synsets(plan))),
+        ("data/ILSVRC2012_validation_ground_truth.txt", truth.encode()),
     )
-    return (*leaves, *_ancestors(leaves))
+    folder = DEVKIT_NAME.replace(".tar.gz", "/")
+    publish_tar(output_dir / DEVKIT_NAME, in_folder(folder, members), packed=True)
 
 
-def _ancestors(leaves: list[Synset]) -> list[Synset]:
-    animals = tuple(leaf.ilsvrc_id for leaf in leaves if not is_artifact(leaf.wnid))
-    things = tuple(leaf.ilsvrc_id for leaf in leaves if is_artifact(leaf.wnid))
-    next_id = len(leaves) + 1
-    inner: list[Synset] = []
+def list_synsets(plan: Plan) -> list[Synset]:
+    """The rows of meta.mat: classes by ILSVRC2012_ID, then their ancestors."""
+    rows = []
+    for look in plan.classes:
+        gloss = f"a synthetic class whose pictures show a {look.color} {look.shape}"
+        number, images = plan.ilsvrc_ids[look.wnid], plan.spec.train_per_class
+        rows.append(Synset(number, look.wnid, look.words, gloss, num_train_images=images))
+    rows.sort()
+    animals = tuple(row.ilsvrc_id for row in rows if row.wnid < _FIRST_ARTIFACT)
+    things = tuple(row.ilsvrc_id for row in rows if row.wnid >= _FIRST_ARTIFACT)
+    branches = []
     for wnid, words, children in (
         ("n00015388", "animal, animate being, beast, brute, creature, fauna", animals),
         ("n00021939", "artifact, artefact", things),
     ):
         if children:
-            inner.append(Synset(next_id + len(inner), wnid, words, "an ancestor", children, 1))
-    root_id = next_id + len(inner)
-    branches = tuple(synset.ilsvrc_id for synset in inner)
-    return [*inner, Synset(root_id, "n00001740", "entity", "the ancestor of all", branches, 2)]
+            branches.append(len(rows) + 1)
+            rows.append(Synset(branches[-1], wnid, words, "an ancestor", children, 1))
+    root = Synset(len(rows) + 1, "n00001740", "entity", "the ancestor of all", tuple(branches), 2)
+    return [*rows, root]
 
 
-def meta_mat(synsets: Iterable[Synset]) -> bytes:
-    """A MAT-file, level 5, with the struct array `synsets`."""
-    from scipy.io import savemat
+def meta_mat(synsets: Sequence[Synset]) -> bytes:
+    """A MAT-file, level 5, with the struct array `synsets`.
 
-    rows = [_mat_row(synset) for synset in synsets]
-    table = np.empty((len(rows), 1), dtype=[(field, object) for field in _FIELDS])
-    for index, row in enumerate(rows):
-        table[index, 0] = row
-    buffer = io.BytesIO()
-    savemat(buffer, {"synsets": table}, do_compression=True)
-    return _MAT_TEXT.ljust(_MAT_TEXT_BYTES) + buffer.getvalue()[_MAT_TEXT_BYTES:]
-
-
-def _mat_row(synset: Synset) -> tuple[Any, ...]:
-    return (
-        _smallest(synset.ilsvrc_id),
-        synset.wnid,
-        synset.words,
-        synset.gloss,
-        _smallest(len(synset.children)),
-        _smallest(synset.children),
-        _smallest(synset.wordnet_height),
-        _smallest(synset.num_train_images),
-    )
-
-
-def _smallest(values: int | tuple[int, ...]) -> Any:
-    """Integers in the narrowest type that holds them.
-
-    MATLAB stores its doubles so, and readers get uint8 for one id and uint16 for the
-    next: arithmetic on them overflows, which is a trap worth having in the test data.
+    Source: MathWorks, "MAT-File Format", chapter 1.
     """
-    array = np.atleast_2d(np.asarray(values, dtype=np.int64))
-    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+    names = b"".join(name.encode().ljust(32, b"\0") for name in _FIELDS)
+    cells = [_element(_INT32, struct.pack("<i", 32)), _element(_INT8, names)]
+    for row in synsets:
+        cells += [_numbers(row.ilsvrc_id), _text(row.wnid), _text(row.words), _text(row.gloss)]
+        cells += [_numbers(len(row.children)), _numbers(*row.children)]
+        cells += [_numbers(row.wordnet_height), _numbers(row.num_train_images)]
+    table = zlib.compress(_matrix(_STRUCTS, (len(synsets), 1), b"".join(cells), b"synsets"))
+    text = b"MATLAB 5.0 MAT-file, synthetic classes in the form of ILSVRC2012"
+    header = text.ljust(116) + struct.pack("<8xH2s", 0x0100, b"IM")
+    return header + struct.pack("<II", _COMPRESSED, len(table)) + table
+
+
+def _matrix(kind: int, shape: tuple[int, int], content: bytes, name: bytes = b"") -> bytes:
+    head = _element(_UINT32, struct.pack("<II", kind, 0)) + _element(
+        _INT32, struct.pack("<2i", *shape)
+    )
+    return _element(_MATRIX, head + _element(_INT8, name) + content)
+
+
+def _element(kind: int, data: bytes) -> bytes:
+    """A tag, the data and padding; MATLAB puts up to four bytes into the tag."""
+    if len(data) <= 4:
+        return struct.pack("<HH4s", kind, len(data), data)
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def _text(text: str) -> bytes:
+    return _matrix(_TEXT, (1, len(text)), _element(_UTF8, text.encode()))
+
+
+def _numbers(*values: int) -> bytes:
+    """Doubles, stored in the narrowest type that holds them, as MATLAB does.
+
+    Readers get uint8 for one id and uint16 for the next: arithmetic on them overflows,
+    which is a trap worth having in the test data.
+    """
+    most = max(values, default=0)
+    kind, code = (_UINT8, "B") if most < 1 << 8 else (_UINT16, "H")
+    if most >= 1 << 16:
+        kind, code = _UINT32, "I"
+    data = struct.pack(f"<{len(values)}{code}", *values)
+    return _matrix(_DOUBLES, (1, len(values)), _element(kind, data))
+
+
+def write_labels(labels_dir: Path, plan: Plan) -> None:
+    """Writes every form of label file into a folder."""
+    labels_dir.mkdir(parents=True, exist_ok=True)
+    for name, lines in _label_files(plan).items():
+        text = "".join(f"{line}\n" for line in lines)
+        (labels_dir / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _label_files(plan: Plan) -> dict[str, Iterable[str]]:
+    classes, images = plan.classes, plan.validation_images
+    wnids = [row.wnid for row in classes]
+    words = [f"{row.wnid} {row.words}" for row in classes]
+    by_id = sorted((plan.ilsvrc_ids[row.wnid], row) for row in classes)
+    solution = []
+    for place in shuffled(len(images), plan.spec.seed, "kaggle order"):
+        image, wnid = images[place], wnids[images[place].label]
+        annotation = annotate(plan, image)
+        boxes = annotation.pixel_boxes if annotation else ()
+        objects = "".join(f"{wnid} {' '.join(map(str, box))} " for box in boxes)
+        solution.append(f"{image.stem},{objects}")
+    return {
+        "imagenet_lsvrc_2015_synsets.txt": wnids,
+        "imagenet_2012_validation_synset_labels.txt": (wnids[image.label] for image in images),
+        # Words of classes and ancestors alike: the real file has 21,842 lines.
+        "imagenet_metadata.txt": sorted(f"{row.wnid}\t{row.words}" for row in list_synsets(plan)),
+        "synsets.txt": wnids,
+        "synset_words.txt": words,
+        "val.txt": (f"{image.filename} {image.label}" for image in images),
+        "map_clsloc.txt": (f"{row.wnid} {n} {row.name.replace(' ', '_')}" for n, row in by_id),
+        "LOC_synset_mapping.txt": words,
+        "LOC_val_solution.csv": ["ImageId,PredictionString", *solution],
+    }

@@ -16,14 +16,16 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops
 
+from imagenet_beam.pipeline.synthetic.pictures import encode_jpeg
+
 RECORD = "record"
-_QUALITY = 90
 _ADOBE_MARKER = b"\xff\xee\x00\x0eAdobe"
 _ADOBE_SEGMENT_BYTES = 16
 _YCCK = 2
 _START_OF_SCAN = b"\xff\xda\x00\x0c"
 _ORIENTATION_TAG = 0x0112
 _BOMB_PIXELS = 60_000
+_PAGE = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n"
 
 
 class HardImage(NamedTuple):
@@ -38,29 +40,6 @@ class HardImage(NamedTuple):
     fate: str
 
 
-def sample_picture(width: int = 96, height: int = 64) -> Image.Image:
-    """A small RGB picture for tests: four differently coloured quarters."""
-    quarters = Image.new("RGB", (2, 2))
-    quarters.putdata([(220, 40, 40), (40, 180, 60), (40, 80, 220), (240, 220, 60)])
-    return quarters.resize((width, height), Image.Resampling.NEAREST)
-
-
-def hard_image(kind: str, picture: Image.Image | None = None) -> bytes:
-    """The bytes of one kind of hard image.
-
-    Args:
-        kind: A key of `HARD_IMAGES`.
-        picture: An RGB picture; `sample_picture()` if not given.
-    """
-    return HARD_IMAGES[kind].make(picture or sample_picture())
-
-
-def _jpeg(picture: Image.Image, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=_QUALITY, **options)
-    return buffer.getvalue()
-
-
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
@@ -69,7 +48,7 @@ def _png(picture: Image.Image) -> bytes:
 
 def _cmyk(picture: Image.Image) -> bytes:
     # Pillow writes CMYK as Adobe's programs do: inverted, and marked so.
-    return _jpeg(_with_black(picture))
+    return encode_jpeg(_with_black(picture))
 
 
 def _cmyk_unmarked(picture: Image.Image) -> bytes:
@@ -85,7 +64,7 @@ def _ycck(picture: Image.Image) -> bytes:
     cyan, magenta, yellow, black = _with_black(picture).split()
     luma = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
     channels = (*(ImageChops.invert(channel) for channel in luma.split()), black)
-    data = bytearray(_jpeg(Image.merge("CMYK", channels)))
+    data = bytearray(encode_jpeg(Image.merge("CMYK", channels)))
     data[data.index(_ADOBE_MARKER) + _ADOBE_SEGMENT_BYTES - 1] = _YCCK
     return bytes(data)
 
@@ -97,10 +76,6 @@ def _with_black(picture: Image.Image) -> Image.Image:
     inks = 255 * (1 - rgb / np.maximum(brightest, 1))
     channels = np.concatenate([inks, 255 - brightest], axis=2)
     return Image.fromarray(channels.round().astype(np.uint8), "CMYK")
-
-
-def _png_palette(picture: Image.Image) -> bytes:
-    return _png(picture.quantize(64, Image.Quantize.MEDIANCUT))
 
 
 def _png_alpha(picture: Image.Image) -> bytes:
@@ -117,25 +92,21 @@ def _png_16_bit_gray(picture: Image.Image) -> bytes:
 
 def _exif_corrupt(picture: Image.Image) -> bytes:
     # A TIFF header whose directory claims 65,535 entries far behind its end.
-    return _jpeg(picture, exif=b"Exif\x00\x00II*\x00\xf0\xff\xff\x7f" + b"\xff" * 24)
+    return encode_jpeg(picture, exif=b"Exif\x00\x00II*\x00\xf0\xff\xff\x7f" + b"\xff" * 24)
 
 
 def _exif_orientation_6(picture: Image.Image) -> bytes:
     """A camera held upright: the pixels lie on their side, and the tag says so."""
     exif = Image.Exif()
     exif[_ORIENTATION_TAG] = 6
-    return _jpeg(picture.transpose(Image.Transpose.ROTATE_90), exif=exif)
+    return encode_jpeg(picture.transpose(Image.Transpose.ROTATE_90), exif=exif)
 
 
 def _truncated(picture: Image.Image) -> bytes:
     """A whole header, and the first half of the pixels."""
-    data = _jpeg(picture)
+    data = encode_jpeg(picture)
     scan = data.index(_START_OF_SCAN)
     return data[: (scan + len(data)) // 2]
-
-
-def _html(picture: Image.Image) -> bytes:
-    return b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n"
 
 
 def _bomb(picture: Image.Image) -> bytes:
@@ -152,20 +123,20 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
 HARD_IMAGES: Mapping[str, HardImage] = MappingProxyType(
     {
         "png": HardImage(_png, RECORD),
-        "png_palette": HardImage(_png_palette, RECORD),
+        "png_palette": HardImage(lambda picture: _png(picture.quantize(64)), RECORD),
         "png_alpha": HardImage(_png_alpha, RECORD),
         "png_16_bit_gray": HardImage(_png_16_bit_gray, RECORD),
         "cmyk": HardImage(_cmyk, RECORD),
         "cmyk_unmarked": HardImage(_cmyk_unmarked, RECORD),
         "ycck": HardImage(_ycck, RECORD),
-        "gray": HardImage(lambda picture: _jpeg(picture.convert("L")), RECORD),
-        "progressive": HardImage(lambda picture: _jpeg(picture, progressive=True), RECORD),
+        "gray": HardImage(lambda picture: encode_jpeg(picture.convert("L")), RECORD),
+        "progressive": HardImage(lambda picture: encode_jpeg(picture, progressive=True), RECORD),
         "exif_corrupt": HardImage(_exif_corrupt, RECORD),
         "exif_orientation_6": HardImage(_exif_orientation_6, RECORD),
         "truncated": HardImage(_truncated, "truncated"),
-        "empty": HardImage(lambda picture: b"", "empty"),
-        "html": HardImage(_html, "not_an_image"),
-        "gzip": HardImage(lambda picture: gzip.compress(_jpeg(picture), mtime=0), "gzip"),
+        "empty": HardImage(lambda _: b"", "empty"),
+        "html": HardImage(lambda _: _PAGE, "not_an_image"),
+        "gzip": HardImage(lambda picture: gzip.compress(encode_jpeg(picture), mtime=0), "gzip"),
         "bomb": HardImage(_bomb, "too_large"),
     }
 )

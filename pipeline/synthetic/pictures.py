@@ -1,104 +1,135 @@
-"""Pictures of the synthetic classes: planned first, drawn when they are needed."""
+"""Pictures of the synthetic classes: one shape in one colour, and a caption."""
 
 import colorsys
 import io
-from functools import cache, lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache
+from math import cos, pi, sin
+from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from imagenet_beam.pipeline.synthetic.catalog import SyntheticClass
-from imagenet_beam.pipeline.synthetic.sketches import draw_sketch
 from imagenet_beam.pipeline.synthetic.variation import fractions
 
-# Below this width nobody reads a name; such pictures exist for their number only.
+Box = tuple[int, int, int, int]
+Outline = tuple[tuple[float, float], ...]
+# Below this width nobody reads a caption; such pictures exist for their number only.
 TINY_PIXELS = 32
-_JPEG_QUALITY = 90
-# Sprites are kept in these sizes, powers of two; the largest takes 38 MB to draw.
-_MIN_SPRITE_PIXELS, _MAX_SPRITE_PIXELS = 64, 1024
-# Neighbouring classes get hues that are far apart.
-_GOLDEN_RATIO = 0.618034
+_EDGE = "#33363f"
+# Pillow draws hard edges; drawing larger and averaging makes them smooth.
+_OVERSAMPLING = 3
+
+COLORS: Mapping[str, str] = MappingProxyType({
+    "red": "#e02f2f", "orange": "#f98a1c", "yellow": "#fddc2f", "green": "#3ea345",
+    "teal": "#00998a", "sky": "#4fbdf5", "blue": "#1e4fd6", "purple": "#8a2bb0",
+    "pink": "#f77fb3", "brown": "#7a4f37", "gray": "#8a8f98", "white": "#fbfbfb",
+    "black": "#20232c",
+})  # fmt: skip
+
+
+def _outline(*points: tuple[float, float]) -> Outline:
+    """Moves and scales a polygon so that it just fits into the unit square."""
+    xs, ys = zip(*points, strict=True)
+    left, top, width, height = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    return tuple(((x - left) / width, (y - top) / height) for x, y in points)
+
+
+def _around(radius: Callable[[float], float], corners: int = 120) -> Outline:
+    """The polygon whose distance from the middle depends on the angle, 0 at the top."""
+    angles = (2 * pi * step / corners for step in range(corners))
+    return _outline(*((radius(t) * sin(t), -radius(t) * cos(t)) for t in angles))
+
+
+_HALF = [step * pi / 60 for step in range(61)]
+_FULL = [step * pi / 60 for step in range(120)]
+SHAPES: Mapping[str, Outline] = MappingProxyType({
+    "circle": _around(lambda t: 1),
+    "square": _outline((0, 0), (1, 0), (1, 1), (0, 1)),
+    "triangle": _around(lambda t: 1, 3),
+    "diamond": _around(lambda t: 1, 4),
+    "hexagon": _around(lambda t: 1, 6),
+    "star": _around(lambda t: 0.7 + 0.3 * cos(5 * t), 10),
+    "flower": _around(lambda t: 0.82 + 0.18 * cos(8 * t)),
+    "heart": _outline(*((16 * sin(t) ** 3, 5 * cos(2 * t) + 2 * cos(3 * t) + cos(4 * t)
+                         - 13 * cos(t)) for t in _FULL)),
+    "drop": _outline(*((sin(t) * sin(t / 2) ** 2, -cos(t)) for t in _FULL)),
+    "moon": _outline(*((-sin(t), cos(t)) for t in _HALF), *((-sin(t) / 3, -cos(t)) for t in _HALF)),
+    "cross": _outline((3, 0), (6, 0), (6, 3), (9, 3), (9, 6), (6, 6), (6, 9), (3, 9), (3, 6),
+                      (0, 6), (0, 3), (3, 3)),
+    "fish": _outline((0, 5), (1, 3), (3, 1), (6, 1), (10, 4), (13, 1), (12, 5), (13, 9), (10, 6),
+                     (6, 9), (3, 9), (1, 7)),
+    "arrow": _outline((0, 3), (6, 3), (6, 0), (12, 5), (6, 10), (6, 7), (0, 7)),
+    "crown": _outline((0, 0), (3, 4), (6, 0), (9, 4), (12, 0), (12, 10), (0, 10)),
+    "cat": _outline((0, 0), (3, 2), (9, 2), (12, 0), (12, 8), (9, 10), (3, 10), (0, 8)),
+})  # fmt: skip
+"""By name: the outline in the unit square, each side of which it touches."""
 
 
 class Layout(NamedTuple):
-    """Where things are in one picture, in pixels.
+    """The composition of one picture.
 
     Attributes:
-        width: Of the picture.
-        height: Of the picture.
-        box: Left, top, right and bottom of the drawing.
-        gray: Whether the picture has no colours.
+        width: In pixels.
+        height: In pixels.
+        box: Left, top, right and bottom of the shape, in pixels.
+        hue: Of the background, from 0 to 1.
     """
 
     width: int
     height: int
-    box: tuple[int, int, int, int]
-    gray: bool
+    box: Box
+    hue: float
 
 
-def plan_layout(sketch: str, width: int, height: int, *key: object) -> Layout:
-    """Decides size and composition of one picture; needs no drawing.
-
-    Args:
-        sketch: The drawing that will be in it.
-        width: About how wide; varied by up to a tenth, and one in six is portrait.
-        height: About how high; varied likewise.
-        *key: What identifies the picture.
-    """
-    wide, high, turn, gray, scale, x, y = fractions(7, *key)
-    width, height = (
-        max(1, round(width * (0.9 + 0.2 * wide))),
-        max(1, round(height * (0.9 + 0.2 * high))),
-    )
+def plan_layout(width: int, height: int, *key: object) -> Layout:
+    """Composes one picture by its key: both sides vary by a tenth, one in six is portrait."""
+    wide, high, turn, hue, scale, stretch, x, y = fractions(8, *key)
+    width = max(1, round(width * (0.9 + 0.2 * wide)))
+    height = max(1, round(height * (0.9 + 0.2 * high)))
     if turn < 1 / 6:
         width, height = height, width
-    stage_height = height - _caption_height(width, height)
-    sprite_width, sprite_height = _sprite_size(sketch)
-    zoom = (0.62 + 0.3 * scale) * min(width / sprite_width, stage_height / sprite_height)
-    across, down = max(1, int(sprite_width * zoom)), max(1, int(sprite_height * zoom))
-    left, top = int(x * (width - across)), int(y * (stage_height - down))
-    return Layout(width, height, (left, top, left + across, top + down), gray < 1 / 25)
+    stage = height - _caption_height(width, height)
+    side = (0.5 + 0.35 * scale) * min(width, stage)
+    across = max(1, int(side * (0.85 + 0.3 * stretch)))
+    down = max(1, int(side * (1.15 - 0.3 * stretch)))
+    left, top = int(x * (width - across)), int(y * (stage - down))
+    return Layout(width, height, (left, top, left + across, top + down), hue)
 
 
-def draw_picture(look: SyntheticClass, hue_index: int, layout: Layout, caption: str) -> Image.Image:
-    """Draws one picture: RGB, or L if the layout says gray.
-
-    Args:
-        look: The class, which gives the drawing.
-        hue_index: Number of the class, which gives the background.
-        layout: From `plan_layout`.
-        caption: What to write below the drawing; left out of tiny pictures.
-    """
-    column = _background(hue_index).resize((1, layout.height), Image.Resampling.BILINEAR)
+def draw_picture(shape: str, color: str, layout: Layout, caption: str) -> Image.Image:
+    """Draws one picture, a tiny one without its caption."""
+    column = Image.new("RGB", (1, 2))
+    column.putdata([_tone(layout.hue, 0.92), _tone(layout.hue, 0.74)])
+    column = column.resize((1, layout.height), Image.Resampling.BILINEAR)
     image = column.resize((layout.width, layout.height), Image.Resampling.NEAREST)
-    left, top, right, bottom = layout.box
-    sprite = _sprite(look.sketch, look.color, _sprite_pixels(max(right - left, bottom - top)))
-    sprite = sprite.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
-    image.paste(sprite, (left, top), sprite)
-    _write_caption(image, hue_index, caption)
-    return image.convert("L") if layout.gray else image
+    draw_shape(image, shape, color, layout.box)
+    if strip := _caption_height(*image.size):
+        draw, top = ImageDraw.Draw(image), layout.height - strip
+        draw.rectangle((0, top, *image.size), fill=_tone(layout.hue, 0.2))
+        size = int(strip * 0.62)
+        size = min(size, int(size * 0.94 * layout.width / _font(size).getlength(caption)))
+        middle = (layout.width / 2, top + strip / 2)
+        draw.text(middle, caption, "white", _font(max(6, size)), anchor="mm")
+    return image
 
 
-def encode_jpeg(image: Image.Image) -> bytes:
+def draw_shape(image: Image.Image, shape: str, color: str, box: Box) -> None:
+    """Draws a shape, with a dark edge, so that it touches all sides of a box."""
+    width, height = _OVERSAMPLING * (box[2] - box[0]), _OVERSAMPLING * (box[3] - box[1])
+    points = [(x * (width - 1), y * (height - 1)) for x, y in SHAPES[shape]]
+    edge_pixels = max(1, min(width, height) // 50)
+    for paint, outline in ((_EDGE, 255), (COLORS[color], 0)):
+        mask = Image.new("L", (width, height))
+        ImageDraw.Draw(mask).polygon(points, 255, outline, edge_pixels)
+        image.paste(paint, box, mask.reduce(_OVERSAMPLING))
+
+
+def encode_jpeg(image: Image.Image, **options: object) -> bytes:
     """Encodes a picture as the ordinary files of the archives are: baseline JPEG."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    image.save(buffer, "JPEG", quality=90, **options)
     return buffer.getvalue()
-
-
-def _write_caption(image: Image.Image, hue_index: int, caption: str) -> None:
-    height = _caption_height(image.width, image.height)
-    if not height:
-        return
-    draw = ImageDraw.Draw(image)
-    draw.rectangle(
-        (0, image.height - height, image.width, image.height), fill=_tone(hue_index, 0.2)
-    )
-    size = max(6, int(height * 0.62))
-    length = _font(size).getlength(caption)
-    size = max(6, min(size, int(size * 0.94 * image.width / length)))
-    middle = (image.width / 2, image.height - height / 2)
-    draw.text(middle, caption, fill="white", font=_font(size), anchor="mm")
 
 
 def _caption_height(width: int, height: int) -> int:
@@ -110,29 +141,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-@lru_cache(maxsize=1024)
-def _background(hue_index: int) -> Image.Image:
-    column = Image.new("RGB", (1, 2))
-    column.putpixel((0, 0), _tone(hue_index, 0.86))
-    column.putpixel((0, 1), _tone(hue_index, 0.6))
-    return column
-
-
-def _tone(hue_index: int, lightness: float) -> tuple[int, int, int]:
-    hue = (hue_index * _GOLDEN_RATIO + 0.55) % 1
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.62)
+def _tone(hue: float, lightness: float) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.5)
     return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def _sprite_pixels(side: int) -> int:
-    return min(max(_MIN_SPRITE_PIXELS, 1 << (side - 1).bit_length()), _MAX_SPRITE_PIXELS)
-
-
-@lru_cache(maxsize=256)
-def _sprite(sketch: str, color: str, side: int) -> Image.Image:
-    return draw_sketch(sketch, color, side)
-
-
-@cache
-def _sprite_size(sketch: str) -> tuple[int, int]:
-    return draw_sketch(sketch, "gray", 256).size

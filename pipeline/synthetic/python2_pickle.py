@@ -6,12 +6,10 @@ real files. Instructions: the standard library's `pickletools`.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
-import numpy.typing as npt
-
-_LONG_LENGTH = 256
 
 
 def dump_python2(value: object) -> bytes:
@@ -20,65 +18,50 @@ def dump_python2(value: object) -> bytes:
     Raises:
         TypeError: There is something else in the value.
     """
-    return _Pickler().dump(value)
+    return b"\x80\x02" + b"".join(_save(value, count(1))) + b"."
 
 
-class _Pickler:
-    def __init__(self) -> None:
-        self._memo_size = 0
+def _save(value: object, memo: Iterator[int]) -> Iterator[bytes]:
+    """The instructions for a value; each container and text gets the next number of the memo."""
+    if isinstance(value, dict):
+        yield b"}" + _put(memo) + b"("
+        for item in (item for pair in value.items() for item in pair):
+            yield from _save(item, memo)
+        yield b"u"
+    elif isinstance(value, list):
+        yield b"]" + _put(memo) + b"("
+        for item in value:
+            yield from _save(item, memo)
+        yield b"e"
+    elif isinstance(value, bytes):
+        yield _string(value) + _put(memo)
+    elif isinstance(value, int):
+        yield _integer(value)
+    elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        # What `numpy.ndarray.__reduce__` of those days gave.
+        shape = b"(K\1(" + b"".join(map(_integer, value.shape)) + b"t"
+        names = (b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy\nndarray\n")
+        dtype = (b"cnumpy\ndtype\n", b"U\2u1K\0K\1\x87R")
+        for step in (*names, b"K\0\x85", b"U\1b\x87R", shape, *dtype):
+            yield step + _put(memo)
+        yield b"(K\3U\1|NNN" + 2 * _integer(-1) + b"K\0tb\x89" + _string(value.tobytes()) + b"tb"
+    else:
+        raise TypeError(f"{type(value).__name__} is not written")
 
-    def dump(self, value: object) -> bytes:
-        return b"\x80\x02" + b"".join(self._save(value)) + b"."
 
-    def _save(self, value: object) -> Iterable[bytes]:
-        if isinstance(value, dict):
-            yield b"}" + self._put() + b"("
-            for key, item in value.items():
-                yield from self._save(key)
-                yield from self._save(item)
-            yield b"u"
-        elif isinstance(value, list):
-            yield b"]" + self._put() + b"("
-            for item in value:
-                yield from self._save(item)
-            yield b"e"
-        elif isinstance(value, bytes):
-            yield self._string(value) + self._put()
-        elif isinstance(value, int):
-            yield _integer(value)
-        elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
-            yield from self._array(value)
-        else:
-            raise TypeError(f"{type(value).__name__} is not written")
+def _put(memo: Iterator[int]) -> bytes:
+    number = next(memo)
+    return struct.pack("<cB", b"q", number) if number < 256 else struct.pack("<cI", b"r", number)
 
-    def _array(self, array: npt.NDArray[np.uint8]) -> Iterable[bytes]:
-        """What `numpy.ndarray.__reduce__` of those days gave."""
-        yield b"cnumpy.core.multiarray\n_reconstruct\n" + self._put()
-        yield b"cnumpy\nndarray\n" + self._put()
-        yield b"K\x00\x85" + self._put() + self._string(b"b") + b"\x87R" + self._put()
-        shape = b"".join(map(_integer, array.shape))
-        yield b"(K\x01(" + shape + b"t" + self._put()
-        yield b"cnumpy\ndtype\n" + self._put() + self._string(b"u1") + b"K\x00K\x01\x87R"
-        yield self._put() + b"(K\x03" + self._string(b"|") + b"NNN"
-        yield _integer(-1) + _integer(-1) + b"K\x00tb\x89"
-        yield self._string(array.tobytes()) + b"tb"
 
-    def _put(self) -> bytes:
-        self._memo_size += 1
-        if self._memo_size < _LONG_LENGTH:
-            return b"q" + bytes([self._memo_size])
-        return b"r" + struct.pack("<I", self._memo_size)
-
-    @staticmethod
-    def _string(value: bytes) -> bytes:
-        if len(value) < _LONG_LENGTH:
-            return b"U" + bytes([len(value)]) + value
-        return b"T" + struct.pack("<i", len(value)) + value
+def _string(value: bytes) -> bytes:
+    size = len(value)
+    head = struct.pack("<cB", b"U", size) if size < 256 else struct.pack("<ci", b"T", size)
+    return head + value
 
 
 def _integer(value: int) -> bytes:
-    if 0 <= value < 1 << 8:
-        return b"K" + bytes([value])
-    if 0 <= value < 1 << 16:
-        return b"M" + struct.pack("<H", value)
-    return b"J" + struct.pack("<i", value)
+    if 0 <= value < 256:
+        return struct.pack("<cB", b"K", value)
+    is_short = 0 <= value < 1 << 16
+    return struct.pack("<cH", b"M", value) if is_short else struct.pack("<ci", b"J", value)

@@ -9,8 +9,6 @@ import pytest
 from PIL import Image
 
 from imagenet_beam.pipeline.synthetic.small_sets import (
-    CifarSet,
-    MnistSet,
     write_cifar10,
     write_flowers,
     write_mnist,
@@ -32,14 +30,14 @@ def flowers(tmp_path_factory) -> Twin:
 
 
 @pytest.fixture(scope="session")
-def cifar10(tmp_path_factory) -> tuple[Path, CifarSet]:
+def cifar10(tmp_path_factory) -> Twin:
     """Twenty images in each batch."""
     folder = tmp_path_factory.mktemp("cifar10")
     return Twin(folder, write_cifar10(folder, images_per_batch=20))
 
 
 @pytest.fixture(scope="session")
-def mnist(tmp_path_factory) -> tuple[Path, MnistSet]:
+def mnist(tmp_path_factory) -> Twin:
     """Thirty images to train on and ten to test on."""
     folder = tmp_path_factory.mktemp("mnist")
     return Twin(folder, write_mnist(folder, train=30, test=10))

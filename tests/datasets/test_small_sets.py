@@ -83,7 +83,7 @@ def test_cifar10_comes_back_bit_by_bit(cifar10, to_records, examples, pixels, fo
     output = to_records("cifar10", f"--input={cifar10.folder}/cifar-10-{form}.tar.gz")
     for split, batches in (("train", CIFAR10_BATCHES[:5]), ("test", CIFAR10_BATCHES[5:])):
         drawn, names = Counter(), Counter()
-        for batch in map(cifar10.written.batch, batches):
+        for batch in map(cifar10.written.get, batches):
             planes = batch.pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
             rows = zip(batch.labels, planes, strict=True)
             drawn.update((number, image.tobytes()) for number, image in rows)

@@ -57,7 +57,7 @@ def test_cifar_archives_give_the_pixels_that_were_written(tmp_path, form):
                 found[image.batch, image.row] = image
     assert {batch for batch, _ in found} == set(CIFAR10_BATCHES) and len(found) == 120
     for name in CIFAR10_BATCHES:
-        batch = written.batch(name)
+        batch = written[name]
         images = [found[name, row] for row in range(20)]
         assert [image.label for image in images] == list(batch.labels)
         assert [image.pixels for image in images] == [row.tobytes() for row in batch.pixels]
@@ -77,7 +77,7 @@ def test_cifar_members_have_the_real_names_and_contents(tmp_path):
     batch = load_python2(python["cifar-10-batches-py/data_batch_3"])
     assert list(batch) == [b"batch_label", b"labels", b"data", b"filenames"]
     assert batch[b"batch_label"] == b"training batch 3 of 5"
-    assert np.array_equal(batch[b"data"], written.batch("data_batch_3").pixels)
+    assert np.array_equal(batch[b"data"], written["data_batch_3"].pixels)
     test_batch = load_python2(python["cifar-10-batches-py/test_batch"])
     assert test_batch[b"batch_label"] == b"testing batch 1 of 1"
     assert len(binary["cifar-10-batches-bin/test_batch.bin"]) == 2 * 3073
