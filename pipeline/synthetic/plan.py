@@ -101,10 +101,13 @@ class Plan:
     @cached_property
     def ilsvrc_ids(self) -> dict[str, int]:
         """By wnid: the devkit's number of the class, from 1; none is its label + 1."""
-        order = shuffled(len(self.classes), self.spec.seed, "ids")
-        # Each class gets the place of the next one in a shuffled circle.
-        following = dict(zip(order, (*order[1:], order[0]), strict=True))
-        return {row.wnid: following[label] + 1 for label, row in enumerate(self.classes)}
+        ids = list(range(1, len(self.classes) + 1))
+        # Sattolo's algorithm: it yields one cycle through all places.
+        draws = numbers(len(ids), self.spec.seed, "ids")
+        for last, draw in zip(range(len(ids) - 1, 0, -1), draws, strict=False):
+            other = draw % last
+            ids[last], ids[other] = ids[other], ids[last]
+        return {row.wnid: number for row, number in zip(self.classes, ids, strict=True)}
 
     def train_images(self, label: int) -> tuple[PlannedImage, ...]:
         """The training images of one class, by file number."""
