@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import time
 from collections import Counter
@@ -11,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
-from imagenet_beam.pipeline.download.progress import in_units
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012
+from imagenet_beam.pipeline.download.verify import digest_parts
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
+from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
@@ -86,15 +86,12 @@ def checksums(path: str, storage: Storage, advance: Callable[[int], None]) -> li
         advance: Is told the number of bytes after each part that was read.
     """
     reader = storage.open_ranges(path)
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    for offset in range(0, reader.size_bytes, _HASH_BYTES):
-        part = reader.read(offset, min(_HASH_BYTES, reader.size_bytes - offset))
-        md5.update(part)
-        sha256.update(part)
-        advance(len(part))
-    known = next((item.name for item in IMAGENET_2012 if item.md5 == md5.hexdigest()), "")
+    offsets = range(0, reader.size_bytes, _HASH_BYTES)
+    parts = (reader.read(at, min(_HASH_BYTES, reader.size_bytes - at)) for at in offsets)
+    md5, sha256 = digest_parts(parts, advance)
+    known = next((item.name for item in IMAGENET_2012 if item.md5 == md5), "")
     verdict = f"{known}, as published" if known else "of no archive that is known"
-    return [f"md5 {md5.hexdigest()}", f"sha256 {sha256.hexdigest()}", f"checksums: {verdict}"]
+    return [f"md5 {md5}", f"sha256 {sha256}", f"checksums: {verdict}"]
 
 
 def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.download.progress import in_units
+from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.transforms.archives.fetch import read_span
 from imagenet_beam.transforms.archives.forms import Images
 from imagenet_beam.transforms.elements import LabeledImage, Record

@@ -110,8 +110,8 @@ def download_if_asked(args: argparse.Namespace) -> None:
     if dataset is None or args.input:
         return
     from imagenet_beam.pipeline.download.cache import cache_dir, ensure_downloaded
-    from imagenet_beam.pipeline.download.progress import show_progress
+    from imagenet_beam.pipeline.progress import ShownProgress
 
     cache, sources = cache_dir(args.download_dir), registry.downloads()
-    with show_progress(sys.stderr) as progress:
+    with ShownProgress(sys.stderr) as progress:
         ensure_downloaded(dataset.name, cache, sources, progress=progress)

@@ -15,9 +15,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
+from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
-from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, counted
+from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
 from imagenet_beam.runners.signals import on_stop
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.tally import tally

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imagenet_beam.pipeline.download.client import TransferOptions
-from imagenet_beam.pipeline.download.progress import Progress
 from imagenet_beam.pipeline.download.sources import SOURCES, SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
+from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
 
 CACHE_VARIABLE = "IMAGENET_BEAM_CACHE"
@@ -42,14 +42,7 @@ def download_dataset(
     options: TransferOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Puts the files of a data set into a folder, unless they are there and right.
-
-    Args:
-        dataset: A key of `sources`.
-        directory: Where the files go; it is created.
-        sources: The known data sets.
-        options: How to fetch the files.
-        progress: What to report to.
+    """Puts the files of a data set, a key of `sources`, into a folder; checks what is there.
 
     Returns:
         The path of each file by its official name.
@@ -75,9 +68,5 @@ def ensure_downloaded(
     options: TransferOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Gives the files of a data set from the cache, which fetches what it lacks.
-
-    The arguments are those of `download_dataset`; each data set has a folder of
-    its own in `cache`. Files are checked at each use: a damaged one is fetched anew.
-    """
+    """Does the same in the cache, in which each data set has a folder of its own."""
     return download_dataset(dataset, cache / dataset, sources, options, progress)

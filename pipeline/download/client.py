@@ -22,6 +22,7 @@ import urllib3
 from imagenet_beam.pipeline.download.errors import MirrorFailed
 from imagenet_beam.pipeline.download.parts import RemoteFile, free_bytes_of
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.retry import Retries
 
 _RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_CONNECTIONS = 32
@@ -47,8 +48,7 @@ class TransferOptions:
         attempts: Failures in a row, without a new byte, until a server is given up.
         piece_bytes: What one connection fetches at a time, at least; smaller
             files take one connection.
-        backoff_seconds: The wait before the third attempt; it doubles from there,
-            and a random part of it is added.
+        backoff_seconds: The longest first wait; it doubles with each failure.
         max_backoff_seconds: The longest wait, also when the server asks for more.
         connect_timeout_seconds: How long a server may take to accept a connection.
         read_timeout_seconds: How long it may send nothing.
@@ -59,7 +59,7 @@ class TransferOptions:
     connections: int = 4
     attempts: int = 8
     piece_bytes: int = 16 << 20
-    backoff_seconds: float = 1.0
+    backoff_seconds: float = 2.0
     max_backoff_seconds: float = 60.0
     connect_timeout_seconds: float = 15.0
     read_timeout_seconds: float = 60.0
@@ -82,48 +82,33 @@ class Interrupted(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-class Attempts:
-    """Counts failures in a row and waits between them, longer each time.
+@dataclass(frozen=True, kw_only=True)
+class DownloadRetries(Retries):
+    """The policy for one address, whose failures are told; `stop` ends a wait."""
 
-    The waiting times are urllib3's: exponential, with jitter.
-    """
+    stop: threading.Event
+    say: Callable[[str], None]
 
-    def __init__(self, options: TransferOptions, stop: threading.Event) -> None:
-        self._policy = urllib3.Retry(
-            total=options.attempts - 1,
-            backoff_factor=options.backoff_seconds,
-            backoff_jitter=options.backoff_seconds,
-            backoff_max=options.max_backoff_seconds,
-        )
-        self._max_seconds = options.max_backoff_seconds
-        self._stop = stop
-        self._left = self._policy
+    def may_pass(self, error: Exception) -> bool:
+        """Whether the same request may succeed a little later."""
+        return isinstance(error, Interrupted)
 
-    def progressed(self) -> None:
-        """Forgets the failures so far."""
-        self._left = self._policy
+    def asked_seconds(self, error: Exception) -> float:
+        """What the server asked for in `Retry-After`, but not more than the longest wait."""
+        return min(getattr(error, "retry_after_seconds", 0.0), self.longest_wait_seconds)
 
-    def failed(self, error: Interrupted, url: str) -> None:
-        """Waits before the next attempt.
-
-        Raises:
-            MirrorFailed: There have been enough.
-        """
-        try:
-            self._left = self._left.increment(error=error)
-        except urllib3.exceptions.MaxRetryError:
-            raise MirrorFailed(f"{redact(url)} {error}, after several attempts") from error
-        asked = min(error.retry_after_seconds, self._max_seconds)
-        self._stop.wait(max(asked, self._left.get_backoff_time()))
+    def wait(self, seconds: float, error: Exception) -> None:
+        """Waits, and says so."""
+        self.stop.wait(seconds)
+        self.say(f"{error}: trying again")
 
 
 def redact(url: str) -> str:
     """What of an address may be shown: neither passwords, nor queries, nor folders."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""
     folders = "/…" if parts.path.count("/") > 1 else ""
-    return f"{parts.scheme}://{host}{port}{folders}/{url_name(url)}"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{folders}/{url_name(url)}"
 
 
 def url_name(url: str) -> str:
@@ -165,7 +150,7 @@ class Body:
         try:
             data: bytes = self._response.raw.read(size_bytes, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Interrupted(f"broke off ({_reason(error)})") from error
+            raise Interrupted(f"{redact(self._url)} broke off ({_reason(error)})") from error
         return data
 
 
@@ -182,18 +167,15 @@ def get(
         Interrupted: The next attempt may succeed.
         MirrorFailed: It cannot.
     """
-    headers = {}
+    headers = {"If-Range": if_range} if if_range else {}
     if byte_range is not None:
         headers["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
-    if if_range:
-        headers["If-Range"] = if_range
     timeout = (options.connect_timeout_seconds, options.read_timeout_seconds)
     try:
         response = session.get(url, headers=headers, stream=True, timeout=timeout)
-    except _FINAL_ERRORS as error:
-        raise MirrorFailed(f"{redact(url)} cannot be reached ({_reason(error)})") from error
     except requests.RequestException as error:
-        raise Interrupted(f"cannot be reached ({_reason(error)})") from error
+        kind = MirrorFailed if isinstance(error, _FINAL_ERRORS) else Interrupted
+        raise kind(f"{redact(url)} cannot be reached ({_reason(error)})") from error
     too_short = requests.codes.requested_range_not_satisfiable
     if response.status_code == too_short and byte_range is not None:
         response.close()
@@ -206,24 +188,23 @@ def get(
 
 
 def _refuse(response: requests.Response, url: str) -> None:
-    status = f"{response.status_code} {response.reason}".strip()
+    said = f"{redact(url)} answers {response.status_code} {response.reason}".rstrip()
     if response.status_code in _RETRY_STATUSES:
         seconds = response.headers.get("Retry-After", "")
-        raise Interrupted(f"answers {status}", float(seconds) if seconds.isdigit() else 0.0)
-    hint = ""
+        raise Interrupted(said, float(seconds) if seconds.isdigit() else 0.0)
     if response.status_code in (401, 403):
-        hint = "; if it needs a login, write one for this host into ~/.netrc"
-    raise MirrorFailed(f"{redact(url)} answers {status}{hint}")
+        said += "; if it needs a login, write one for this host into ~/.netrc"
+    raise MirrorFailed(said)
 
 
 def _describe(response: requests.Response) -> tuple[int, RemoteFile]:
     headers = response.headers
     etag, last_modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-    if response.status_code == requests.codes.partial_content and found:
-        return int(found[1]), RemoteFile(int(found[3]), etag, last_modified, is_ranged=True)
     if response.status_code == requests.codes.partial_content:
-        raise MirrorFailed(f"{redact(response.url)} sends a part without saying which")
+        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if not found:
+            raise MirrorFailed(f"{redact(response.url)} sends a part without saying which")
+        return int(found[1]), RemoteFile(int(found[3]), etag, last_modified, is_ranged=True)
     length = headers.get("Content-Length", "")
     return 0, RemoteFile(int(length) if length.isdigit() else None, etag, last_modified)
 

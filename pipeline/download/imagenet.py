@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagenet_beam.pipeline.download.client import TransferOptions, redact, url_name
-from imagenet_beam.pipeline.download.progress import Progress, SilentProgress
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
 from imagenet_beam.pipeline.download.verify import find_fault
+from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
 
 USER_VARIABLE = "IMAGENET_BEAM_USER"
@@ -98,14 +98,7 @@ def download_urls(
     progress: Progress | None = None,
     known: tuple[SourceFile, ...] = IMAGENET_2012,
 ) -> dict[str, Path]:
-    """Fetches archives from the addresses that a person was given.
-
-    Args:
-        urls: The addresses.
-        directory: Where the archives go; it is created.
-        options: How to fetch them.
-        progress: What to report to.
-        known: The archives whose checksums are known.
+    """Fetches archives from the addresses that a person was given; `known` are their checksums.
 
     Returns:
         The path of each archive by its name.
@@ -114,7 +107,7 @@ def download_urls(
         InputError: An address cannot be used.
         DownloadError: An archive could not be had.
     """
-    progress = progress or SilentProgress()
+    progress = progress or Progress()
     paths = {}
     for source in sources_of(urls, known):
         paths[source.name] = download_file(source, directory, options, progress)
@@ -136,7 +129,7 @@ def check_folder(
     Raises:
         InputError: There is none, or one is wrong.
     """
-    progress = progress or SilentProgress()
+    progress = progress or Progress()
     paths = {source.name: directory / source.name for source in known}
     there = {name: path for name, path in paths.items() if path.is_file()}
     if (directory / _DOGS).exists():
@@ -146,19 +139,16 @@ def check_folder(
     faults = []
     for source in known:
         if source.name in there:
-            faults += _check_one(there[source.name], source, progress)
+            path = there[source.name]
+            progress.start(f"checking {source.name}", path.stat().st_size)
+            fault = find_fault(path, source, progress.advance)
+            progress.say(f"{source.name} {fault or 'is right'}")
+            faults += [f"{path} {fault}"] if fault else []
         else:
             progress.say(f"{source.name} is not there")
     if faults:
         raise InputError(f"{'; '.join(faults)}; download it again")
     return there
-
-
-def _check_one(path: Path, source: SourceFile, progress: Progress) -> list[str]:
-    progress.start(f"checking {source.name}", path.stat().st_size)
-    fault = find_fault(path, source, progress.advance)
-    progress.say(f"{source.name} {fault or 'is right'}")
-    return [f"{path} {fault}"] if fault else []
 
 
 def _check_url(url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -11,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.pipeline.download.progress import in_units
+from imagenet_beam.pipeline.progress import in_units
 
 _MAX_PIECES = 1024
 _UNKNOWN_END = 1 << 62
@@ -99,7 +99,13 @@ class PartFile:
         with self._disk_errors():
             self.target.parent.mkdir(parents=True, exist_ok=True)
             self._lock_file = self.path.open("ab")
-        _lock(self._lock_file, self.path)
+        try:
+            fcntl.flock(self._lock_file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock_file.close()
+            raise DownloadError(
+                f"another process is downloading to {self.path}; wait for it or end it"
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -236,17 +242,3 @@ class PartFile:
             raise DownloadError(
                 f"{error.filename or self.path} cannot be written: {error.strerror or error}"
             ) from error
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Not on Windows, where two downloads at once are the user's affair.
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise DownloadError(
-            f"another process is downloading to {path}; wait for it or end it"
-        ) from error

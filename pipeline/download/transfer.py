@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from io import FileIO
+from math import inf
 from pathlib import Path
 
 import requests
 
 from imagenet_beam.pipeline.download.client import (
-    Attempts,
     Body,
+    DownloadRetries,
     Interrupted,
     TransferOptions,
     get,
@@ -21,9 +24,10 @@ from imagenet_beam.pipeline.download.client import (
 )
 from imagenet_beam.pipeline.download.errors import DownloadError, MirrorFailed
 from imagenet_beam.pipeline.download.parts import PartFile, Piece, RemoteFile
-from imagenet_beam.pipeline.download.progress import Progress, SilentProgress
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.pipeline.download.verify import find_fault, set_aside
+from imagenet_beam.pipeline.progress import Progress
+from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
 
 _READ_BYTES = 1 << 18
 _SAVE_SECONDS = 5.0
@@ -62,7 +66,7 @@ def download_file(
     Raises:
         DownloadError: No mirror gave the file, or the disk did not take it.
     """
-    options, progress = options or TransferOptions(), progress or SilentProgress()
+    options, progress = options or TransferOptions(), progress or Progress()
     target = directory / source.name
     if target.exists() and not _check(target, target, source, progress):
         progress.say(f"{target} is there and right")
@@ -112,20 +116,36 @@ class _Transfer:
         self._options = options
         self._progress = progress
         self._stop = threading.Event()
+        self._failures: list[BaseException] = []
 
     def run(self) -> None:
         """Fetches until everything is there."""
-        attempts = Attempts(self._options, self._stop)
         changes = 0
         while True:
             try:
-                return self._pass(ask_ranges=changes < _MAX_CHANGES)
-            except Interrupted as error:
-                _wait(attempts, error, self._url, self._progress)
+                return self._repeat(partial(self._pass, ask_ranges=changes < _MAX_CHANGES))
             except _RemoteChanged:
                 changes += 1
+                self._stop.clear()
+                self._failures.clear()
                 self._part.forget()
                 self._progress.say(f"{redact(self._url)} has changed: starting anew")
+
+    def _repeat(self, request: Callable[[], None], piece: Piece | None = None) -> None:
+        """Fetches until it succeeds; new bytes of the piece forget the failures before."""
+        options = self._options
+        retries = DownloadRetries(
+            inf,
+            options.backoff_seconds,
+            options.max_backoff_seconds,
+            options.attempts,
+            stop=self._stop,
+            say=self._progress.say,
+        )
+        try:
+            retries.run(request, lambda: piece.done_bytes if piece else 0)
+        except RetriesExhaustedError as error:
+            raise MirrorFailed(f"{error.last}, after several attempts") from error
 
     def _pass(self, ask_ranges: bool) -> None:
         first_byte = (0, 0) if ask_ranges else None
@@ -134,7 +154,7 @@ class _Transfer:
                 self._begin(body)
                 if not body.remote.is_ranged:
                     return self._copy(body)
-            return _Pieces(self._url, self._part, body.remote, self._options, self._progress).run()
+            return self._fetch_pieces(body.remote)
 
     def _begin(self, body: Body) -> None:
         remote, wanted = body.remote, self._source.size_bytes
@@ -156,49 +176,31 @@ class _Transfer:
                 self._part.write(file, piece, data)
                 self._progress.advance(len(data))
 
-
-def _wait(attempts: Attempts, error: Interrupted, url: str, progress: Progress) -> None:
-    attempts.failed(error, url)
-    progress.say(f"{redact(url)} {error}: trying again")
-
-
-class _Pieces:
-    """The missing pieces of one remote file, fetched by several threads."""
-
-    def __init__(
-        self,
-        url: str,
-        part: PartFile,
-        remote: RemoteFile,
-        options: TransferOptions,
-        progress: Progress,
-    ) -> None:
-        self._url = url
-        self._part = part
-        self._remote = remote
-        self._options = options
-        self._progress = progress
-        self._todo = deque(part.missing())
-        self._stop = threading.Event()
-        self._failures: list[BaseException] = []
-
-    def run(self) -> None:
-        """Fetches them all; what is there is written down whatever happens."""
-        count = min(self._options.connections, len(self._todo))
+    def _fetch_pieces(self, remote: RemoteFile) -> None:
+        """Fetches the missing pieces in threads; what is there is noted whatever happens."""
+        todo = deque(self._part.missing())
         # Daemons: after Ctrl-C a connection that hangs must not hold the process.
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        threads = [
+            threading.Thread(target=self._work, args=(remote, todo), daemon=True)
+            for _ in range(min(self._options.connections, len(todo)))
+        ]
         for thread in threads:
             thread.start()
+        patience_seconds = _PATIENCE_SECONDS
         try:
-            self._wait(threads)
-        except BaseException:
-            self._end(threads, _PATIENCE_SECONDS)
-            raise
-        self._end(threads, None)
+            self._wait_for(threads)
+            patience_seconds = inf
+        finally:
+            self._stop.set()
+            deadline = time.monotonic() + patience_seconds
+            for thread in threads:
+                left = max(0.0, deadline - time.monotonic())
+                thread.join(None if left == inf else left)
+            self._part.save()
         if self._failures:
             raise self._failures[0]
 
-    def _wait(self, threads: list[threading.Thread]) -> None:
+    def _wait_for(self, threads: list[threading.Thread]) -> None:
         next_save = time.monotonic() + _SAVE_SECONDS
         while not self._stop.is_set() and any(thread.is_alive() for thread in threads):
             next(thread for thread in threads if thread.is_alive()).join(_TICK_SECONDS)
@@ -207,49 +209,36 @@ class _Pieces:
                 self._part.save()
                 next_save = time.monotonic() + _SAVE_SECONDS
 
-    def _end(self, threads: list[threading.Thread], patience_seconds: float | None) -> None:
-        self._stop.set()
-        deadline = None if patience_seconds is None else time.monotonic() + patience_seconds
-        for thread in threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        self._part.save()
-
-    def _work(self) -> None:
+    def _work(self, remote: RemoteFile, todo: deque[Piece]) -> None:
         try:
             with open_session(self._options) as session, self._part.open_data() as file:
-                while not self._stop.is_set() and self._todo:
+                while not self._stop.is_set():
                     try:
-                        piece = self._todo.popleft()
+                        piece = todo.popleft()
                     except IndexError:
                         return
-                    self._fetch(session, file, piece)
+                    fetch = partial(self._fetch_rest, session, remote, file, piece)
+                    self._repeat(fetch, piece)
         except BaseException as error:
             # Whatever it is, the main thread raises it.
             self._failures.append(error)
             self._stop.set()
 
-    def _fetch(self, session: requests.Session, file: FileIO, piece: Piece) -> None:
-        attempts = Attempts(self._options, self._stop)
-        while piece.missing_bytes and not self._stop.is_set():
-            before = piece.done_bytes
-            try:
-                self._fetch_rest(session, file, piece)
-            except Interrupted as error:
-                if piece.done_bytes > before:
-                    attempts.progressed()
-                _wait(attempts, error, self._url, self._progress)
-
-    def _fetch_rest(self, session: requests.Session, file: FileIO, piece: Piece) -> None:
+    def _fetch_rest(
+        self, session: requests.Session, remote: RemoteFile, file: FileIO, piece: Piece
+    ) -> None:
+        if self._stop.is_set() or not piece.missing_bytes:
+            return
         byte_range = (piece.position, piece.end - 1)
-        with get(session, self._url, self._options, byte_range, self._remote.if_range) as body:
-            if body.start != piece.position or not body.remote.is_ranged:
-                raise _RemoteChanged
-            if not body.remote.is_same(self._remote):
+        with get(session, self._url, self._options, byte_range, remote.if_range) as body:
+            is_part = body.remote.is_ranged and body.start == piece.position
+            if not is_part or not body.remote.is_same(remote):
                 raise _RemoteChanged
             while piece.missing_bytes and not self._stop.is_set():
                 data = body.read(min(_READ_BYTES, piece.missing_bytes))
                 if not data:
-                    raise Interrupted("sends fewer bytes than it announces")
+                    what = "sends fewer bytes than it announces"
+                    raise Interrupted(f"{redact(self._url)} {what}")
                 if self._stop.is_set():
                     return
                 self._part.write(file, piece, data)

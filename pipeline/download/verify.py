@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.transforms.archives.streams import HEAD_BYTES, describe_content, is_markup
@@ -14,28 +14,20 @@ from imagenet_beam.transforms.archives.streams import HEAD_BYTES, describe_conte
 _READ_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class Digests:
+class Digests(NamedTuple):
     """The checksums of a file, in hexadecimal."""
 
     md5: str
     sha256: str
 
 
-def hash_file(path: Path, advance: Callable[[int], None] = lambda _: None) -> Digests:
-    """Reads a file once for both checksums.
-
-    Args:
-        path: The file.
-        advance: Is told the number of bytes after each part that was read.
-    """
-    md5 = hashlib.md5(usedforsecurity=False)
-    sha256 = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_READ_BYTES):
-            md5.update(part)
-            sha256.update(part)
-            advance(len(part))
+def digest_parts(parts: Iterable[bytes], advance: Callable[[int], None]) -> Digests:
+    """Both checksums of what comes in parts; `advance` is told the length of each."""
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    for part in parts:
+        md5.update(part)
+        sha256.update(part)
+        advance(len(part))
     return Digests(md5.hexdigest(), sha256.hexdigest())
 
 
@@ -47,15 +39,22 @@ def find_fault(
     A file without a known checksum is only refused when it is empty or a web
     page: login pages are what a link that has expired most often gives.
     """
-    head = _head(path)
-    if is_markup(head) or not head:
-        return f"is {describe_content(head)}"
-    size_bytes = path.stat().st_size
-    if source.size_bytes and size_bytes != source.size_bytes:
-        return f"has {size_bytes:,} bytes instead of {source.size_bytes:,}"
-    if not source.md5 and not source.sha256:
-        return ""
-    return _checksum_fault(hash_file(path, advance), source)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        if is_markup(head) or not head:
+            return f"is {describe_content(head)}"
+        size_bytes = path.stat().st_size
+        if source.size_bytes and size_bytes != source.size_bytes:
+            return f"has {size_bytes:,} bytes instead of {source.size_bytes:,}"
+        if not source.md5 and not source.sha256:
+            return ""
+        file.seek(0)
+        found = digest_parts(iter(lambda: file.read(_READ_BYTES), b""), advance)
+    for kind in ("sha256", "md5"):
+        wanted, is_now = getattr(source, kind), getattr(found, kind)
+        if wanted and wanted != is_now:
+            return f"has the {kind} {is_now} instead of {wanted}"
+    return ""
 
 
 def set_aside(path: Path, target: Path) -> Path:
@@ -65,16 +64,3 @@ def set_aside(path: Path, target: Path) -> Path:
         number += 1
     os.replace(path, aside)
     return aside
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
-
-
-def _checksum_fault(digests: Digests, source: SourceFile) -> str:
-    for kind in ("sha256", "md5"):
-        wanted, found = getattr(source, kind), getattr(digests, kind)
-        if wanted and wanted != found:
-            return f"has the {kind} {found} instead of {wanted}"
-    return ""

@@ -20,7 +20,6 @@ from imagenet_beam.transforms.elements import BoundingBox
 
 __all__ = ["Expected", "SyntheticImageNet", "write_imagenet"]
 
-Progress = Callable[[int, int], None]
 _TRAIN = "ILSVRC2012_img_train.tar"
 _VALIDATION = "ILSVRC2012_img_val.tar"
 _TEST = "ILSVRC2012_img_test_v10102019.tar"
@@ -77,14 +76,14 @@ class Expected(Plan):
 
 
 def write_imagenet(
-    output_dir: Path, spec: SyntheticImageNet, progress: Progress | None = None
+    output_dir: Path, spec: SyntheticImageNet, progress: Callable[[], object] | None = None
 ) -> Expected:
     """Writes archives, devkit, boxes and label files as ILSVRC2012 has them.
 
     Args:
         output_dir: Where to write; made if it is missing. Label files go to `labels`.
         spec: How much of everything.
-        progress: Called with the images drawn and their total, after each.
+        progress: Called after each image; there are `spec.images`.
 
     Raises:
         InputError: See `claim_folder`.
@@ -109,12 +108,11 @@ def write_imagenet(
 
 
 class _Artist:
-    """Draws the planned images as members of tars, and counts them."""
+    """Draws the planned images as members of tars."""
 
-    def __init__(self, plan: Plan, progress: Progress | None) -> None:
+    def __init__(self, plan: Plan, progress: Callable[[], object] | None) -> None:
         self._plan = plan
         self._progress = progress
-        self._done = 0
 
     def class_tar(self, label: int) -> Member:
         images = self._plan.train_images(label)
@@ -129,7 +127,6 @@ class _Artist:
             caption += f"  ({image.kind.replace('_', ' ')})"
         picture = draw_picture(look.shape, look.color, self._plan.layout(image), caption)
         data = HARD_IMAGES[image.kind].make(picture) if image.kind else encode_jpeg(picture)
-        self._done += 1
         if self._progress:
-            self._progress(self._done, self._plan.spec.images)
+            self._progress()
         return folder + image.filename, data

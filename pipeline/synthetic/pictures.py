@@ -91,8 +91,8 @@ def plan_layout(width: int, height: int, *key: object) -> Layout:
         width, height = height, width
     stage = height - _caption_height(width, height)
     side = (0.5 + 0.35 * scale) * min(width, stage)
-    across = max(1, int(side * (0.85 + 0.3 * stretch)))
-    down = max(1, int(side * (1.15 - 0.3 * stretch)))
+    across = max(1, int(side * (0.9 + 0.2 * stretch)))
+    down = max(1, int(side * (1.1 - 0.2 * stretch)))
     left, top = int(x * (width - across)), int(y * (stage - down))
     return Layout(width, height, (left, top, left + across, top + down), hue)
 

@@ -13,11 +13,11 @@ from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import IMAGENET
 from imagenet_beam.pipeline.output import REJECTS
+from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.dataset_flags import download_if_asked
-from imagenet_beam.runners.progress import counted, duration
 
 DONE, TOO_MANY_REJECTS = 0, 3
 MAX_REJECTS = 2**63 - 1

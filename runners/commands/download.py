@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,43 +109,38 @@ def run_download(
 def _run(
     args: argparse.Namespace,
     sources: Mapping[str, tuple[SourceFile, ...]],
-    imagenet: tuple[SourceFile, ...],
+    known: tuple[SourceFile, ...],
 ) -> int:
     # Imported here: the other commands need not wait for requests.
+    from imagenet_beam.pipeline.download import imagenet
     from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
     from imagenet_beam.pipeline.download.client import TransferOptions
-    from imagenet_beam.pipeline.download.progress import show_progress
+    from imagenet_beam.pipeline.progress import ShownProgress
 
     _check_flags(args)
-    if args.dataset == IMAGENET:
-        return _run_imagenet(args, imagenet)
-    directory = Path(args.output_dir or cache_dir(args.download_dir) / args.dataset)
-    options = TransferOptions(connections=args.connections)
-    with show_progress(sys.stderr) as progress:
-        paths = download_dataset(args.dataset, directory, sources, options, progress)
-    return _show(paths)
-
-
-def _run_imagenet(args: argparse.Namespace, known: tuple[SourceFile, ...]) -> int:
-    from imagenet_beam.pipeline.download import imagenet
-    from imagenet_beam.pipeline.download.cache import cache_dir
-    from imagenet_beam.pipeline.download.client import TransferOptions
-    from imagenet_beam.pipeline.download.progress import show_progress
-
     if args.torrent_hint:
         print(imagenet.TORRENT_HINT, end="")
         return 0
     directory = Path(
         args.from_dir or args.output_dir or cache_dir(args.download_dir) / args.dataset
     )
-    if not (args.url or args.from_dir or any((directory / file.name).exists() for file in known)):
-        print(imagenet.REQUEST_HINT, end="", file=sys.stderr)
-        return 2
-    options = TransferOptions(connections=args.connections, credentials=imagenet.credentials_from())
-    with show_progress(sys.stderr) as progress:
-        if args.url:
-            return _show(imagenet.download_urls(args.url, directory, options, progress, known))
-        return _show(imagenet.check_folder(directory, progress, known))
+    options = TransferOptions(connections=args.connections)
+    if args.dataset == IMAGENET:
+        is_there = any((directory / file.name).exists() for file in known)
+        if not (args.url or args.from_dir or is_there):
+            print(imagenet.REQUEST_HINT, end="", file=sys.stderr)
+            return 2
+        options = replace(options, credentials=imagenet.credentials_from())
+    with ShownProgress(sys.stderr) as progress:
+        if args.dataset != IMAGENET:
+            paths = download_dataset(args.dataset, directory, sources, options, progress)
+        elif args.url:
+            paths = imagenet.download_urls(args.url, directory, options, progress, known)
+        else:
+            paths = imagenet.check_folder(directory, progress, known)
+    for path in paths.values():
+        print(path)
+    return 0
 
 
 def _check_flags(args: argparse.Namespace) -> None:
@@ -160,9 +156,3 @@ def _check_flags(args: argparse.Namespace) -> None:
             raise InputError(f"--{flag}={path} is not on this machine; accepted is a local folder")
         if path and Path(path).exists() and not Path(path).is_dir():
             raise InputError(f"--{flag}={path} is not a folder")
-
-
-def _show(paths: Mapping[str, Path]) -> int:
-    for path in paths.values():
-        print(path)
-    return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
@@ -69,8 +68,8 @@ def run_inspect(args: argparse.Namespace) -> int:
 
 def _checksums(paths: list[str], storage: Storage) -> dict[str, list[str]]:
     """The checksums of all files, several at once, with one bar for all bytes."""
-    from imagenet_beam.pipeline.download.progress import show_progress
     from imagenet_beam.pipeline.inspect import checksums
+    from imagenet_beam.pipeline.progress import ShownProgress
     from imagenet_beam.transforms.errors import InputError
 
     files = []
@@ -79,14 +78,8 @@ def _checksums(paths: list[str], storage: Storage) -> dict[str, list[str]]:
             files.append((path, storage.stat(path).size_bytes))
         except InputError:
             continue  # a folder, or one that the findings say is missing
-    lock = Lock()
-    with show_progress(sys.stderr) as progress, ThreadPoolExecutor(_THREADS) as pool:
+    with ShownProgress(sys.stderr) as progress, ThreadPoolExecutor(_THREADS) as pool:
         progress.start("checksums", sum(size_bytes for _, size_bytes in files))
-
-        def advance(size_bytes: int) -> None:
-            with lock:
-                progress.advance(size_bytes)
-
         names = [path for path, _ in files]
-        found = pool.map(lambda path: checksums(path, storage, advance), names)
+        found = pool.map(lambda path: checksums(path, storage, progress.advance), names)
         return dict(zip(names, found, strict=True))

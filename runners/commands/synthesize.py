@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from imagenet_beam.pipeline.datasets.registry import IMAGENET
+from imagenet_beam.pipeline.progress import ShownProgress
 from imagenet_beam.pipeline.synthetic.imagenet import SyntheticImageNet, write_imagenet
 from imagenet_beam.pipeline.synthetic.small_sets import write_cifar10, write_flowers, write_mnist
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
@@ -106,14 +105,9 @@ def run_synthesize(args: argparse.Namespace) -> int:
 
 def _write_imagenet(args: argparse.Namespace) -> None:
     spec = SyntheticImageNet(**_given(args, (*_NUMBERS, "seed")), bad_images=args.bad_images)
-    columns = (TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task("drawing")
-        write_imagenet(
-            Path(args.output_dir),
-            spec,
-            lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with ShownProgress(sys.stderr, lambda amount: f"{amount:,.0f}") as progress:
+        progress.start("images drawn", spec.images)
+        write_imagenet(Path(args.output_dir), spec, lambda: progress.advance(1))
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:

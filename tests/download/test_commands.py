@@ -15,8 +15,8 @@ from imagenet_beam.pipeline.download.cache import cache_dir, ensure_downloaded
 from imagenet_beam.pipeline.download.client import TransferOptions, redact
 from imagenet_beam.pipeline.download.imagenet import credentials_from, download_urls, sources_of
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
-from imagenet_beam.pipeline.download.progress import LineProgress, in_units, show_progress
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES
+from imagenet_beam.pipeline.progress import ShownProgress, in_units
 from imagenet_beam.runners.commands.download import add_download_parser, run_download
 from imagenet_beam.transforms.errors import InputError
 
@@ -232,7 +232,7 @@ def test_only_strong_validators_are_sent(etag, last_modified, expected):
 
 def test_a_line_every_30_seconds():
     now, file = [0.0], io.StringIO()
-    progress = LineProgress(file, lambda: now[0])
+    progress = ShownProgress(file, clock=lambda: now[0])
     progress.start("downloading x", 1000)
     for _ in range(7):
         now[0] += 10
@@ -250,14 +250,14 @@ def test_a_bar_on_a_terminal():
             return True
 
     file = Terminal()
-    with show_progress(file) as progress:
+    with ShownProgress(file) as progress:
         progress.start("downloading x", 2000)
         progress.advance(2000)
         progress.say("[a] sentence")
         progress.start("checking x", 2000, 1000)
     assert "downloading x" in file.getvalue()
     assert "[a] sentence" in file.getvalue()
-    assert "1.0/2.0 kB" in file.getvalue()
+    assert "checking x: 1.0 kB of 2.0 kB (50 %)" in file.getvalue()
 
 
 @pytest.mark.parametrize(

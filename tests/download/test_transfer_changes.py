@@ -14,8 +14,8 @@ from transfers import DATA, OTHER, PROBE, Interrupting, Recorder, names_in
 
 from imagenet_beam.pipeline.download.client import TransferOptions
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.pipeline.download.progress import SilentProgress
 from imagenet_beam.pipeline.download.transfer import download_file
+from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
 
 
@@ -300,7 +300,7 @@ def test_two_downloads_of_one_file_do_not_mix(site, options, tmp_path):
     source = site.put("f.tar", DATA)
     caught = []
 
-    class Second(SilentProgress):
+    class Second(Progress):
         def start(self, task, total_bytes, done_bytes=0):
             if task.startswith("downloading"):
                 with pytest.raises(DownloadError, match="another process is downloading") as error:
@@ -321,7 +321,7 @@ def test_a_reader_of_the_folder_never_sees_half_a_file(site, options, tmp_path):
     source = site.put("f.tar", DATA)
     seen = []
 
-    class Watching(SilentProgress):
+    class Watching(Progress):
         def advance(self, size_bytes):
             seen.append(os.path.exists(tmp_path / "f.tar"))
 

@@ -2,14 +2,14 @@
 
 import hashlib
 
-from imagenet_beam.pipeline.download.progress import SilentProgress
+from imagenet_beam.pipeline.progress import Progress
 
 DATA = hashlib.shake_256(b"data").digest(3500)
 OTHER = hashlib.shake_256(b"other").digest(3500)
 PROBE = "bytes=0-0"
 
 
-class Recorder(SilentProgress):
+class Recorder(Progress):
     """Keeps what was said, and the bytes that were counted since the last start."""
 
     def __init__(self):
@@ -27,7 +27,7 @@ class Recorder(SilentProgress):
         self.said.append(message)
 
 
-class Interrupting(SilentProgress):
+class Interrupting(Progress):
     """Presses Ctrl-C once the file has got so many bytes."""
 
     def __init__(self, after_bytes):

@@ -9,12 +9,13 @@ import time
 import pytest
 
 from imagenet_beam.pipeline.conversion import prepare
+from imagenet_beam.pipeline.progress import RateMeter
 from imagenet_beam.runners import follow, registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.failures import JobFailed, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
-from imagenet_beam.runners.progress import RateMeter, progress_line
+from imagenet_beam.runners.progress import progress_line
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
@@ -192,7 +193,7 @@ def test_progress_is_told_by_receipts(prepared):
     progress = ReceiptProgress(prepared)
     progress.state = "RUNNING"
     empty = progress.snapshot()
-    assert progress_line(empty, RateMeter().update(0, empty)) == "RUNNING: 0 of 6 shards"
+    assert progress_line(empty, (0, 0)) == "RUNNING: 0 of 6 shards"
     publish(prepared, "train-00001-of-00004", 6)
     publish(prepared, "train-00002-of-00004", 6, plan="of an earlier plan")
     assert progress.snapshot()[1:6] == (0, 6, 6000, 0, 1), "no estimate without validation"
@@ -200,8 +201,9 @@ def test_progress_is_told_by_receipts(prepared):
     snapshot = progress.snapshot()
     assert (snapshot.total, snapshot.images, snapshot.shards) == (4 * 6 + 2 * 5, 11, 2)
     meter = RateMeter(300)
-    meter.update(0, empty)
-    line = progress_line(snapshot, meter.update(11, snapshot))
+    meter.update(0, empty.images, empty.written_bytes)
+    rates = meter.update(11, snapshot.images, snapshot.written_bytes)
+    line = progress_line(snapshot, rates)
     assert line == (
         "RUNNING: 11 of 34 images (32%), 1 images/s, 0.0 MB/s, 23 s left, 2 of 6 shards, 0 rejects"
     )

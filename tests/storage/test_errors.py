@@ -15,11 +15,8 @@ from google.auth import exceptions as auth
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import parse_name, parse_object_name
 from imagenet_beam.transforms.storage.gcs_errors import as_input_error
-from imagenet_beam.transforms.storage.gcs_retry import (
-    RetriesExhaustedError,
-    RetryPolicy,
-    may_pass,
-)
+from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy, may_pass
+from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
 
 READ_WITHOUT_CREDENTIALS = """
 import time, sys

@@ -319,14 +319,13 @@ def test_tiny_pictures_are_readable(tmp_path):
 
 
 def test_progress_counts_to_the_estimate(tmp_path):
-    calls: list[tuple[int, int]] = []
-    write_imagenet(tmp_path, SMALL, lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 81) for done in range(1, 82)]
-    assert SMALL.images == 81
+    calls: list[None] = []
+    write_imagenet(tmp_path, SMALL, lambda: calls.append(None))
+    assert len(calls) == SMALL.images == 81
 
 
 def test_an_interrupted_archive_is_not_left_behind(tmp_path):
-    def interrupt(done: int, total: int) -> None:
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

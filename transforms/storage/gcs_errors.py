@@ -13,7 +13,8 @@ from google.cloud.storage.exceptions import InvalidResponse
 
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import NoMetadataServerError, parse_name
-from imagenet_beam.transforms.storage.gcs_retry import RetriesExhaustedError, may_pass
+from imagenet_beam.transforms.storage.gcs_retry import may_pass
+from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
 
 _URL = re.compile(r"\b[A-Z]+ https?://\S+: ")
 _LONGEST_QUOTE = 400

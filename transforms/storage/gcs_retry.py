@@ -1,15 +1,10 @@
-"""Trying again what Google Cloud Storage or the network refused for a moment."""
+"""Which failures of Google Cloud Storage and the network are worth another attempt."""
 
 from __future__ import annotations
 
-import functools
 import http
 import logging
-import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import requests
 import urllib3.exceptions
@@ -17,7 +12,8 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import InvalidResponse
 
-_T = TypeVar("_T")
+from imagenet_beam.transforms.storage.retry import Retries
+
 _logger = logging.getLogger(__name__)
 
 _TRANSIENT_STATUS = frozenset(
@@ -30,14 +26,6 @@ _TRANSIENT_STATUS = frozenset(
         http.HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-
-
-class RetriesExhaustedError(Exception):
-    """One request failed until its deadline; the cause is the last failure."""
-
-    def __init__(self, seconds: float, attempts: int, last: Exception) -> None:
-        super().__init__(f"gave up after {attempts} attempts in {seconds:.0f} s")
-        self.last = last
 
 
 class DamagedReadError(Exception):
@@ -69,69 +57,28 @@ _TRANSIENT_TYPES = (
 )
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Exponential backoff with jitter for one request, until a deadline.
+class RetryPolicy(Retries):
+    """What google-cloud-storage takes as its `retry` arguments: a decorator.
 
-    The policy is a decorator, which is the shape that google-cloud-storage asks
-    of its `retry` arguments. The library's own policies do not honour
-    `Retry-After`, keep silent, and count the time of the request itself.
-
-    Attributes:
-        deadline_seconds: How long a request is repeated, from its first failure.
-        first_wait_seconds: The upper bound of the first wait; doubled each time.
-        longest_wait_seconds: The bound that waits grow to.
+    The library's own policies do not honour `Retry-After`, keep silent, and count the
+    time of the request itself.
     """
 
-    deadline_seconds: float = 300.0
-    first_wait_seconds: float = 0.5
-    longest_wait_seconds: float = 32.0
+    def may_pass(self, error: Exception) -> bool:
+        """Whether the same request may succeed a little later."""
+        return may_pass(error)
 
-    def __call__(self, request: Callable[..., _T]) -> Callable[..., _T]:
-        """Wraps a request so that it is repeated while its failures may pass."""
+    def asked_seconds(self, error: Exception) -> float:
+        """What the service asked for in `Retry-After`, or 0; dates are not used by it."""
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        value = headers.get("Retry-After", "")
+        return float(value) if value.isdecimal() else 0.0
 
-        @functools.wraps(request)
-        def repeated(*args: Any, **kwargs: Any) -> _T:
-            return self.run(functools.partial(request, *args, **kwargs))
-
-        return repeated
-
-    def run(self, request: Callable[[], _T], progress: Callable[[], int] = int) -> _T:
-        """Calls until it succeeds.
-
-        Args:
-            request: What to call.
-            progress: Tells how far a long request has come; the deadline starts
-                anew when it has moved.
-
-        Raises:
-            RetriesExhaustedError: When failures that may pass did not.
-            Exception: Whatever the request raises that will not pass.
-        """
-        failures: list[float] = []
-        reached = progress()
-        while True:
-            try:
-                return request()
-            except Exception as error:
-                if not may_pass(error):
-                    raise
-                if progress() > reached:  # an upload that begins anew has not come further
-                    reached = progress()
-                    failures.clear()
-                failures.append(time.monotonic())
-                self._wait(failures, error)
-
-    def _wait(self, failures: list[float], error: Exception) -> None:
-        elapsed = failures[-1] - failures[0]
-        bound = min(self.longest_wait_seconds, self.first_wait_seconds * 2 ** (len(failures) - 1))
-        # Jitter: clients that failed together must not come back together.
-        wait = max(random.uniform(0.0, bound), retry_after_seconds(error))  # noqa: S311
-        if elapsed + wait > self.deadline_seconds:
-            raise RetriesExhaustedError(elapsed, len(failures), error) from error
+    def wait(self, seconds: float, error: Exception) -> None:
+        """Waits, and says so."""
         said = " ".join(str(error).split())[:300]
-        _logger.warning("Google Cloud Storage: %s; next attempt in %.1f s", said, wait)
-        time.sleep(wait)
+        _logger.warning("Google Cloud Storage: %s; next attempt in %.1f s", said, seconds)
+        time.sleep(seconds)
 
 
 def may_pass(error: Exception) -> bool:
@@ -140,22 +87,12 @@ def may_pass(error: Exception) -> bool:
         return True
     if isinstance(error, auth.GoogleAuthError):
         return bool(error.retryable)
-    if _status(error) in _TRANSIENT_STATUS:
+    status = 0
+    if isinstance(error, api.GoogleAPICallError):
+        status = int(error.code or 0)
+    elif isinstance(error, InvalidResponse):
+        status = int(error.response.status_code)
+    if status in _TRANSIENT_STATUS:
         return True
     # A certificate does not become valid by asking again.
     return isinstance(error, _TRANSIENT_TYPES) and "CERTIFICATE_VERIFY" not in str(error)
-
-
-def retry_after_seconds(error: Exception) -> float:
-    """What the service asked for in `Retry-After`, or 0; dates are not used by it."""
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isdecimal() else 0.0
-
-
-def _status(error: Exception) -> int:
-    if isinstance(error, api.GoogleAPICallError):
-        return int(error.code or 0)
-    if isinstance(error, InvalidResponse):
-        return int(error.response.status_code)
-    return 0

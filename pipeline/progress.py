@@ -1,0 +1,246 @@
+"""What a person sees while something lasts: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+LOG_SECONDS = 30.0
+_BAR_SECONDS = 0.25
+_SAMPLE_SECONDS = 1.0
+_RATE_WINDOW_SECONDS = 15.0
+
+
+def in_units(size_bytes: float) -> str:
+    """Writes a size as people read it: `147.9 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 shard`, `1,024 shards`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """`2 h 05 min`, `3 min 20 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s"
+
+
+class RateMeter:
+    """Speeds over a sliding window, so that a slow start does not spoil the time left."""
+
+    def __init__(self, window_seconds: float = _RATE_WINDOW_SECONDS) -> None:
+        self._window_seconds = window_seconds
+        self._seen: deque[tuple[float, tuple[int, ...]]] = deque()
+
+    def update(self, now: float, *counts: int) -> tuple[float, ...]:
+        """Adds measurements, the same ones each time, and gives their present speeds."""
+        self._seen.append((now, counts))
+        while len(self._seen) > 2 and now - self._seen[1][0] > self._window_seconds:
+            self._seen.popleft()
+        then, before = self._seen[0]
+        seconds = max(now - then, 1e-3)
+        return tuple((n - old) / seconds for n, old in zip(counts, before, strict=True))
+
+
+class View(NamedTuple):
+    """What there is to be seen at a time.
+
+    Attributes:
+        line: All of it in a line.
+        done: How long the bar is.
+        total: How long it will be, or 0 while that is not known.
+    """
+
+    line: str
+    done: int
+    total: int
+
+
+class Display:
+    """Shows views when it is told that time has passed; a context manager.
+
+    Args:
+        look: Gives the view of a time; called no more often than is of use.
+        stream: Where to show it.
+        interactive: Whether to draw a bar; by default, whether that is a terminal.
+        log_seconds: How often a line is printed where no bar is drawn.
+        clock: Tells the time in seconds.
+
+    Attributes:
+        sample_seconds: How often it wants to be told.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[float], View],
+        stream: TextIO,
+        interactive: bool | None = None,
+        log_seconds: float = LOG_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look = look
+        self._stream = stream
+        self.has_bar = stream.isatty() if interactive is None else interactive
+        self.sample_seconds = _BAR_SECONDS if self.has_bar else min(_SAMPLE_SECONDS, log_seconds)
+        self._log_seconds = log_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+        self._looked = self._printed = clock()
+
+    def __enter__(self) -> Display:
+        if self.has_bar:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(file=self._stream)
+            self._live = Live(console=console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def tick(self) -> None:
+        """Draws the bar, or prints a line, when it is time; from any thread."""
+        with self._lock:
+            now = self._clock()
+            if now - self._looked < self.sample_seconds:
+                return
+            self._looked = now
+            view = self._look(now)
+            if self._live:
+                self._live.update(bar(view), refresh=True)
+            elif now - self._printed >= self._log_seconds:
+                self._printed = now
+                print(view.line, file=self._stream, flush=True)
+
+    def restart(self) -> None:
+        """Draws the bar at once; the next line comes after the whole time."""
+        with self._lock:
+            self._looked = self._printed = self._clock()
+            if self._live:
+                self._live.update(bar(self._look(self._looked)), refresh=True)
+
+    def say(self, message: str) -> None:
+        """Writes a line, above the bar."""
+        if self._live:
+            self._live.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(message, file=self._stream, flush=True)
+
+
+def bar(view: View) -> Table:
+    """A bar with the line under it; it pulses while the total is not known."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    pulse = not view.total
+    table.add_row(ProgressBar(view.total or None, view.done, width=60, pulse=pulse))
+    table.add_row(Text(view.line))
+    return table
+
+
+class Progress:
+    """What transfers and checks report to, from any thread; this one shows nothing."""
+
+    def start(self, task: str, total: int | None, done: int = 0) -> None:
+        """Begins a task such as `downloading x.tar`, or sets it to another position."""
+
+    def advance(self, amount: int) -> None:
+        """Counts further bytes of the task."""
+
+    def tick(self) -> None:
+        """Is called about every second, also when nothing arrives."""
+
+    def say(self, message: str) -> None:
+        """Shows a sentence."""
+
+
+class ShownProgress(Progress):
+    """Shows one task after the other; a context manager.
+
+    Args:
+        stream: Where.
+        spell: Writes an amount; by default, of bytes.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        spell: Callable[[float], str] = in_units,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._display = Display(self._look, stream, clock=clock)
+        self._spell = spell
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._task, self._total, self._done = "", 0, 0
+        self._meter = RateMeter()
+
+    def __enter__(self) -> ShownProgress:
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._display.__exit__(*error)
+
+    def start(self, task: str, total: int | None, done: int = 0) -> None:
+        """Shows the task's name when it is another than before."""
+        with self._lock:
+            is_new = task != self._task
+            self._task, self._total, self._done = task, total or 0, done
+            self._meter = RateMeter()
+            self._meter.update(self._clock(), done)
+        if is_new:
+            self.say(f"{task}: {self._position()}")
+        self._display.restart()
+
+    def advance(self, amount: int) -> None:
+        """Counts, and shows how far it is when it is time."""
+        with self._lock:
+            self._done += amount
+        self._display.tick()
+
+    def tick(self) -> None:
+        """Shows how far it is when it is time."""
+        self._display.tick()
+
+    def say(self, message: str) -> None:
+        """Writes a line, above the bar."""
+        self._display.say(message)
+
+    def _look(self, now: float) -> View:
+        with self._lock:
+            (speed,) = self._meter.update(now, self._done)
+            line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
+            if self._display.has_bar and speed > 0 and self._total:
+                line += f", {duration(max(0, self._total - self._done) / speed)} left"
+            return View(line, self._done, self._total)
+
+    def _position(self) -> str:
+        if not self._total:
+            return f"{self._spell(self._done)} so far"
+        percent = 100 * self._done / self._total
+        return f"{self._spell(self._done)} of {self._spell(self._total)} ({percent:.0f} %)"
