@@ -95,10 +95,9 @@ def meta_mat(synsets: Sequence[Synset]) -> bytes:
 
 
 def _matrix(kind: int, shape: tuple[int, int], content: bytes, name: bytes = b"") -> bytes:
-    head = _element(_UINT32, struct.pack("<II", kind, 0)) + _element(
-        _INT32, struct.pack("<2i", *shape)
-    )
-    return _element(_MATRIX, head + _element(_INT8, name) + content)
+    flags, dimensions = struct.pack("<II", kind, 0), struct.pack("<2i", *shape)
+    head = _element(_UINT32, flags) + _element(_INT32, dimensions) + _element(_INT8, name)
+    return _element(_MATRIX, head + content)
 
 
 def _element(kind: int, data: bytes) -> bytes:

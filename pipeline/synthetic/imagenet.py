@@ -1,6 +1,6 @@
 """Writes archives with the structure of ILSVRC2012."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class Expected(Plan):
 
 
 def write_imagenet(
-    output_dir: Path, spec: SyntheticImageNet, progress: Callable[[], object] | None = None
+    output_dir: Path, spec: SyntheticImageNet, progress: Callable[[], object] = int
 ) -> Expected:
     """Writes archives, devkit, boxes and label files as ILSVRC2012 has them.
 
@@ -90,43 +90,32 @@ def write_imagenet(
     """
     claim_folder(output_dir, _ARCHIVES)
     plan = Expected(spec)
-    artist = _Artist(plan, progress)
     write_devkit(output_dir, plan)
     write_labels(output_dir / "labels", plan)
     if spec.boxes:
         write_boxes(output_dir, plan)
-    train = (artist.class_tar(label) for label in shuffled(spec.classes, spec.seed, "class tars"))
-    publish_tar(output_dir / _TRAIN, train)
-    images = plan.validation_images
-    order = shuffled(len(images), spec.seed, "validation order")
-    publish_tar(output_dir / _VALIDATION, (artist.draw(images[place]) for place in order))
-    if spec.test_images:
-        publish_tar(
-            output_dir / _TEST, (artist.draw(image, "test/") for image in plan.test_images())
-        )
-    return plan
 
-
-class _Artist:
-    """Draws the planned images as members of tars."""
-
-    def __init__(self, plan: Plan, progress: Callable[[], object] | None) -> None:
-        self._plan = plan
-        self._progress = progress
-
-    def class_tar(self, label: int) -> Member:
-        images = self._plan.train_images(label)
-        order = shuffled(len(images), self._plan.spec.seed, "train order", label)
-        name = f"{self._plan.classes[label].wnid}.tar"
-        return name, tar_bytes(self.draw(images[place]) for place in order)
-
-    def draw(self, image: PlannedImage, folder: str = "") -> Member:
-        look = self._plan.classes[image.label]
+    def draw(image: PlannedImage) -> bytes:
+        look = plan.classes[image.label]
         caption = f"{look.name}  #{image.number}"
         if image.kind:
             caption += f"  ({image.kind.replace('_', ' ')})"
-        picture = draw_picture(look.shape, look.color, self._plan.layout(image), caption)
+        picture = draw_picture(look.shape, look.color, plan.layout(image), caption)
         data = HARD_IMAGES[image.kind].make(picture) if image.kind else encode_jpeg(picture)
-        if self._progress:
-            self._progress()
-        return folder + image.filename, data
+        progress()
+        return data
+
+    def members(images: Sequence[PlannedImage], *order: object) -> Iterator[Member]:
+        for place in shuffled(len(images), spec.seed, *order):
+            yield images[place].filename, draw(images[place])
+
+    train = (
+        (f"{plan.wnids[label]}.tar", tar_bytes(members(plan.train_images(label), "train", label)))
+        for label in shuffled(spec.classes, spec.seed, "class tars")
+    )
+    publish_tar(output_dir / _TRAIN, train)
+    publish_tar(output_dir / _VALIDATION, members(plan.validation_images, "validation order"))
+    if spec.test_images:
+        test = ((f"test/{image.filename}", draw(image)) for image in plan.test_images())
+        publish_tar(output_dir / _TEST, test)
+    return plan
