@@ -18,28 +18,26 @@ from PIL import Image, ImageStat
 
 from imagenet_beam import (
     DecodeAndResize,
-    DecodedImage,
+    EncodedImage,
     ImageOptions,
     JoinLabels,
+    LabeledImage,
     LabelSource,
     ListImages,
     LoadLabels,
     ReadImages,
     Resize,
+    ToExample,
     WriteToTFRecord,
-    inception_features,
-    serialize_example,
 )
 
 DROPPED = "n02963159"  # cardigan, the garment
 
 
-def with_brightness(decoded: DecodedImage) -> tuple[str, bytes]:
-    """The usual record and one feature more, under the image's name."""
-    features = inception_features(decoded.image, decoded.encoded)
-    picture = Image.open(io.BytesIO(decoded.encoded.data)).convert("L")
-    features["image/brightness"] = ImageStat.Stat(picture).mean[0] / 255
-    return decoded.image.ref.filename, serialize_example(features)
+def brightness(image: LabeledImage, encoded: EncodedImage) -> dict[str, float]:
+    """One feature more than the schema has."""
+    picture = Image.open(io.BytesIO(encoded.data)).convert("L")
+    return {"image/brightness": ImageStat.Stat(picture).mean[0] / 255}
 
 
 def build(pipeline: beam.Pipeline, archive: str, devkit: str, prefix: str) -> None:
@@ -52,12 +50,12 @@ def build(pipeline: beam.Pipeline, archive: str, devkit: str, prefix: str) -> No
         | JoinLabels(labels)  # LabeledImage
         | "DropClass" >> beam.Filter(lambda image: image.wnid != DROPPED)
         | beam.Reshuffle()
-        | ReadImages()  # ImageBytes
+        | ReadImages()  # LabeledImage with ref.data
         | DecodeAndResize(ImageOptions(resize=Resize.parse("shorter:128")))
     )
     (
         decoded.images  # DecodedImage
-        | "AddBrightness" >> beam.Map(with_brightness).with_output_types(tuple[str, bytes])
+        | ToExample(extra=brightness)  # (file name, Record)
         | WriteToTFRecord(prefix, num_shards=4)  # ShardReceipt
         | "Published" >> beam.Map(lambda receipt: print(f"{receipt.name}: {receipt.records}"))
     )

@@ -283,13 +283,8 @@ def _write_manifest(
 ) -> str:
     """Writes everything that stands beside the shards, the manifest last.
 
-    Args:
-        _: Nothing.
-        conversion: The conversion.
-        labels: All labels.
-        boxes: What was read of boxes; None without any.
-        sides: Of each split what its archives hold, what of it was converted, and the
-            receipts of the shards that this run has written.
+    The side inputs are, of each split: what its archives hold, what of it was converted, and
+    the receipts of the shards that this run has written.
     """
     conversion.check_unchanged()
     config = conversion.config

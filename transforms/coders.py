@@ -11,11 +11,12 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import functools
+import io
 import json
 import types
 import typing
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from apache_beam.coders import registry
 from apache_beam.coders.coders import Coder
@@ -33,9 +34,9 @@ from imagenet_beam.transforms.elements import (
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.shards import ShardLayout
 
-_END = 10  # a line feed: JSON escapes those in strings
 _to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _from_json = json.JSONDecoder().raw_decode
+_NO_BLOBS = io.BytesIO()
 
 
 class ElementCoder(Coder):
@@ -51,24 +52,22 @@ class ElementCoder(Coder):
 
     def __init__(self, element_type: Any) -> None:
         self._type = element_type
-        self._pack, self._unpack = _form_of(element_type)
+        self._pack, self._unpack = _steps(element_type)
 
     def encode(self, value: Any) -> bytes:
         """JSON; then, where there are any bytes, a line feed and these."""
-        if self._pack is None:
-            return _to_json(value).encode()
         blobs: list[bytes] = []
         head = _to_json(self._pack(value, blobs)).encode()
         return b"".join((head, b"\n", *blobs)) if blobs else head
 
     def decode(self, encoded: bytes) -> Any:
         """An equal value of the element's type."""
-        end = encoded.find(_END)
+        end = encoded.find(b"\n")  # within strings JSON escapes it
         if end < 0:
-            plain, blobs = _from_json(encoded.decode())[0], _NO_BLOBS
-        else:
-            plain, blobs = _from_json(encoded[:end].decode())[0], _Blobs(encoded, end + 1)
-        return plain if self._unpack is None else self._unpack(plain, blobs)
+            return self._unpack(_from_json(encoded.decode())[0], _NO_BLOBS)
+        blobs = io.BytesIO(encoded)
+        blobs.seek(end + 1)
+        return self._unpack(_from_json(encoded[:end].decode())[0], blobs)
 
     def is_deterministic(self) -> bool:
         """True: equal values have equal encodings."""
@@ -93,63 +92,49 @@ class ElementCoder(Coder):
         return hash(self._type)
 
 
-class _Blobs:
-    """The bytes behind the JSON, taken one after the other."""
+_Pack = Callable[[Any, list[bytes]], Any]
+"""From a value to what JSON holds; appends bytes to a list."""
 
-    __slots__ = ("_at", "_encoded")
-
-    def __init__(self, encoded: bytes, at: int) -> None:
-        self._encoded = encoded
-        self._at = at
-
-    def take(self, size_bytes: int) -> bytes:
-        start = self._at
-        self._at = start + size_bytes
-        return self._encoded[start : self._at]
+_Unpack = Callable[[Any, io.BytesIO], Any]
+"""The inverse."""
 
 
-_NO_BLOBS = _Blobs(b"", 0)
-
-
-class _Form(NamedTuple):
-    """How values of a type become JSON and come back.
-
-    Attributes:
-        pack: Gives what JSON holds, and appends bytes to a list; None where JSON takes
-            the value as it is.
-        unpack: The inverse; None where JSON gives the value as it was.
-    """
-
-    pack: Callable[[Any, list[bytes]], Any] | None
-    unpack: Callable[[Any, _Blobs], Any] | None
+def _same(plain: Any, blobs: Any) -> Any:
+    """What JSON takes and gives as it is."""
+    return plain
 
 
 @functools.cache
-def _form_of(hint: Any) -> _Form:
+def _steps(hint: Any) -> tuple[_Pack, _Unpack]:
+    """Both directions for a type, put together once."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in (str, int, float, bool):
-        return _Form(None, None)
+        return _same, _same
     if hint is bytes:
-        return _Form(_pack_bytes, _unpack_bytes)
+        return _pack_bytes, lambda size_bytes, blobs: blobs.read(size_bytes)
     if origin in (types.UnionType, typing.Union):
         return _union(arguments)
-    if origin is collections.abc.Mapping:
-        return _mapping(_form_of(types.GenericAlias(tuple, arguments)))
     if origin is tuple and arguments[1:] == (...,):
-        return _sequence(_form_of(arguments[0]))
+        return _sequence(arguments[0])
     if origin is tuple:
-        return _fields([_form_of(argument) for argument in arguments], None, tuple)
+        return _fields(arguments, list, tuple)
+    if origin is collections.abc.Mapping:
+        pack, unpack = _sequence(types.GenericAlias(tuple, arguments))
+        return (
+            lambda value, blobs: pack(sorted(value.items()), blobs),
+            lambda plain, blobs: dict(unpack(plain, blobs)),
+        )
     hints = typing.get_type_hints(hint)
     if dataclasses.is_dataclass(hint):
         names = [field.name for field in dataclasses.fields(hint) if field.init]
         return _fields(
-            [_form_of(hints[name]) for name in names],
+            [hints[name] for name in names],
             lambda value: [getattr(value, name) for name in names],
             lambda plain: hint(*plain),  # type: ignore[operator]
         )
     if issubclass(hint, tuple) and hasattr(hint, "_fields"):
-        forms = [_form_of(hints[name]) for name in hint._fields]
-        return _fields(forms, None, functools.partial(tuple.__new__, hint))
+        make = functools.partial(tuple.__new__, hint)
+        return _fields([hints[name] for name in hint._fields], list, make)
     raise TypeError(f"elements cannot hold a {hint}")
 
 
@@ -159,74 +144,48 @@ def _pack_bytes(value: bytes, blobs: list[bytes]) -> int:
     return len(value)
 
 
-def _unpack_bytes(size_bytes: int, blobs: _Blobs) -> bytes:
-    return blobs.take(size_bytes) if size_bytes else b""
+def _sequence(hint: Any) -> tuple[_Pack, _Unpack]:
+    pack, unpack = _steps(hint)
+    return (
+        _same if pack is _same else lambda value, blobs: [pack(part, blobs) for part in value],
+        lambda plain, blobs: tuple([unpack(part, blobs) for part in plain]),
+    )
 
 
 def _fields(
-    forms: list[_Form], values: Callable[[Any], list[Any]] | None, make: Callable[[Any], Any]
-) -> _Form:
+    hints: Sequence[Any], values: Callable[[Any], list[Any]], make: Callable[[list[Any]], Any]
+) -> tuple[_Pack, _Unpack]:
     """A fixed number of fields, each of its own type."""
-    packs = [(at, form.pack) for at, form in enumerate(forms) if form.pack]
-    unpacks = [(at, form.unpack) for at, form in enumerate(forms) if form.unpack]
+    steps = list(enumerate(map(_steps, hints)))
+    packs = [(at, pack) for at, (pack, _) in steps if pack is not _same]
+    unpacks = [(at, unpack) for at, (_, unpack) in steps if unpack is not _same]
 
-    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
-        plain = (values or list)(value)
-        for at, pack_field in packs:
-            plain[at] = pack_field(plain[at], blobs)
+    def pack_fields(value: Any, blobs: list[bytes]) -> list[Any]:
+        plain = values(value)
+        for at, pack in packs:
+            plain[at] = pack(plain[at], blobs)
         return plain
 
-    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
-        for at, unpack_field in unpacks:
-            plain[at] = unpack_field(plain[at], blobs)
+    def unpack_fields(plain: list[Any], blobs: io.BytesIO) -> Any:
+        for at, unpack in unpacks:
+            plain[at] = unpack(plain[at], blobs)
         return make(plain)
 
-    return _Form(pack if packs or values else None, unpack)
+    return (pack_fields if packs or values is not list else _same), unpack_fields
 
 
-def _sequence(item: _Form) -> _Form:
-    pack_item, unpack_item = item
-
-    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
-        assert pack_item is not None  # noqa: S101 - else JSON takes the tuple
-        return [pack_item(part, blobs) for part in value]
-
-    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
-        if unpack_item is None:
-            return tuple(plain)
-        return tuple([unpack_item(part, blobs) for part in plain])
-
-    return _Form(pack if pack_item else None, unpack)
-
-
-def _mapping(pair: _Form) -> _Form:
-    pairs = _sequence(pair)
-
-    def pack(value: Any, blobs: list[bytes]) -> Any:
-        ordered = sorted(value.items())
-        return pairs.pack(ordered, blobs) if pairs.pack else ordered
-
-    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
-        assert pairs.unpack is not None  # noqa: S101 - tuples always have one
-        return dict(pairs.unpack(plain, blobs))
-
-    return _Form(pack, unpack)
-
-
-def _union(members: tuple[Any, ...]) -> _Form:
+def _union(members: Sequence[Any]) -> tuple[_Pack, _Unpack]:
     """The number of the member, then its own form."""
-    forms = [_form_of(member) for member in members]
+    steps = [_steps(member) for member in members]
 
-    def pack(value: Any, blobs: list[bytes]) -> list[Any]:
+    def pack(value: Any, blobs: list[bytes]) -> tuple[int, Any]:
         number = members.index(type(value))
-        pack_member = forms[number].pack
-        return [number, pack_member(value, blobs) if pack_member else value]
+        return number, steps[number][0](value, blobs)
 
-    def unpack(plain: list[Any], blobs: _Blobs) -> Any:
-        unpack_member = forms[plain[0]].unpack
-        return unpack_member(plain[1], blobs) if unpack_member else plain[1]
+    def unpack(plain: list[Any], blobs: io.BytesIO) -> Any:
+        return steps[plain[0]][1](plain[1], blobs)
 
-    return _Form(pack, unpack)
+    return pack, unpack
 
 
 def register(*element_types: type) -> None:

@@ -7,7 +7,7 @@ jobs that look at the images on the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -22,13 +22,12 @@ from imagenet_beam.transforms.errors import ImageRejected, InputError
 from imagenet_beam.transforms.images.encode import EncodedImage, encode_image, encode_pixels
 from imagenet_beam.transforms.images.options import ImageOptions, libraries
 from imagenet_beam.transforms.images.pixels import PixelLayout, interleave
-from imagenet_beam.transforms.records.example import serialize_example
-from imagenet_beam.transforms.records.schema import Features
+from imagenet_beam.transforms.records.example import FeatureValue, serialize_example
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.storage.files import Storage, unpinned
 
 Value = TypeVar("Value", contravariant=True)
-MoreFeatures = Callable[[LabeledImage, EncodedImage], Features]
+MoreFeatures = Callable[[LabeledImage, EncodedImage], Mapping[str, FeatureValue]]
 
 _SHOWN_CHARACTERS = 80
 
@@ -200,15 +199,8 @@ def to_record(
 
 def reject(image: LabeledImage, rejected: ImageRejected) -> Reject:
     """What is said of an image that did not become a record."""
-    ref = image.ref
-    return Reject(
-        archive=unpinned(ref.archive),
-        filename=ref.filename,
-        offset_bytes=ref.offset_bytes,
-        wnid=image.wnid,
-        reason=rejected.reason,
-        detail=rejected.detail,
-    )
+    ref, reason, detail = image.ref, rejected.reason, rejected.detail
+    return Reject(unpinned(ref.archive), ref.filename, ref.offset_bytes, image.wnid, reason, detail)
 
 
 class DecodedImage(NamedTuple):
@@ -238,13 +230,10 @@ class ReadImages(beam.PTransform):
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
         """One ranged read an image."""
-        return images | "ReadRange" >> beam.Map(_with_data, self.storage).with_output_types(
-            LabeledImage
-        )
-
-
-def _with_data(image: LabeledImage, storage: Storage) -> LabeledImage:
-    return image._replace(ref=image.ref._replace(data=fetch(image.ref, storage)))
+        storage = self.storage
+        return images | "ReadRange" >> beam.Map(
+            lambda image: image._replace(ref=image.ref._replace(data=fetch(image.ref, storage)))
+        ).with_output_types(LabeledImage)
 
 
 @dataclass(eq=False)
@@ -321,13 +310,10 @@ class ToExample(beam.PTransform):
         self, images: beam.PCollection[DecodedImage]
     ) -> beam.PCollection[tuple[str, Record]]:
         """A `tf.train.Example` of each image, without TensorFlow."""
-        return images | "SerializeExample" >> beam.Map(
-            _named_record, self.schema, self.extra
+        schema, extra = self.schema, self.extra
+        return images | "SerializeExample" >> beam.MapTuple(
+            lambda image, encoded: (
+                image.ref.filename,
+                to_record(image, encoded, schema, extra),
+            )
         ).with_output_types(tuple[str, Record])
-
-
-def _named_record(
-    decoded: DecodedImage, schema: str, extra: MoreFeatures | None
-) -> tuple[str, Record]:
-    image, encoded = decoded
-    return image.ref.filename, to_record(image, encoded, schema, extra)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -82,13 +82,6 @@ def read_through(span: Span, storage: Storage, split: str = "") -> Iterator[Imag
         yield ref._replace(data=data)
 
 
-class _Place(NamedTuple):
-    """Where in time a part belongs."""
-
-    timestamp: Any
-    window: Any
-
-
 class _ListSpanFn(beam.DoFn):
     """Lists the images of one part; of several at once where reads are requests.
 
@@ -97,7 +90,7 @@ class _ListSpanFn(beam.DoFn):
     """
 
     _images = Metrics.counter("ListImages", "out-images")
-    _ahead: ChainAhead[_Place, ImageRef] | None = None
+    _ahead: ChainAhead[tuple[Any, Any], ImageRef] | None = None  # by timestamp and window
 
     def __init__(self, storage: Storage, split: str) -> None:
         self._storage = storage
@@ -118,7 +111,7 @@ class _ListSpanFn(beam.DoFn):
             yield from self._counted(refs)
             return
         self._ahead = self._ahead or ChainAhead(LISTING_THREADS)
-        yield from self._placed(self._ahead.add(_Place(timestamp, window), refs))
+        yield from self._placed(self._ahead.add((timestamp, window), refs))
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._ahead:
@@ -128,10 +121,12 @@ class _ListSpanFn(beam.DoFn):
         if self._ahead:
             self._ahead.close()
 
-    def _placed(self, chunks: Iterable[tuple[_Place, list[ImageRef]]]) -> Iterator[WindowedValue]:
-        for place, refs in chunks:
+    def _placed(
+        self, chunks: Iterable[tuple[tuple[Any, Any], list[ImageRef]]]
+    ) -> Iterator[WindowedValue]:
+        for (timestamp, window), refs in chunks:
             for ref in self._counted(refs):
-                yield WindowedValue(ref, place.timestamp, (place.window,))
+                yield WindowedValue(ref, timestamp, (window,))
 
     def _counted(self, refs: Iterable[ImageRef]) -> Iterator[ImageRef]:
         count = 0

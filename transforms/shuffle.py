@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -102,6 +103,7 @@ class PackFn(beam.DoFn):
             yield shard, self._packer.pack(encoded)
 
 
+@dataclass(eq=False)
 class EncodeImages(beam.PTransform):
     """Encodes values chunk by chunk: PCollection[Assigned[V]] → PCollection[Assigned[bytes]].
 
@@ -118,19 +120,20 @@ class EncodeImages(beam.PTransform):
         read_threads: As for `PooledFn`.
     """
 
-    def __init__(self, encoder: RecordEncoder[Any], threads: int, read_threads: int) -> None:
-        super().__init__()
-        self._fn = _EncodeFn(encoder, threads, read_threads)
+    encoder: RecordEncoder[Any]
+    threads: int
+    read_threads: int
 
     def expand(self, pcoll: beam.PCollection[Assigned[V]]) -> beam.PCollection[Assigned[bytes]]:
         """Brings neighbours together, then encodes."""
+        encode = _EncodeFn(self.encoder, self.threads, self.read_threads)
         return (
             pcoll
             | "Chunk"
             >> beam.Map(lambda assigned: (chunk_of(assigned), assigned)).with_output_types(
                 tuple[bytes, pcoll.element_type]
             )
-            | "Encode" >> beam.ParDo(self._fn).with_output_types(tuple[int, tuple[bytes, bytes]])
+            | "Encode" >> beam.ParDo(encode).with_output_types(tuple[int, tuple[bytes, bytes]])
         )
 
 

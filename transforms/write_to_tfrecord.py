@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -102,6 +101,14 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         )
         if shuffle not in SHUFFLES:
             raise ValueError(f"shuffle={shuffle!r} is not known; accepted are {SHUFFLES}")
+        if compression_type == CompressionTypes.AUTO:
+            path = file_path_prefix + file_name_suffix
+            compression_type = CompressionTypes.detect_compression_type(path)
+        if compression_type not in _COMPRESSION:
+            raise ValueError(
+                f"compression_type={compression_type!r} is not what TFRecord readers take; "
+                f"accepted are {sorted(_COMPRESSION)}"
+            )
         self._prefix = file_path_prefix
         self._encoder = encode or ExampleEncoder(coder)
         self._seed = seed
@@ -110,7 +117,7 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
             shard_path_format(file_path_prefix, file_name_suffix, self._sink.shard_name_format),
             num_shards=1 if shard_name_template == "" else max(1, num_shards),
             storage=storage or Storage(),
-            compression=_compression(file_path_prefix + file_name_suffix, compression_type),
+            compression=_COMPRESSION[compression_type],
         )
 
     def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
@@ -123,27 +130,14 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
                 f"WriteToTFRecord writes each shard once, and {type(windows).__name__} would "
                 "divide it; put beam.WindowInto(beam.window.GlobalWindows()) before it"
             )
-        encoder, seed = self._encoder, self._seed
+        encoder, seed, target = self._encoder, self._seed, self._target
         layout = (
             pcoll
-            | "PlanShards" >> PlanShards(self._target.num_shards, encoder, seed)
+            | "PlanShards" >> PlanShards(target.num_shards, encoder, seed)
             | "CheckPlan"
             >> beam.Map(check_layout, self._prefix, encoder.noun).with_output_types(ShardLayout)
         )
-        return pcoll | "WriteShards" >> WriteShards(
-            self._target, encoder, layout, seed=seed, shuffle=self._shuffle
-        )
-
-
-def _compression(path: str, compression_type: str) -> str:
-    if compression_type == CompressionTypes.AUTO:
-        compression_type = CompressionTypes.detect_compression_type(path)
-    if compression_type not in _COMPRESSION:
-        raise ValueError(
-            f"compression_type={compression_type!r} is not what TFRecord readers take; "
-            f"accepted are {sorted(_COMPRESSION)}"
-        )
-    return _COMPRESSION[compression_type]
+        return pcoll | "WriteShards" >> WriteShards(target, encoder, layout, seed, self._shuffle)
 
 
 @dataclass(eq=False)
@@ -176,9 +170,9 @@ class WriteShards(beam.PTransform):
 
     def expand(self, values: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
         """Assigns, groups and writes, with references packed or images encoded in between."""
-        encoder, threads = self.encode, (self.threads, self.read_threads)
+        pool = (self.encode, self.threads, self.read_threads)
         value_type = values.element_type
-        assign = _AssignShardFn(encoder, self.seed, self.done_shards)
+        assign = _AssignShardFn(self.encode, self.seed, self.done_shards)
         assigned = (  # (shard, (key, value))
             values
             | "AssignShards"
@@ -186,17 +180,16 @@ class WriteShards(beam.PTransform):
                 tuple[int, tuple[bytes, value_type]]  # type: ignore[valid-type]
             )
         )
-        packer = None
+        write: beam.DoFn = _WriteShardFn(self.target, None, *pool)
         if self.shuffle == "images":
-            assigned = assigned | "EncodeImages" >> EncodeImages(encoder, *threads)
-        elif encoder.takes_references:
+            assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
+            write = _WriteEncodedFn(self.target)
+        elif self.encode.takes_references:
             packer = Packer(coders.registry.get_coder(value_type))
             assigned = assigned | "PackReferences" >> beam.ParDo(PackFn(packer)).with_output_types(
                 tuple[int, bytes]
             )
-        write: beam.DoFn = _WriteShardFn(self.target, packer, encoder, *threads)
-        if self.shuffle == "images":
-            write = _WriteEncodedFn(self.target)
+            write = _WriteShardFn(self.target, packer, *pool)
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
@@ -262,30 +255,25 @@ def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
     return fingerprint(repr(outcome), seed)
 
 
-def check_layout(layout: ShardLayout, what: str, noun: str = "records") -> ShardLayout:
+def check_layout(layout: ShardLayout, prefix: str, noun: str) -> ShardLayout:
     """Gives the layout back if every shard has something in it.
-
-    Args:
-        layout: The layout.
-        what: The output, for the message.
-        noun: What is written, for the message.
 
     Raises:
         InputError: If a shard would be empty.
     """
-    if all(layout.counts):
-        return layout
     total = sum(layout.counts)
-    if total >= layout.num_shards:
+    if total < layout.num_shards:
         raise InputError(
-            f"some of the {layout.num_shards:,} shards of {what} would be empty, because many of "
+            f"{total:,} {noun} are too few for {layout.num_shards:,} shards of {prefix}: "
+            "some would be empty; ask for fewer shards"
+        )
+    if not all(layout.counts):
+        raise InputError(
+            f"some of the {layout.num_shards:,} shards of {prefix} would be empty, because many of "
             f"the {total:,} {noun} are equal and equal ones go to the same shard; give "
             "(name, value) pairs with unique names"
         )
-    raise InputError(
-        f"{total:,} {noun} are too few for {layout.num_shards:,} shards of {what}: "
-        "some would be empty; ask for fewer shards"
-    )
+    return layout
 
 
 class _AssignShardFn(beam.DoFn):
@@ -311,15 +299,8 @@ class _AssignShardFn(beam.DoFn):
 class _WriteShardFn(PooledFn):
     """Encodes each group of values and writes it as one shard."""
 
-    def __init__(
-        self,
-        target: ShardTarget,
-        packer: Packer | None,
-        encoder: RecordEncoder[Any],
-        threads: int,
-        read_threads: int,
-    ) -> None:
-        super().__init__(encoder, threads, read_threads)
+    def __init__(self, target: ShardTarget, packer: Packer | None, *pool: Any) -> None:
+        super().__init__(*pool)
         self._target = target
         self._packer = packer
 
@@ -337,22 +318,18 @@ class _WriteEncodedFn(beam.DoFn):
         self._target = target
 
     def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
-        decode = functools.partial(map, OUTCOMES.decode)
-        yield _counted(self._target.write(*group, decode))
-
-
-_IMAGES = Metrics.counter("WriteToTFRecord", "in-images")
-_RECORDS = Metrics.counter("WriteToTFRecord", "out-records")
-_REJECTS = Metrics.counter("WriteToTFRecord", "out-rejects")
-_BYTES = Metrics.counter("WriteToTFRecord", "out-bytes")
-_SHARDS = Metrics.counter("WriteToTFRecord", "out-shards")
+        yield _counted(self._target.write(*group, lambda data: map(OUTCOMES.decode, data)))
 
 
 def _counted(receipt: ShardReceipt) -> ShardReceipt:
     """Adds a shard to Beam's counters."""
-    _IMAGES.inc(receipt.images)
-    _RECORDS.inc(receipt.records)
-    _REJECTS.inc(len(receipt.rejects))
-    _BYTES.inc(receipt.size_bytes)
-    _SHARDS.inc()
+    counts = {
+        "in-images": receipt.images,
+        "out-records": receipt.records,
+        "out-rejects": len(receipt.rejects),
+        "out-bytes": receipt.size_bytes,
+        "out-shards": 1,
+    }
+    for name, count in counts.items():
+        Metrics.counter("WriteToTFRecord", name).inc(count)
     return receipt

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.transforms.encode_images import ReadImages as ReadImages
     from imagenet_beam.transforms.encode_images import ToExample as ToExample
     from imagenet_beam.transforms.errors import InputError as InputError
+    from imagenet_beam.transforms.images.encode import EncodedImage as EncodedImage
     from imagenet_beam.transforms.images.options import ImageOptions as ImageOptions
     from imagenet_beam.transforms.images.resize import Resize as Resize
     from imagenet_beam.transforms.join_boxes import JoinBoxes as JoinBoxes
@@ -51,6 +52,7 @@ _MODULES = {
     "ConvertImages": "pipeline.convert",
     "DecodeAndResize": "transforms.encode_images",
     "DecodedImage": "transforms.encode_images",
+    "EncodedImage": "transforms.images.encode",
     "FindClasses": "transforms.join_labels",
     "ImageEncoder": "transforms.encode_images",
     "ImageOptions": "transforms.images.options",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_beam.transforms.records.example import Floats, Ints, parse_example, serialize_example
-from imagenet_beam.transforms.records.framing import frame
+from imagenet_beam.transforms.records.framing import framed
 
 # Made by TensorFlow 2.21.0:
 #   F, T = tf.train.Feature, tf.train
@@ -83,7 +83,7 @@ print(json.dumps({name: [plain(v) for v in value.values.numpy().tolist()]
 
 def test_tensorflow_reads_every_kind_of_value_and_would_write_the_same_bytes(tmp_path):
     data = serialize_example(KINDS)
-    (tmp_path / "x").write_bytes(frame(data))
+    (tmp_path / "x").write_bytes(b"".join(framed(data)))
     kinds = {
         name: next((kind for kind, names in EXPECTED_KINDS.items() if name in names), "bytes")
         for name in KINDS

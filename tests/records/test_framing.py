@@ -1,6 +1,7 @@
 """The TFRecord format, byte for byte."""
 
 import io
+import itertools
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_beam.transforms.records.framing import (
-    frame,
+    framed,
     framed_size_bytes,
     masked_crc32c,
     read_records,
@@ -24,7 +25,7 @@ GOLDEN = bytes.fromhex(
 
 
 def test_bytes_equal_those_of_tensorflow():
-    assert frame(b"123456789") + frame(b"") == GOLDEN
+    assert b"".join(framed(b"123456789")) + b"".join(framed(b"")) == GOLDEN
     assert list(read_records(io.BytesIO(GOLDEN), "x")) == [b"123456789", b""]
 
 
@@ -36,7 +37,7 @@ def test_the_check_value_of_crc32c():
 
 @given(st.lists(st.binary(max_size=300)))
 def test_what_is_framed_is_read_back(records):
-    file = b"".join(map(frame, records))
+    file = b"".join(itertools.chain.from_iterable(map(framed, records)))
     assert len(file) == sum(framed_size_bytes(len(record)) for record in records)
     assert list(read_records(io.BytesIO(file), "x")) == records
 
@@ -49,7 +50,7 @@ def failure(data: bytes) -> str:
 
 @pytest.mark.parametrize("length", range(1, 25))
 def test_each_truncation_is_told_with_its_place(length):
-    data = frame(b"12345678") + frame(b"12345678")
+    data = b"".join(framed(b"12345678")) + b"".join(framed(b"12345678"))
     assert len(data) == 48
     assert failure(data[:length] if length < 24 else data[:-1]) == (
         "0 is cut short" if length < 24 else "24 is cut short"
@@ -61,7 +62,7 @@ def test_each_truncation_is_told_with_its_place(length):
     [(0, "a damaged length"), (8, "a damaged length"), (12, "damaged data"), (20, "damaged data")],
 )
 def test_each_flipped_bit_is_told_with_its_place(position, what):
-    data = bytearray(frame(b"abcd") + frame(b"12345678"))
+    data = bytearray(b"".join(framed(b"abcd")) + b"".join(framed(b"12345678")))
     data[20 + position] ^= 1
     assert failure(bytes(data)) == f"20 has {what}"
 

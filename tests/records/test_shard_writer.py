@@ -12,7 +12,7 @@ import pytest
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.framing import frame
+from imagenet_beam.transforms.records.framing import framed
 from imagenet_beam.transforms.records.receipts import receipt_to_json
 from imagenet_beam.transforms.records.shard_writer import WRITE_BYTES, ShardTarget
 from imagenet_beam.transforms.storage.files import Storage
@@ -21,7 +21,7 @@ from imagenet_beam.transforms.threads.ordered import OrderedPool
 REJECT = Reject("a.tar", "x.JPEG", 512, "", "truncated", "it ends after 3 bytes")
 FORMAT = "train-%(shard_num)05d-of-%(num_shards)05d"
 NAME = "train-00001-of-00003"
-PLAIN = frame(b"first") + frame(b"second") + frame(b"third")
+PLAIN = b"".join(framed(b"first")) + b"".join(framed(b"second")) + b"".join(framed(b"third"))
 KEYED = [(b"2", Record(b"second", "n1")), (b"1", Record(b"first")), (b"3", Record(b"third", "n1"))]
 
 
@@ -92,7 +92,7 @@ def test_shards_larger_than_one_write(tmp_path, pool, compression):
     data = (tmp_path / NAME).read_bytes()
     assert receipt.size_bytes == len(data) > 3 * WRITE_BYTES
     plain = gzip.decompress(data) if compression == "gzip" else data
-    assert plain == b"".join(frame(record.data) for _, record in values)
+    assert plain == b"".join(b"".join(framed(record.data)) for _, record in values)
 
 
 def test_a_shard_of_rejects_is_a_mistake_and_publishes_nothing(tmp_path, pool):

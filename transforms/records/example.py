@@ -140,42 +140,34 @@ def _set_list(feature: Any, value: Sequence[Any]) -> None:
 
 @functools.cache
 def _example_class() -> Any:
+    message = descriptor_pb2.DescriptorProto
+    lists = [message(name=name, field=[_field("value", 1, kind, True)]) for name, _, kind in _LISTS]
+    feature = message(name="Feature", oneof_decl=[{"name": "kind"}])
+    for number, (type_name, name, _) in enumerate(_LISTS, start=1):
+        feature.field.append(_field(name, number, type_name))
+        feature.field[-1].oneof_index = 0
+    entry = message(name="FeatureEntry", options={"map_entry": True})
+    entry.field.extend([_field("key", 1, _FIELD.TYPE_STRING), _field("value", 2, "Feature")])
+    entries = _field("feature", 1, "Features.FeatureEntry", True)
+    features = message(name="Features", nested_type=[entry], field=[entries])
+    example = message(name="Example", field=[_field("features", 1, "Features")])
     file = descriptor_pb2.FileDescriptorProto(
-        name="imagenet_beam/example.proto", package="imagenet_beam", syntax="proto3"
+        name="imagenet_beam/example.proto",
+        package="imagenet_beam",
+        syntax="proto3",
+        message_type=[*lists, feature, features, example],
     )
-    for name, _, kind in _LISTS:
-        _add_field(file.message_type.add(name=name), "value", 1, kind, repeated=True)
-    _add_feature(file)
-    _add_features(file)
-    example = file.message_type.add(name="Example")
-    _add_field(example, "features", 1, _FIELD.TYPE_MESSAGE, type_name="Features")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("imagenet_beam.Example"))
 
 
-def _add_field(
-    message: Any, name: str, number: int, kind: Any, repeated: bool = False, type_name: str = ""
-) -> Any:
-    label = _FIELD.LABEL_REPEATED if repeated else _FIELD.LABEL_OPTIONAL
-    field = message.field.add(name=name, number=number, type=kind, label=label)
-    if type_name:
-        field.type_name = f".imagenet_beam.{type_name}"
-    return field
-
-
-def _add_feature(file: Any) -> None:
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    for number, (type_name, name, _) in enumerate(_LISTS, start=1):
-        field = _add_field(feature, name, number, _FIELD.TYPE_MESSAGE, type_name=type_name)
-        field.oneof_index = 0
-
-
-def _add_features(file: Any) -> None:
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    _add_field(entry, "key", 1, _FIELD.TYPE_STRING)
-    _add_field(entry, "value", 2, _FIELD.TYPE_MESSAGE, type_name="Feature")
-    _add_field(features, "feature", 1, _FIELD.TYPE_MESSAGE, True, type_name="Features.FeatureEntry")
+def _field(name: str, number: int, kind: Any, is_repeated: bool = False) -> Any:
+    """A field of a scalar type, or of the message of that name."""
+    label = _FIELD.LABEL_REPEATED if is_repeated else _FIELD.LABEL_OPTIONAL
+    if not isinstance(kind, str):
+        return _FIELD(name=name, number=number, label=label, type=kind)
+    type_name = f".imagenet_beam.{kind}"
+    return _FIELD(
+        name=name, number=number, label=label, type=_FIELD.TYPE_MESSAGE, type_name=type_name
+    )

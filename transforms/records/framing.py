@@ -26,13 +26,8 @@ def masked_crc32c(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def frame(data: bytes) -> bytes:
-    """One record as it stands in the file."""
-    return b"".join(frame_parts(data))
-
-
-def frame_parts(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Header, data and footer of a record, without a copy of the data."""
+def framed(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """A record as it stands in the file: header, the data uncopied, footer."""
     length = struct.pack("<Q", len(data))
     header = length + struct.pack("<I", masked_crc32c(length))
     return header, data, struct.pack("<I", masked_crc32c(data))

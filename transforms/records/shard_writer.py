@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.framing import frame_parts, framed_size_bytes
+from imagenet_beam.transforms.records.framing import framed, framed_size_bytes
 from imagenet_beam.transforms.records.receipts import (
     ReceiptBuilder,
     receipt_name,
@@ -98,7 +98,7 @@ def _framed(outcomes: Iterable[Record | Reject], builder: ReceiptBuilder) -> Ite
             tally.rejects += 1
             continue
         tally.written_bytes += framed_size_bytes(len(outcome.data))
-        yield from frame_parts(outcome.data)
+        yield from framed(outcome.data)
 
 
 def _blocks(pieces: Iterable[bytes], compression: str) -> Iterator[bytes]:
