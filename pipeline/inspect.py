@@ -49,14 +49,14 @@ class Finding:
     Attributes:
         path: What was looked at.
         title: What it is, in a few words.
-        flag: The flag of `convert` that takes it, or "".
+        parameters: The parameters of a conversion that take it.
         facts: Further lines.
         is_wrong: Whether it is of no use.
     """
 
     path: str
     title: str
-    flag: str = ""
+    parameters: tuple[str, ...] = ()
     facts: list[str] = field(default_factory=list)
     is_wrong: bool = False
 
@@ -99,7 +99,7 @@ def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:
     if any(base_name(name) == META_NAME for name in names):
         return _devkit(path, storage)
     if not any(map(is_image_name, names)) and any(map(is_xml_name, names)):
-        return Finding(path, "a folder of bounding boxes (.xml)", "bounding_boxes")
+        return Finding(path, "a folder of bounding boxes (.xml)", ("bounding_boxes",))
     finding = _images(path, storage, "folder", seconds)
     if any("CLS-LOC/" in f"{path}/{name}" for name in names):
         finding.title = f"Kaggle's tree, {finding.title}"
@@ -116,7 +116,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
     reader = storage.open_ranges(path)
     head = reader.read(0, min(_HEAD_BYTES, reader.size_bytes))
     if is_boxes_csv(head):
-        return Finding(path, "a CSV of bounding boxes", "bounding_boxes", [_size(reader)])
+        return Finding(path, "a CSV of bounding boxes", ("bounding_boxes",), [_size(reader)])
     try:
         names = _peek(reader, head)
     except InputError as error:
@@ -128,7 +128,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
             return _devkit(path, storage)
     if any(map(is_xml_name, names)):
         what = f"bounding boxes (.xml), from {names[0]}"
-        return Finding(path, what, "bounding_boxes", [_size(reader)])
+        return Finding(path, what, ("bounding_boxes",), [_size(reader)])
     finding = _images(path, storage, "", seconds)
     finding.facts.insert(0, _size(reader))
     if is_zip(head) and any(name.startswith("ILSVRC/") for name in names):
@@ -164,7 +164,8 @@ def _label_file(
             kind = sniff_label_file(data, path)
             lines = sum(1 for line in data.splitlines() if line.strip())
             facts = [f"{lines:,} lines, {_size(reader)}"]
-            return Finding(path, f"labels: {kind.value}", FIELD_OF_KIND[kind], facts)
+            parameter = f"labels.{FIELD_OF_KIND[kind]}"
+            return Finding(path, f"labels: {kind.value}", (parameter,), facts)
     what = describe_content(head)
     return Finding(path, f"not usable: {what}", facts=[str(error)], is_wrong=True)
 
@@ -172,7 +173,7 @@ def _label_file(
 def _devkit(path: str, storage: Storage) -> Finding:
     labels = load_labels(LabelSource(devkit=path), storage)
     facts = [f"{len(labels.classes):,} classes", f"{len(labels.truth):,} validation labels"]
-    return Finding(path, "the development kit", "devkit", facts)
+    return Finding(path, "the development kit", ("labels.devkit",), facts)
 
 
 @dataclass
@@ -210,7 +211,8 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     if not counts:
         return Finding(path, "without images and without labels", is_wrong=True)
     finding = Finding(path, "images: " + " and ".join(sorted(counts)))
-    finding.flag = _flag(sorted(counts), kind)
+    form = "directory" if kind == "folder" else "archive"
+    finding.parameters = tuple(f"{split}_{form}" for split in sorted(counts))
     for split, count in sorted(counts.items()):
         finding.facts += _facts(split, count)
     if is_cut:
@@ -228,11 +230,6 @@ def _split_of(name: str) -> str:
     return split_in_path(name) or ("train" if validation_number(name) is None else "validation")
 
 
-def _flag(splits: list[str], kind: str) -> str:
-    suffix = "directory" if kind == "folder" else "archive"
-    return ", --".join(f"{split}_{suffix}" for split in splits)
-
-
 def _facts(split: str, count: _Count) -> Iterator[str]:
     official = SPLITS[split].images
     mark = " (the official count)" if count.images == official else ""
@@ -248,7 +245,7 @@ def _facts(split: str, count: _Count) -> Iterator[str]:
 
 def _cut_note(seen: int, spans: int, seconds: float) -> str:
     part = f"{seen:,} of {spans:,} parts" if spans > 1 else "its beginning"
-    return f"counted for {seconds:.0f} s only, {part}; --exact counts all"
+    return f"counted for {seconds:.0f} s only, {part}; `exact` counts all"
 
 
 def _size(reader: Readable) -> str:

@@ -18,7 +18,7 @@ from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
-from imagenet_beam.transforms.records.schemas import schemas
+from imagenet_beam.transforms.records.schemas import SCHEMAS
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
 
 STATE_DIR = ".imagenet-beam"
@@ -260,8 +260,8 @@ def _prefixes(plan: Plan) -> set[str]:
 def _files_beside(plan: Plan) -> tuple[str, ...]:
     """What the schema of a stored plan needs beside the shards."""
     options = plan.content.get("options")
-    schema = schemas().get(str(options.get("schema"))) if isinstance(options, Mapping) else None
-    return schema.files if schema else ()
+    name = str(options.get("schema")) if isinstance(options, Mapping) else ""
+    return SCHEMAS[name].files if name in SCHEMAS else ()
 
 
 def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:

@@ -14,9 +14,6 @@ from imagenet_beam.transforms.errors import InputError
 _HOME = re.compile(r"(?<=[=,])~(?=/|,|$)")
 _WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")
 
-_LISTS = ("PATHS", "WNIDS")
-"""What the help calls the values of flags that take several, with commas between."""
-
 
 class SentenceParser(argparse.ArgumentParser):
     """Raises `InputError` where argparse prints the usage and exits."""
@@ -33,10 +30,14 @@ class SentenceParser(argparse.ArgumentParser):
         """All flags that the parser knows."""
         return [flag for action in self._actions for flag in action.option_strings]
 
-    def valued_flags(self) -> dict[str, str]:
-        """The flags that take a value, with what the help calls it."""
+    def valued_flags(self) -> dict[str, bool]:
+        """The flags that take a value, and whether it is a list."""
         actions = (action for action in self._actions if isinstance(action, argparse._StoreAction))
-        return {flag: str(action.metavar) for action in actions for flag in action.option_strings}
+        return {
+            flag: action.type is comma_separated
+            for action in actions
+            for flag in action.option_strings
+        }
 
 
 def whole_number(text: str) -> int:
@@ -46,6 +47,21 @@ def whole_number(text: str) -> int:
             f"{text!r} is not accepted; give a whole number, such as 128"
         )
     return int(text.replace(",", ""))
+
+
+def fraction(text: str) -> float:
+    """The type of flags that take a part of the whole."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not accepted; give a number above 0 and up to 1, such as 0.01"
+        ) from error
+
+
+def comma_separated(text: str) -> tuple[str, ...]:
+    """The type of flags that take a list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def with_home(argument: str) -> str:
@@ -76,7 +92,7 @@ def check_values(args: Sequence[str], parser: SentenceParser) -> None:
             continue
         if not (value if mark else "".join(args[number + 1 : number + 2])):
             raise InputError(f"{flag} has no value; give one, or leave the flag out")
-        if flag in seen and valued[flag] in _LISTS:
+        if flag in seen and valued[flag]:
             raise InputError(f"{flag} is given twice; give it once, with commas between values")
         seen.add(flag)
 

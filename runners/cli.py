@@ -21,9 +21,9 @@ from imagenet_beam.runners.commands.bounding_boxes import (
 from imagenet_beam.runners.commands.download import add_download_parser, run_download
 from imagenet_beam.runners.commands.inspect import add_inspect_parser, run_inspect
 from imagenet_beam.runners.commands.synthesize import add_synthesize_parser, run_synthesize
-from imagenet_beam.runners.convert_flags import add_convert_parser
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
-from imagenet_beam.runners.spelling import with_flags
+from imagenet_beam.runners.flags import with_flags
+from imagenet_beam.runners.request import add_convert_parser
 from imagenet_beam.transforms.errors import InputError
 
 JOB_FAILED, WRONG_INPUT = 1, 2

@@ -1,8 +1,8 @@
-"""What there is to say of a small data set: where its images and labels come from."""
+"""What a data set is: its splits, its classes, and what its files are given as."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +10,37 @@ from typing import NamedTuple
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.options import ImageOptions
+from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.labels.classes import ClassInfo
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.storage.files import Storage, join
+
+ONE_INPUT = ("input", "download_dir")
+"""The parameters of a data set that is one archive or folder."""
+
+SPLIT_INPUTS = (
+    "train_archive",
+    "train_directory",
+    "validation_archive",
+    "validation_directory",
+    "test_archive",
+    "test_directory",
+)
+"""The parameters of a data set that has archives or a folder for each split."""
+
+LABEL_INPUTS = (
+    "labels.any_names",
+    "labels.devkit",
+    "labels.labels_file",
+    "labels.validation_labels",
+    "labels.class_names",
+    "bounding_boxes",
+    "labels.order",
+)
+"""The parameters of a data set whose classes stand in files, or are those of its archives."""
+
+_PIXELS = ImageOptions(resize=Resize("none"), output_format="PNG")
 
 
 class KnownSplit(NamedTuple):
@@ -21,10 +49,13 @@ class KnownSplit(NamedTuple):
     Attributes:
         images: How many it has.
         shards: How many shards it becomes by default.
+        label_from: `place` for class folders or class tars, `index` for files of pixels,
+            which number the classes; see `JoinLabels`.
     """
 
     images: int
     shards: int
+    label_from: str = "place"
 
 
 class Holdout(NamedTuple):
@@ -41,98 +72,162 @@ class Holdout(NamedTuple):
     shards: int = 1
 
 
+class _Source(NamedTuple):
+    """The files of a split, what named them, and their kind."""
+
+    parameter: str
+    paths: Sequence[str]
+    kind: str
+
+
 @dataclass(frozen=True)
-class SmallDataset:
-    """A data set that comes in one archive or folder and has a fixed list of classes.
+class Dataset:
+    """A data set; another distribution offers its own as `imagenet_beam.datasets`.
 
     Attributes:
-        name: What it is asked for by, and what the names of its shards begin with.
-        classes: The names of its classes, in the order of their labels.
+        name: What it is asked for by.
         splits: Its splits as published.
-        kind: What its archive or folder is, the name of a form; "" tells
+        classes: The names of its classes, in the order of their labels; none where label
+            files or the archives tell them.
+        parameters: Which of `ONE_INPUT`, `SPLIT_INPUTS` and `LABEL_INPUTS` it takes.
+        kind: What its archives are, the name of a form; "" tells
             an archive by its content.
-        label_from: `place` for class folders, `index` for files of pixels; see `JoinLabels`.
-        archives: The names of its archive as downloaded, the preferred one first; none
+        archives: The names of its one archive as downloaded, the preferred one first; none
             where it is a folder of several files.
         folder_kind: What its extracted folder is; "" where that is not read.
-        output_format: `PNG`, without loss, or `JPEG`, where the images are JPEGs.
+        image: What happens to its images by default: pixels become PNG, without loss.
+        label_base: The label of the first class by default.
         channels: 3, or 1 for gray images.
         holdout: The split that is held out of the training images.
         downloads: Its files, where anybody may download them.
+        name_prefix: What stands before the split in the shards' names; None is its own
+            name with a dash.
+        fits_in_memory: Whether any machine can hold its records in memory.
     """
 
     name: str
-    classes: tuple[str, ...]
     splits: Mapping[str, KnownSplit]
-    kind: str
-    label_from: str = "index"
+    classes: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ONE_INPUT
+    kind: str = ""
     archives: tuple[str, ...] = ()
     folder_kind: str = ""
-    output_format: str = "PNG"
+    image: ImageOptions = _PIXELS
+    label_base: int = 0
     channels: int = 3
     holdout: Holdout = field(default_factory=Holdout)
     downloads: tuple[SourceFile, ...] = ()
+    name_prefix: str | None = None
+    fits_in_memory: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the split in the shards' names."""
+        return f"{self.name}-" if self.name_prefix is None else self.name_prefix
 
     @property
     def labels(self) -> LabelSource:
-        """Labels count from 0, in the order of `classes`."""
+        """Where labels come from by default."""
+        if not self.classes:
+            return LabelSource(base=self.label_base)
         listed = tuple(ClassInfo(name, name) for name in self.classes)
-        return LabelSource(base=0, order="listed", listed=listed, any_names=True)
+        return LabelSource(base=self.label_base, order="listed", listed=listed, any_names=True)
 
-    def split_configs(
-        self, path: str, shards: Mapping[str, int | None], storage: Storage
-    ) -> tuple[SplitConfig, ...]:
-        """All splits, from an archive as downloaded, or the folder that holds it.
+    def check_parameters(self, given: Iterable[str]) -> None:
+        """Refuses parameters that only other data sets take.
 
         Args:
-            path: The archive or folder.
-            shards: How many shards a split becomes; None is the default.
-            storage: How to reach it.
+            given: The names of all parameters that are given.
 
         Raises:
-            InputError: If it is a folder without the data set, or a number is out of range.
+            InputError: Naming the first of them.
         """
-        source, kind = self._locate(path, storage)
-        return tuple(
-            SplitConfig(
-                name=name,
-                parameter="input",
-                archives=(source,),
-                num_shards=_or_default(shards.get(name), known.shards),
-                label_from=self.label_from,
-                official_images=known.images,
-                kind=kind,
+        others = {*ONE_INPUT, *SPLIT_INPUTS, *LABEL_INPUTS} - {*self.parameters}
+        for parameter in given:
+            if parameter in others:
+                raise InputError(
+                    f"`{parameter}` is not for `dataset`={self.name}; "
+                    + (
+                        "its files are given as `input`"
+                        if "input" in self.parameters
+                        else "its archives are given as `train_archive` and so on, see --help"
+                    )
+                )
+
+    def split_configs(
+        self,
+        given: Mapping[str, Sequence[str]],
+        shards: Mapping[str, int | None],
+        storage: Storage,
+    ) -> tuple[SplitConfig, ...]:
+        """The splits whose files are given.
+
+        Args:
+            given: Paths by parameter: `{"input": ("mnist",)}`, `{"train_archive": (…)}`.
+            shards: How many shards a split becomes; None is the default.
+            storage: How to reach the files.
+
+        Raises:
+            InputError: If there is none, one is given twice, or a number is out of range.
+        """
+        self.check_parameters(given)
+        found = []
+        for name, known in self.splits.items():
+            source = self._source(name, given, storage)
+            if source:
+                num_shards = shards.get(name)
+                config = SplitConfig(
+                    name=name,
+                    parameter=source.parameter,
+                    archives=tuple(source.paths),
+                    num_shards=known.shards if num_shards is None else num_shards,
+                    label_from=known.label_from,
+                    official_images=known.images,
+                    kind=source.kind,
+                )
+                found.append(config)
+        if not found:
+            raise InputError(
+                f"`input` is missing; give the files of {self.name}"
+                if "input" in self.parameters
+                else "nothing to convert; give `train_archive`, `validation_archive` or "
+                "`test_archive`, or `train_directory` and so on for folders, or a data set that "
+                "can be downloaded, such as `dataset`=mnist"
             )
-            for name, known in self.splits.items()
-        )
+        return tuple(found)
 
     def downloaded_path(self, folder: Path) -> str:
         """What to convert once the files have been downloaded into a folder."""
         name = self.downloads[0].name if self.archives else ""
         return str(folder / name)
 
-    def _locate(self, path: str, storage: Storage) -> tuple[str, str]:
-        """The archive and its kind, where a folder may be given that holds it."""
+    def _source(
+        self, split: str, given: Mapping[str, Sequence[str]], storage: Storage
+    ) -> _Source | None:
+        """The files of a split, if they are given."""
+        if given.get("input"):
+            (path,) = given["input"]
+            return self._locate(path, storage)
+        archive, directory = f"{split}_archive", f"{split}_directory"
+        if given.get(archive) and given.get(directory):
+            raise InputError(f"`{archive}` and `{directory}` are both given; give one of them")
+        if given.get(directory):
+            return _Source(directory, given[directory], "folder")
+        return _Source(archive, given[archive], self.kind) if given.get(archive) else None
+
+    def _locate(self, path: str, storage: Storage) -> _Source:
+        """The archive, where a folder may be given that holds it."""
         for name in self.archives:
-            if _exists(join(path, name), storage):
-                return join(path, name), self.kind
+            try:
+                storage.stat(join(path, name))
+            except InputError:
+                continue
+            return _Source("input", (join(path, name),), self.kind)
         if not storage.is_folder(path) or not self.archives:
-            return path, self.kind
+            return _Source("input", (path,), self.kind)
         if not self.folder_kind:
             raise InputError(
                 f"`input`={path} is a folder without {' or '.join(self.archives)}; give the "
                 "archive as it was downloaded"
             )
-        return path, self.folder_kind
-
-
-def _or_default(value: int | None, default: int) -> int:
-    return default if value is None else value
-
-
-def _exists(path: str, storage: Storage) -> bool:
-    try:
-        storage.stat(path)
-    except InputError:
-        return False
-    return True
+        return _Source("input", (path,), self.folder_kind)

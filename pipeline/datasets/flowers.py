@@ -4,18 +4,18 @@ The 350 validation images are as many as in TensorFlow's slim, which drew them b
 chance too; which ones they are follows from their names and the seed of the selection.
 """
 
-from imagenet_beam.pipeline.datasets.base import Holdout, KnownSplit, SmallDataset
+from imagenet_beam.pipeline.datasets.base import Dataset, Holdout, KnownSplit
 from imagenet_beam.pipeline.download.sources import SOURCES
+from imagenet_beam.transforms.images.options import ImageOptions
+from imagenet_beam.transforms.images.resize import Resize
 
-FLOWERS = SmallDataset(
+FLOWERS = Dataset(
     name="flowers",
-    classes=("daisy", "dandelion", "roses", "sunflowers", "tulips"),
     splits={"train": KnownSplit(3_670, shards=5)},
-    kind="",
-    label_from="place",
+    classes=("daisy", "dandelion", "roses", "sunflowers", "tulips"),
     archives=("flower_photos.tgz",),
     folder_kind="folder",
-    output_format="JPEG",
-    holdout=Holdout("validation", images=350, shards=1),
+    image=ImageOptions(resize=Resize("none")),
+    holdout=Holdout("validation", images=350),
     downloads=SOURCES["flowers"],
 )

@@ -2,73 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 from imagenet_beam.pipeline.config import SplitConfig
-from imagenet_beam.transforms.errors import InputError
-
-
-class OfficialSplit(NamedTuple):
-    """What is known of an official archive; sizes as TFDS and torchvision know them.
-
-    Attributes:
-        label_from: How an image's class is told.
-        images: How many images it has.
-        size_bytes: How long it is; 0 if that is not known for sure.
-        shards: How many shards it becomes by default.
-    """
-
-    label_from: str
-    images: int
-    size_bytes: int
-    shards: int
-
+from imagenet_beam.pipeline.datasets.base import (
+    LABEL_INPUTS,
+    SPLIT_INPUTS,
+    Dataset,
+    Holdout,
+    KnownSplit,
+)
+from imagenet_beam.transforms.images.options import ImageOptions
+from imagenet_beam.transforms.labels.source import LabelSource
+from imagenet_beam.transforms.storage.files import Storage
 
 SPLITS = {
-    "train": OfficialSplit("place", 1_281_167, 147_897_477_120, 1024),
-    "validation": OfficialSplit("number", 50_000, 6_744_924_160, 128),
-    "test": OfficialSplit("none", 100_000, 0, 128),
+    "train": KnownSplit(1_281_167, shards=1024, label_from="place"),
+    "validation": KnownSplit(50_000, shards=128, label_from="number"),
+    "test": KnownSplit(100_000, shards=128, label_from="none"),
 }
 
-TRAIN_SHARDS = SPLITS["train"].shards
-VALIDATION_SHARDS = SPLITS["validation"].shards
-TEST_SHARDS = SPLITS["test"].shards
-
-
-def split(
-    name: str, archives: Sequence[str], num_shards: int | None = None, is_folder: bool = False
-) -> SplitConfig:
-    """One split.
-
-    Args:
-        name: `train`, `validation` or `test`.
-        archives: Its archives in any form, or its folder.
-        num_shards: How many shards it becomes; by default the usual number.
-        is_folder: Whether `archives` is an extracted folder.
-
-    Raises:
-        InputError: If the number of shards is out of range.
-    """
-    official = SPLITS[name]
-    return SplitConfig(
-        name=name,
-        parameter=f"{name}_{'directory' if is_folder else 'archive'}",
-        archives=tuple(archives),
-        num_shards=official.shards if num_shards is None else num_shards,
-        label_from=official.label_from,
-        official_images=official.images,
-        kind="folder" if is_folder else "",
-    )
+IMAGENET2012 = Dataset(
+    name="imagenet2012",
+    splits=SPLITS,
+    parameters=SPLIT_INPUTS + LABEL_INPUTS,
+    image=ImageOptions(),
+    label_base=LabelSource.base,
+    holdout=Holdout("test"),
+    name_prefix="",
+    fits_in_memory=False,
+)
 
 
 def splits(
     train_archive: str = "",
     validation_archive: str = "",
-    train_shards: int = TRAIN_SHARDS,
-    validation_shards: int = VALIDATION_SHARDS,
+    train_shards: int = SPLITS["train"].shards,
+    validation_shards: int = SPLITS["validation"].shards,
     test_archive: str = "",
-    test_shards: int = TEST_SHARDS,
+    test_shards: int = SPLITS["test"].shards,
 ) -> tuple[SplitConfig, ...]:
     """The splits of the archives that are given.
 
@@ -83,16 +53,13 @@ def splits(
     Raises:
         InputError: If no archive is given or a number of shards is out of range.
     """
-    given = {
-        "train": (train_archive, train_shards),
-        "validation": (validation_archive, validation_shards),
-        "test": (test_archive, test_shards),
+    archives = {
+        "train_archive": train_archive,
+        "validation_archive": validation_archive,
+        "test_archive": test_archive,
     }
-    found = tuple(
-        split(name, (archive,), shards) for name, (archive, shards) in given.items() if archive
+    return IMAGENET2012.split_configs(
+        {parameter: (path,) for parameter, path in archives.items() if path},
+        {"train": train_shards, "validation": validation_shards, "test": test_shards},
+        Storage(),
     )
-    if not found:
-        raise InputError(
-            "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
-        )
-    return found

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from imagenet_beam.pipeline.datasets.base import SmallDataset
+from imagenet_beam.pipeline.datasets.base import Dataset
 from imagenet_beam.pipeline.datasets.cifar10 import CIFAR10
 from imagenet_beam.pipeline.datasets.flowers import FLOWERS
+from imagenet_beam.pipeline.datasets.imagenet2012 import IMAGENET2012
 from imagenet_beam.pipeline.datasets.mnist import MNIST
-from imagenet_beam.pipeline.download.sources import SourceFile
+from imagenet_beam.transforms.extensions import Extensions
 
-IMAGENET = "imagenet2012"
-"""The one with archives, labels and flags of its own."""
+_OWN = (
+    IMAGENET2012,
+    FLOWERS,
+    CIFAR10,
+    MNIST,
+)
+BUILT_IN = {dataset.name: dataset for dataset in _OWN}
 
-SMALL_DATASETS: dict[str, SmallDataset] = {
-    dataset.name: dataset for dataset in (FLOWERS, CIFAR10, MNIST)
-}
+DATASETS = Extensions("imagenet_beam.datasets", Dataset, BUILT_IN)
+"""The built-in ones, and those of other distributions."""
 
-
-def names() -> tuple[str, ...]:
-    """The names of all, the default first."""
-    return (IMAGENET, *SMALL_DATASETS)
-
-
-def downloads() -> dict[str, tuple[SourceFile, ...]]:
-    """The files of each data set that anybody may download."""
-    return {
-        name: dataset.downloads for name, dataset in SMALL_DATASETS.items() if dataset.downloads
-    }
+IMAGENET = IMAGENET2012.name
+"""The default."""

@@ -8,9 +8,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 
-from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
-from imagenet_beam.runners.input_flags import comma_separated
+from imagenet_beam.runners.arguments import SentenceParser, comma_separated
+from imagenet_beam.runners.flags import GCS, GCS_READ, GCS_WRITE, add_flags
+from imagenet_beam.runners.request import storage_from_flags
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
 
@@ -50,7 +50,7 @@ def add_bounding_boxes_parser(commands: argparse._SubParsersAction[SentenceParse
         help="a list of classes, one wnid a line: others are left out, validation images too; "
         "--synsets=imagenet_lsvrc_2015_synsets.txt",
     )
-    add_gcs_command_flags(parser, writes=True)
+    add_flags(parser, GCS, (*GCS_READ, GCS_WRITE))
 
 
 def run_bounding_boxes(args: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
     """
     from imagenet_beam.transforms.labels.label_files import read_class_list
 
-    storage = command_storage(args, args.output)
+    storage = storage_from_flags(args, "output")
     synsets: frozenset[str] = frozenset()
     if args.synsets:
         listed = storage.read_bytes(args.synsets, MAX_TEXT_BYTES)

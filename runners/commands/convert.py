@@ -11,13 +11,13 @@ from typing import Any
 
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
-from imagenet_beam.pipeline.datasets.registry import IMAGENET
+from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import registry
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.convert_flags import config_from_flags
-from imagenet_beam.runners.dataset_flags import download_if_asked
+from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.request import config_from_flags, download_if_asked
 
 DONE, TOO_MANY_REJECTS = 0, 3
 MAX_REJECTS = 2**63 - 1
@@ -37,7 +37,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     config = config_from_flags(args)
     runner = registry.runner(beam_args)
     check_range("max_rejects", args.max_rejects, 0, MAX_REJECTS)
-    workers = Workers(args.threads, args.read_threads)
+    workers = Workers(**given_fields(args, "workers"))
     options = LaunchOptions(tuple(beam_args), workers, args.detach)
     runner.check(config, options)
     download_if_asked(args)
@@ -47,6 +47,9 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             _say(f"{config.output_dir} is complete already: nothing to do")
         else:
             _announce(conversion)
+            if not DATASETS[args.dataset].fits_in_memory:
+                for line in streaming_notes(conversion):
+                    _say(line)
             if not runner.launch(conversion, options):
                 return DONE
     manifest = conversion.output.read_manifest()
@@ -63,14 +66,10 @@ def _announce(conversion: Conversion) -> None:
         )
     else:
         _say(f"writing {counted(shards, 'shard')} to {conversion.config.output_dir}")
-    for line in streaming_notes(conversion):
-        _say(line)
 
 
 def streaming_notes(conversion: Conversion) -> Iterator[str]:
-    """Says of each split that is read as a stream what that needs, unless it is small."""
-    if conversion.config.dataset_name != IMAGENET:
-        return
+    """Says of each split that is read as a stream what that needs."""
     for split in conversion.splits:
         if split.is_streamed:
             shown = split.archives[0] + (", …" if len(split.archives) > 1 else "")

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imagenet_beam.pipeline.datasets.registry import IMAGENET, downloads
+from imagenet_beam.pipeline.datasets.registry import DATASETS, IMAGENET
 from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
 from imagenet_beam.runners.arguments import whole_number
-from imagenet_beam.runners.spelling import with_flags
+from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.transforms.errors import InputError
 
 _INTERRUPTED = 128 + 2
@@ -37,7 +37,8 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", required=True, choices=(*downloads(), IMAGENET))
+    names = sorted(DATASETS, key=IMAGENET.__eq__)  # it cannot be downloaded: last
+    parser.add_argument("--dataset", required=True, choices=names)
     parser.add_argument(
         "--output_dir",
         default="",
@@ -86,7 +87,7 @@ def run_download(
 
     Args:
         args: What the parser of `add_download_parser` gave.
-        sources: The data sets that anybody may download; by default those of the registry.
+        sources: The data sets that anybody may download; by default what it says itself.
         imagenet: ImageNet's archives.
 
     Returns:
@@ -94,7 +95,7 @@ def run_download(
         the files in `--from_dir` are wrong; 130 Ctrl-C ended it.
     """
     try:
-        return _run(args, downloads() if sources is None else sources, imagenet)
+        return _run(args, sources or {args.dataset: DATASETS[args.dataset].downloads}, imagenet)
     except InputError as error:
         print(f"imagenet-beam: {with_flags(error)}", file=sys.stderr)
         return 2
@@ -124,6 +125,11 @@ def _run(
     directory = Path(
         args.from_dir or args.output_dir or cache_dir(args.download_dir) / args.dataset
     )
+    if args.dataset != IMAGENET and not sources[args.dataset]:
+        raise InputError(
+            f"--dataset={args.dataset} cannot be downloaded; get its files, and give them to "
+            "convert as --input"
+        )
     options = TransferOptions(connections=args.connections)
     if args.dataset == IMAGENET:
         is_there = any((directory / file.name).exists() for file in known)

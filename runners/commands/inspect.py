@@ -7,8 +7,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.gcs_flags import add_gcs_command_flags, command_storage
-from imagenet_beam.runners.spelling import with_flags
+from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags, flag_of, with_flags
+from imagenet_beam.runners.request import storage_from_flags
 from imagenet_beam.transforms.storage.files import Storage
 
 _DESCRIPTION = """\
@@ -41,7 +41,7 @@ def add_inspect_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         action="store_true",
         help="count all images, however long it takes; --exact",
     )
-    add_gcs_command_flags(parser)
+    add_flags(parser, GCS, GCS_READ)
 
 
 def run_inspect(args: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def run_inspect(args: argparse.Namespace) -> int:
     """
     from imagenet_beam.pipeline.inspect import QUICK_SECONDS, inspect_path
 
-    storage = command_storage(args)
+    storage = storage_from_flags(args)
     seconds = 0.0 if args.exact else QUICK_SECONDS
     with ThreadPoolExecutor(_THREADS) as pool:
         findings = list(pool.map(lambda path: inspect_path(path, storage, seconds), args.paths))
@@ -61,8 +61,8 @@ def run_inspect(args: argparse.Namespace) -> int:
         print(f"{finding.path}: {finding.title}")
         for fact in (*finding.facts, *sums.get(finding.path, ())):
             print(f"  {with_flags(fact)}")
-        if finding.flag:
-            print(f"  convert with --{finding.flag}")
+        if finding.parameters:
+            print(f"  convert with {', '.join(map(flag_of, finding.parameters))}")
     return _WRONG if any(finding.is_wrong for finding in findings) else 0
 
 

@@ -10,18 +10,16 @@ cannot fall behind them; the file beside this one is what it gave last:
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.cli import main as command_line
-from imagenet_beam.runners.convert_flags import add_convert_parser
+from imagenet_beam.runners.flags import FLAGS, Flag
 from imagenet_beam.transforms.images.resize import RESIZE_PATTERN
 
-_NOT_FOR_TEMPLATES = ("help", "detach", "download_dir")
+_NOT_FOR_TEMPLATES = ("detach", "download_dir")
 """The launcher always leaves the job to itself, and has no disk to download to."""
 
 _ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"
@@ -44,7 +42,7 @@ _IMAGE = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a conversion as the template's parameters ask for it; returns the exit status."""
     given = sys.argv[1:] if argv is None else argv
-    switches = {f"--{name}" for name, action in _flags().items() if action.nargs == 0}
+    switches = {f"--{flag.name}" for flag in FLAGS if not flag.value}
     return command_line(["convert", "--runner=DataflowRunner", *switched(given, switches)])
 
 
@@ -66,41 +64,36 @@ def metadata() -> dict[str, Any]:
         "name": "imagenet-beam convert",
         "description": "Turns image archives into sharded TFRecords.",
         "streaming": False,
-        "parameters": [*(_parameter(*flag) for flag in _flags().items()), _IMAGE],
+        "parameters": [
+            *(_parameter(flag) for flag in FLAGS if flag.name not in _NOT_FOR_TEMPLATES),
+            _IMAGE,
+        ],
     }
 
 
-def _flags() -> Mapping[str, argparse.Action]:
-    commands = SentenceParser().add_subparsers()
-    parser = add_convert_parser(commands)
+def _parameter(flag: Flag) -> dict[str, Any]:
     return {
-        action.dest: action for action in parser._actions if action.dest not in _NOT_FOR_TEMPLATES
+        "name": flag.name,
+        "label": flag.name.replace("_", " ").capitalize(),
+        "helpText": flag.help,
+        "isOptional": flag.name != "output_dir",
+        "regexes": [_pattern(flag)],
     }
 
 
-def _parameter(name: str, action: argparse.Action) -> dict[str, Any]:
-    return {
-        "name": name,
-        "label": name.replace("_", " ").capitalize(),
-        "helpText": action.help,
-        "isOptional": name != "output_dir",
-        "regexes": [_pattern(action)],
-    }
-
-
-def _pattern(action: argparse.Action) -> str:
+def _pattern(flag: Flag) -> str:
     """What a flag's value looks like."""
-    if action.nargs == 0:
+    if not flag.value:
         return _SWITCH
-    if action.choices:
-        return f"^({'|'.join(map(str, action.choices))})$"
-    if action.type is whole_number:
-        return "^-?[0-9]+$"
-    if action.dest == "resize":
+    if not isinstance(flag.value, str):
+        return f"^({'|'.join(flag.value)})$"
+    if flag.name == "resize":
         return _SIZES
-    if action.metavar == "PATHS":
+    if flag.value == "N":
+        return "^-?[0-9]+$"
+    if flag.value == "PATHS":
         return _REMOTES
-    is_remote = action.metavar in ("PATH", "DIR") and action.dest not in _LOCAL
+    is_remote = flag.value in ("PATH", "DIR") and flag.name not in _LOCAL
     return _REMOTE if is_remote else "^.+$"
 
 

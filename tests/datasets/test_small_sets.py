@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_beam.pipeline.datasets.registry import SMALL_DATASETS
+from imagenet_beam.pipeline.datasets.registry import BUILT_IN
 from imagenet_beam.pipeline.synthetic.small_sets import (
     CIFAR10_BATCHES,
     CIFAR10_CLASSES,
@@ -122,7 +122,7 @@ def test_flowers_keep_their_bytes_and_350_of_them_are_held_out(flowers, to_recor
         assert text(record, "filename").startswith(text(record, "class/text") + "/")
         assert kind_of_image(record) == ("JPEG", "RGB", 3)
     assert found == flowers.written
-    assert SMALL_DATASETS["flowers"].holdout.images == 350
+    assert BUILT_IN["flowers"].holdout.images == 350
     assert shard_names(output)[0] == "flowers-train-00000-of-00005"
     assert shard_names(output)[-1] == "flowers-validation-00000-of-00001"
 
@@ -207,7 +207,7 @@ def test_a_second_run_has_nothing_to_do_and_a_lost_shard_is_made_again(mnist, to
 
 
 def test_of_two_archives_in_a_folder_the_one_with_file_names_is_taken(cifar10):
-    split = SMALL_DATASETS["cifar10"].split_configs(str(cifar10.folder), {}, Storage())[0]
+    split = BUILT_IN["cifar10"].split_configs({"input": (str(cifar10.folder),)}, {}, Storage())[0]
     assert split.archives == (f"{cifar10.folder}/cifar-10-python.tar.gz",)
 
 
@@ -224,4 +224,4 @@ def test_help_tells_how_to_give_each_set(capsys):
     with pytest.raises(SystemExit):
         cli.main(["convert", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert all(f"{name}:" in shown for name in SMALL_DATASETS)
+    assert all(f"{name}:" in shown for name in BUILT_IN if name != "imagenet2012")

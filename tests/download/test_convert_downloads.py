@@ -18,8 +18,8 @@ def files(site, tmp_path, monkeypatch) -> dict[str, bytes]:
     write_mnist(tmp_path / "made", train=12, test=10)
     files = {path.name: path.read_bytes() for path in (tmp_path / "made").glob("*.gz")}
     downloads = tuple(site.put(name, data) for name, data in files.items())
-    mnist = dataclasses.replace(registry.SMALL_DATASETS["mnist"], downloads=downloads)
-    monkeypatch.setitem(registry.SMALL_DATASETS, "mnist", mnist)
+    mnist = dataclasses.replace(registry.BUILT_IN["mnist"], downloads=downloads)
+    monkeypatch.setitem(registry.BUILT_IN, "mnist", mnist)
     return files
 
 

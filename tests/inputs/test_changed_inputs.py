@@ -10,7 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.runners.cli import build_parser
-from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.request import config_from_flags
 
 FLAGS = ("--train_shards=2", "--resize=none")
 

@@ -133,4 +133,4 @@ def test_checksums_are_compared_with_the_published_ones(official, inspect, monke
 def test_counting_stops_in_time_and_says_so(official):
     storage = Storage()
     finding = inspect_module.inspect_path(str(official.train), storage, seconds=1e-9)
-    assert any("counted for 0 s only, 1 of 4 parts; --exact counts all" in f for f in finding.facts)
+    assert any("counted for 0 s only, 1 of 4 parts; `exact` counts all" in f for f in finding.facts)

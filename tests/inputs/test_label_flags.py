@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from imagenet_beam.runners.cli import build_parser
-from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.flags import flag_of
+from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable, classes_csv
 from imagenet_beam.transforms.labels.read import load_labels
@@ -188,18 +189,18 @@ def test_a_class_list_that_is_not_the_devkits_is_refused(official, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flag", "name", "better"),
+    ("field", "name", "better"),
     [
-        ("validation_labels", "synsets.txt", "--labels_file"),
-        ("labels_file", "LOC_val_solution.csv", "--validation_labels"),
-        ("class_names", "val.txt", "--validation_labels"),
-        ("labels_file", "synset_words.txt", "--class_names"),
+        ("validation_labels", "synsets.txt", "labels_file"),
+        ("labels_file", "LOC_val_solution.csv", "validation_labels"),
+        ("class_names", "val.txt", "validation_labels"),
+        ("labels_file", "synset_words.txt", "class_names"),
     ],
 )
-def test_a_file_given_to_the_wrong_flag_is_sent_to_the_right_one(flag, name, better, files):
-    value = str(files / name) if flag == "labels_file" else (str(files / name),)
-    with pytest.raises(InputError, match=f"give this file to {better}"):
-        load(**{flag: value})
+def test_a_file_given_to_the_wrong_field_is_sent_to_the_right_one(field, name, better, files):
+    value = str(files / name) if field == "labels_file" else (str(files / name),)
+    with pytest.raises(InputError, match=f"give this file to `labels.{better}`"):
+        load(**{field: value})
 
 
 def test_caffe_numbers_need_the_list_that_they_number(files, refused, official):
@@ -234,20 +235,20 @@ def test_known_answers_of_the_full_files():
     assert len(set(names)) == 1000
 
 
-def test_all_paths_that_are_read_are_known_with_their_flags():
+def test_all_paths_that_are_read_are_known_with_their_fields():
     """Runners refuse by this list what their workers could not reach."""
     parser, _ = build_parser()
-    flags = {
+    fields = {
         "train_archive": "a,b*",
         "validation_directory": "c",
-        "devkit": "d",
-        "labels_file": "e",
-        "validation_labels": "f,g",
-        "class_names": "h",
+        "labels.devkit": "d",
+        "labels.labels_file": "e",
+        "labels.validation_labels": "f,g",
+        "labels.class_names": "h",
         "bounding_boxes": "i,j",
-        "only_files": "k",
+        "selection.only_files": "k",
     }
-    given = [f"--{name}={value}" for name, value in flags.items()]
+    given = [f"{flag_of(field)}={value}" for field, value in fields.items()]
     args = parser.parse_args(["convert", "--output_dir=o", *given])
-    expected = [(name, path) for name, value in flags.items() for path in value.split(",")]
+    expected = [(field, path) for field, value in fields.items() for path in value.split(",")]
     assert sorted(config_from_flags(args).input_paths()) == sorted(expected)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagenet_beam.transforms.records.schemas import schemas
+from imagenet_beam.transforms.records.schemas import SCHEMAS
 
 TRAIN_SHARDS, VALIDATION_SHARDS = 4, 3
 SHARDS = (f"--train_shards={TRAIN_SHARDS}", f"--validation_shards={VALIDATION_SHARDS}")
@@ -79,7 +79,7 @@ def test_every_image_is_a_record_with_its_class_or_a_reject(converted, hard, exa
 
 
 def test_records_have_the_keys_that_readers_ask_for(converted, examples):
-    assert set(schemas()) >= {"inception"}
+    assert set(SCHEMAS) >= {"inception"}
     for record in examples(converted, "train") + examples(converted, "validation"):
         assert set(record) == KEYS
         assert all(record[key] == [] for key in (*BOX_KEYS, "image/object/class/label"))

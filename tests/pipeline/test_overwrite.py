@@ -7,7 +7,7 @@ import pytest
 
 from imagenet_beam.pipeline.conversion import output_folder, prepare
 from imagenet_beam.runners.cli import build_parser
-from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage
 
 BESIDE = {"manifest.json", "labels.txt", "classes.csv", "rejects.jsonl"}

@@ -12,11 +12,11 @@ from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.progress import RateMeter
 from imagenet_beam.runners import follow, registry
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.convert_flags import config_from_flags
 from imagenet_beam.runners.failures import JobFailed, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
 from imagenet_beam.runners.progress import progress_line
 from imagenet_beam.runners.receipt_progress import ReceiptProgress
+from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.receipts import receipt_name, receipt_to_json
@@ -54,7 +54,7 @@ class ScriptedJob:
 @pytest.fixture
 def prepared(clean, tmp_path):
     from imagenet_beam.runners.arguments import SentenceParser
-    from imagenet_beam.runners.convert_flags import add_convert_parser
+    from imagenet_beam.runners.request import add_convert_parser
 
     parser = SentenceParser()
     add_convert_parser(parser.add_subparsers())

@@ -9,7 +9,8 @@ from google.cloud import storage
 from imagenet_beam.pipeline.config import Workers
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.runners.cli import build_parser, main
-from imagenet_beam.runners.convert_flags import config_from_flags
+from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.errors import InputError
 
 KEY = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
@@ -109,7 +110,7 @@ def test_reads_of_remote_archives_follow_from_the_encoding_threads(flags, reads)
     of_split = {}
     for folder in ("gs://b", "/data"):
         args = parsed(["convert", *flags])
-        of_split[folder] = Workers(args.threads, args.read_threads).reads_at_once([f"{folder}/a"])
+        of_split[folder] = Workers(**given_fields(args, "workers")).reads_at_once([f"{folder}/a"])
     assert of_split == {"gs://b": reads, "/data": reads if reads == 5 else 0}
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.convert_flags import add_convert_parser, config_from_flags
+from imagenet_beam.runners.request import add_convert_parser, config_from_flags
 from imagenet_beam.transforms.archives.forms import Span
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.coders import ElementCoder

@@ -20,13 +20,14 @@ class Schema:
     Attributes:
         name: What it is asked for by.
         features: Makes the features of a record.
-        label_base: The label of the first class, unless another one is asked for.
+        label_base: The label of the first class, unless another one is asked for; None is
+            that of the data set.
         files: Names of the files that stand beside the shards.
     """
 
     name: str
     features: Callable[[LabeledImage, EncodedImage], Features]
-    label_base: int = 1
+    label_base: int | None = None
     files: tuple[str, ...] = ()
 
     def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.extensions import extensions
+from imagenet_beam.transforms.extensions import Extensions
 from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.images.modes import turned_box
 from imagenet_beam.transforms.records.example import Floats, Ints
@@ -62,26 +60,18 @@ INCEPTION = Schema("inception", inception_features)
 TPU = Schema("tpu", tpu_features)
 
 
-@functools.cache
-def schemas() -> dict[str, Schema]:
-    """All schemas by name, the default first; further ones are found by entry point.
-
-    A distribution names its own in the group `imagenet_beam.schemas`.
-
-    Raises:
-        InputError: If one cannot be loaded.
-    """
-    built_in = {schema.name: schema for schema in (INCEPTION, TPU, TFDS)}
-    return {**extensions("imagenet_beam.schemas", Schema), **built_in}
+SCHEMAS = Extensions(
+    "imagenet_beam.schemas", Schema, {schema.name: schema for schema in (INCEPTION, TPU, TFDS)}
+)
+"""The built-in ones, the default first, and those of other distributions."""
 
 
 def find_schema(name: str) -> Schema:
     """The schema of that name.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, or it cannot be loaded.
     """
-    known = schemas()
-    if name not in known:
-        raise InputError(f"`schema`={name} is not known; accepted are {', '.join(known)}")
-    return known[name]
+    if name not in SCHEMAS:
+        raise InputError(f"`schema`={name} is not known; accepted are {', '.join(SCHEMAS)}")
+    return SCHEMAS[name]

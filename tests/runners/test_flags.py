@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_beam.runners.cli import build_parser
-from imagenet_beam.runners.spelling import flag_of, with_flags
+from imagenet_beam.runners.flags import flag_of, with_flags
 from imagenet_beam.transforms.errors import InputError
 
 ROOT = Path(__file__).parents[2]
