@@ -21,15 +21,18 @@ from imagenet_beam.pipeline.config import (
     ConvertConfig,
     Workers,
 )
-from imagenet_beam.pipeline.datasets.registry import DATASETS, IMAGENET
+from imagenet_beam.pipeline.datasets.base import Dataset
+from imagenet_beam.pipeline.datasets.registry import BUILT_IN, DATASETS, IMAGENET
 from imagenet_beam.runners.arguments import (
     SentenceParser,
     comma_separated,
     fraction,
     whole_number,
 )
+from imagenet_beam.runners.registry import DIRECT, RUNNERS
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import ImageOptions
+from imagenet_beam.transforms.images.resize import RESIZE_FORMS
 from imagenet_beam.transforms.labels.classes import LABEL_ORDERS
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.records.schemas import SCHEMAS
@@ -82,320 +85,209 @@ class Flag:
         """The flag without its dashes."""
         return self.spelled or self.field.rpartition(".")[2]
 
+    @property
+    def description(self) -> str:
+        """Its help, with the default unless that is nothing; argparse fills in `choices`."""
+        owner, _, field = self.field.rpartition(".")
+        default = getattr(_OWNERS.get(owner), field, self.default)
+        if default in (None, "", ()) or default is False or "default:" in self.help:
+            return self.help
+        shown = f"{default:g}" if isinstance(default, float) else default
+        return f"{self.help} (default: {shown})"
+
+
+def _defaults(value_of: Callable[[Dataset], object]) -> str:
+    """A default that data sets say: `default: JPEG for imagenet2012 and flowers, else PNG`."""
+    usual = str(value_of(Dataset("", splits={})))
+    names: dict[str, list[str]] = {}
+    for dataset in BUILT_IN.values():
+        names.setdefault(str(value_of(dataset)), []).append(dataset.name)
+    others = names.pop(usual, [])
+    shown = [f"{value} for {' and '.join(those)}" for value, those in names.items()]
+    return f"default: {', '.join([*shown, f'else {usual}'] if others else shown)}"
+
+
+def _shards(split: str) -> Flag:
+    default = _defaults(lambda dataset: dataset.default_shards(split))
+    return Flag(f"{split}.num_shards", "N", f"number of shards ({default})", f"{split}_shards")
+
+
+def _input_forms() -> str:
+    forms = ((dataset.name, dataset.input_forms) for dataset in BUILT_IN.values())
+    return "; ".join(f"{name}: {form}" for name, form in forms if form)
+
 
 GCS = "Google Cloud Storage"
 
 GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "data set": (
-        Flag(
-            "dataset",
-            DATASETS,
-            f"what is converted, {IMAGENET} by default; --dataset=mnist",
-            default=IMAGENET,
-        ),
-        Flag(
-            "input",
-            "PATH",
-            "flowers: flower_photos.tgz or its extracted folder; cifar10: "
-            "cifar-10-python.tar.gz or cifar-10-binary.tar.gz; mnist: the folder with the four "
-            "files (*-ubyte.gz); for each also the folder that has them; without it they are "
-            "downloaded; --input=flower_photos.tgz",
-        ),
+        Flag("dataset", DATASETS, "what to convert: %(choices)s", default=IMAGENET),
+        Flag("input", "PATH", f"{_input_forms()}; or the folder with them; else downloaded"),
         Flag(
             "download_dir",
             "DIR",
-            "where downloaded data sets are kept, $IMAGENET_BEAM_CACHE or "
-            "~/.cache/imagenet-beam by default; --download_dir=/data/cache",
+            "cache of downloads (default: $IMAGENET_BEAM_CACHE or ~/.cache/imagenet-beam)",
         ),
     ),
-    "inputs (local paths or URLs; archives may be tar, compressed tar or zip, several by "
-    "commas or wildcards)": (
-        Flag(
-            "train_archive",
-            "PATHS",
-            "the tar of class tars; --train_archive=ILSVRC2012_img_train.tar",
-        ),
-        Flag(
-            "train_directory",
-            "DIR",
-            "an extracted folder of class folders; --train_directory=imagenet/train",
-        ),
-        Flag(
-            "validation_archive",
-            "PATHS",
-            "the tar of validation images; --validation_archive=ILSVRC2012_img_val.tar",
-        ),
-        Flag(
-            "validation_directory",
-            "DIR",
-            "an extracted folder of images, flat or in class folders; "
-            "--validation_directory=imagenet/validation",
-        ),
-        Flag(
-            "test_archive",
-            "PATHS",
-            "the tar of test images, which have no labels; "
-            "--test_archive=ILSVRC2012_img_test_v10102019.tar",
-        ),
-        Flag(
-            "test_directory",
-            "DIR",
-            "an extracted folder of images; --test_directory=imagenet/test",
-        ),
+    "inputs (paths or URLs; tar, compressed tar, zip; several by commas, wildcards)": (
+        Flag("train_archive", "PATHS", "such as ILSVRC2012_img_train.tar"),
+        Flag("train_directory", "DIR", "extracted folder of class folders"),
+        Flag("validation_archive", "PATHS", "such as ILSVRC2012_img_val.tar"),
+        Flag("validation_directory", "DIR", "extracted folder, flat or of class folders"),
+        Flag("test_archive", "PATHS", "such as ILSVRC2012_img_test_v10102019.tar"),
+        Flag("test_directory", "DIR", "extracted folder"),
         Flag(
             "labels.any_names",
             "",
-            "class folders may be called other than by wnids; --allow_any_class_names",
-            spelled="allow_any_class_names",
+            "accept class folders whose names are not wnids",
+            "allow_any_class_names",
         ),
         Flag(
             "expect",
             EXPECTATIONS,
-            "what is checked before anything is written: that classes and labels agree "
-            "(consistent, the default), also the official counts (official), or nothing (any); "
-            "--expect=official",
+            "check that classes and labels agree, also the official counts, or nothing",
         ),
     ),
     "labels (without a list of classes, the classes are those of the archives)": (
-        Flag(
-            "labels.devkit",
-            "PATH",
-            "classes and validation labels, archive or extracted folder; "
-            "--devkit=ILSVRC2012_devkit_t12.tar.gz",
-        ),
+        Flag("labels.devkit", "PATH", "ILSVRC2012_devkit_t12.tar.gz or its folder"),
         Flag(
             "labels.labels_file",
             "PATH",
-            "the list of classes, whose order is that of the labels, or the classes.csv of an "
-            "earlier run; --labels_file=imagenet_lsvrc_2015_synsets.txt",
+            "list of classes in label order, or classes.csv of an earlier run",
         ),
         Flag(
             "labels.validation_labels",
             "PATHS",
-            "imagenet_2012_validation_synset_labels.txt, Caffe's val.txt (with its synsets.txt "
-            "as --labels_file) or LOC_val_solution.csv; --validation_labels=LOC_val_solution.csv",
+            "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, or Caffe's val.txt "
+            "(with its synsets.txt as --labels_file)",
         ),
         Flag(
             "labels.class_names",
             "PATHS",
-            "the words of classes: imagenet_metadata.txt, synset_words.txt, "
-            "LOC_synset_mapping.txt or map_clsloc.txt; --class_names=synset_words.txt",
+            "human-readable class names: synset_words.txt, imagenet_metadata.txt, "
+            "LOC_synset_mapping.txt or map_clsloc.txt",
         ),
-        Flag(
-            "bounding_boxes",
-            "PATHS",
-            "annotations of objects: the archives, a folder of XML files or a CSV, several by "
-            "commas; --bounding_boxes=ILSVRC2012_bbox_train_v2.tar.gz,ILSVRC2012_bbox_val_v3.tgz",
-        ),
+        Flag("bounding_boxes", "PATHS", "archives or folders of XML files, or a CSV"),
         Flag(
             "labels.base",
             "N",
-            "the first label: 1 (default, 0 is the background) or 0 (default with "
-            "--schema=tfds, and for all data sets but imagenet2012); --label_base=0",
-            spelled="label_base",
+            "label of the first class; 1 leaves 0 for the background "
+            f"({_defaults(lambda dataset: dataset.label_base)}; 0 with --schema=tfds)",
+            "label_base",
         ),
         Flag(
             "labels.order",
             LABEL_ORDERS,
-            "how classes are numbered: by wnid (default), ilsvrc2012_id, or as --labels_file "
-            "lists them (default with that flag); --label_order=ilsvrc2012_id",
-            spelled="label_order",
+            f"order of labels (default: {LabelSource.order}, listed with --labels_file)",
+            "label_order",
         ),
     ),
     "subsets and held-out images": (
         Flag(
             "selection.holdout",
             "N",
-            "so many training images become a split of their own: 350 by default for flowers, "
-            "none for the others; --holdout=5000",
+            "number of training images to hold out "
+            f"({_defaults(lambda dataset: dataset.holdout.images)})",
         ),
         Flag(
             "selection.holdout_per_class",
             "N",
-            "the same, so many of each class; --holdout_per_class=50",
+            "number of each class to hold out",
         ),
         Flag(
             "holdout_split",
             ("test", "validation"),
-            "what that split is called: test by default for imagenet2012, validation for the "
-            "others; --holdout_split=validation",
+            f"name of the held-out split ({_defaults(lambda dataset: dataset.holdout.split)})",
         ),
-        Flag(
-            "selection.fraction",
-            "F",
-            "take so much of each split, for a dry run; --fraction=0.01",
-        ),
+        Flag("selection.fraction", "F", "part of each split to take, such as 0.01"),
         Flag(
             "selection.classes",
             "WNIDS",
-            "take images of these classes only; labels stay the same; "
-            "--classes=n01440764,n01443537",
+            "classes to take, such as n01440764,n01443537; labels stay the same",
         ),
         Flag(
             "selection.max_per_class",
             "N",
-            "take at most so many images of each class; --max_images_per_class=100",
-            spelled="max_images_per_class",
+            "maximum number of images of each class (default: all)",
+            "max_images_per_class",
         ),
-        Flag(
-            "selection.only_files",
-            "PATH",
-            "take the training images that a file lists, one name a line; "
-            "--only_files=1percent.txt",
-        ),
-        Flag(
-            "selection.seed",
-            "N",
-            "another seed holds out and takes other images; --selection_seed=7",
-            spelled="selection_seed",
-        ),
+        Flag("selection.only_files", "PATH", "list of training images to take, one name a line"),
+        Flag("selection.seed", "N", "seed of the choice of images", "selection_seed"),
     ),
     "output": (
-        Flag(
-            "output_dir",
-            "DIR",
-            "the folder for TFRecords, labels and manifest; --output_dir=tfrecords",
-        ),
-        Flag(
-            "train.num_shards",
-            "N",
-            "files of the training split, 1024 by default for imagenet2012, 5 for flowers and "
-            "cifar10, 2 for mnist; --train_shards=256",
-            spelled="train_shards",
-        ),
-        Flag(
-            "validation.num_shards",
-            "N",
-            "files of the validation split, 128 by default for imagenet2012, 1 for flowers; "
-            "--validation_shards=32",
-            spelled="validation_shards",
-        ),
-        Flag(
-            "test.num_shards",
-            "N",
-            "files of the test split, 128 by default for imagenet2012, 1 for the others; "
-            "--test_shards=32",
-            spelled="test_shards",
-        ),
-        Flag(
-            "schema",
-            SCHEMAS,
-            "the keys of the records: inception's (default), those of the TPU scripts, or those "
-            "of tensorflow-datasets, which also decides names and labels; --schema=tfds",
-        ),
-        Flag(
-            "output_layout",
-            OUTPUT_LAYOUTS,
-            "all shards in one folder (default), or a folder for each split; "
-            "--output_layout=by_split",
-        ),
-        Flag(
-            "shuffle_seed",
-            "N",
-            "another seed gives another order of the records; --shuffle_seed=7",
-        ),
-        Flag(
-            "overwrite",
-            "",
-            "begin anew in a folder that holds another conversion; --overwrite",
-        ),
+        Flag("output_dir", "DIR", "folder for TFRecords, labels and manifest"),
+        *map(_shards, ("train", "validation", "test")),
+        Flag("schema", SCHEMAS, "keys of the records; tfds also decides names and labels"),
+        Flag("output_layout", OUTPUT_LAYOUTS, "one folder, or one for each split"),
+        Flag("shuffle_seed", "N", "seed of the order of the records"),
+        Flag("overwrite", "", "start over, discarding another conversion there"),
     ),
     "images": (
         Flag(
             "image.resize",
-            "SIZE",
-            "none, shorter:N, longer:N or exact:WxH; shorter:256 by default for imagenet2012, "
-            "none for the others; --resize=none",
+            "|".join(RESIZE_FORMS),
+            f"size ({_defaults(lambda dataset: dataset.image.resize)})",
         ),
         Flag(
             "image.output_format",
             ("JPEG", "PNG"),
-            "JPEG by default for imagenet2012 and flowers, PNG (without loss) for cifar10 and "
-            "mnist; --output_format=PNG",
+            f"format ({_defaults(lambda dataset: dataset.image.output_format)})",
             parse=str.upper,
         ),
-        Flag(
-            "image.jpeg_quality",
-            "N",
-            f"1 to 100, {ImageOptions.jpeg_quality} by default, for images that are encoded "
-            "anew; --jpeg_quality=90",
-        ),
+        Flag("image.jpeg_quality", "N", "quality of re-encoded JPEGs"),
         Flag(
             "image.apply_exif_orientation",
             "",
-            "turn images, and boxes with them, the way the Exif block says; off by default, as "
-            "published accuracies are for the pixels as stored; --apply_exif_orientation",
+            "turn images and boxes as the Exif block says; published accuracies are for pixels as "
+            "stored",
         ),
-        Flag(
-            "max_rejects",
-            "N",
-            "how many images may be rejected before the exit status is 3; --max_rejects=10",
-            default=0,
-        ),
+        Flag("max_rejects", "N", "maximum number of rejects for exit status 0", default=0),
     ),
     "run": (
+        Flag("detach", "", "return when the job has been submitted"),
         Flag(
-            "detach",
-            "",
-            "return once the job has been submitted, and say how to follow and to cancel it; "
-            "--detach",
+            "shuffle", SHUFFLES, "what goes through the shuffle; images for disks with slow seeks"
         ),
-        Flag(
-            "shuffle",
-            SHUFFLES,
-            "what travels through the shuffle: references to images (default), or the images, "
-            "for disks that are slow in random order; --shuffle=images",
-        ),
-        Flag(
-            "workers.threads",
-            "N",
-            "images encoded at once by a worker; by default as many as cores; --threads=4",
-        ),
+        Flag("workers.threads", "N", "images encoded at once by a worker (default: its cores)"),
         Flag(
             "workers.read_threads",
             "N",
-            "images fetched at once by a worker; by default by the encoding threads, of remote "
-            f"archives {READS_PER_THREAD} for each of them, up to {MAX_READS}; --read_threads=32",
+            "images fetched at once by a worker (default: for remote archives "
+            f"{READS_PER_THREAD} for each thread, at most {MAX_READS})",
         ),
-        Flag(
-            "storage.scratch_dir",
-            "DIR",
-            "where files bound for remote storage are spooled; by default where TMPDIR says; "
-            "--scratch_dir=/mnt/scratch",
-        ),
+        Flag("storage.scratch_dir", "DIR", "where remote output is spooled (default: $TMPDIR)"),
     ),
     GCS: (
-        Flag(
-            "storage.gcs_project",
-            "ID",
-            "the project of the storage client; by default that of the environment; "
-            "--gcs_project=my-project",
-        ),
-        Flag(
-            "storage.gcs_billing_project",
-            "ID",
-            "who pays for requests to requester-pays buckets; --gcs_billing_project=my-project",
-        ),
-        Flag(
-            "storage.gcs_retry_seconds",
-            "N",
-            "how long a failing request is repeated, "
-            f"{Storage.gcs_retry_seconds:.0f} by default; --gcs_retry_seconds=60",
-        ),
+        Flag("storage.gcs_project", "ID", "project of the client (default: of the environment)"),
+        Flag("storage.gcs_billing_project", "ID", "project that pays for requester-pays buckets"),
+        Flag("storage.gcs_retry_seconds", "N", "how long failing requests are repeated"),
         Flag(
             "storage.kms_key",
             "NAME",
-            "the Cloud KMS key for what is written; "
-            "--kms_key=projects/P/locations/L/keyRings/R/cryptoKeys/K",
+            "Cloud KMS key of what is written: projects/P/locations/L/keyRings/R/cryptoKeys/K",
         ),
         Flag(
             "storage.verify_reads",
             "",
-            "read each range of an archive twice and compare, for networks without TLS; twice "
-            "the requests and bytes; --verify_reads",
+            "read archive ranges twice and compare, for networks without TLS",
         ),
     ),
 }
+
+BEAM = "runners (flags of Apache Beam; docs/runners.md names more)"
+BEAM_FLAGS = (
+    Flag("runner", "NAME", f"{', '.join(RUNNERS)} (default: {DIRECT})"),
+    Flag("flink_master", "HOST:PORT", "Flink cluster"),
+    Flag("parallelism", "N", "parallelism of a Flink job"),
+    Flag("environment_type", "TYPE", "of workers: LOOPBACK, PROCESS, DOCKER, EXTERNAL"),
+    Flag("environment_config", "TEXT", 'address, image, or {"command": "/opt/worker"}'),
+    Flag("project", "ID", "Google Cloud project of a Dataflow job"),
+    Flag("region", "NAME", "its region"),
+    Flag("temp_location", "PATH", "its temporary folder: gs://bucket/tmp"),
+    Flag("max_num_workers", "N", "maximum number of its workers"),
+    Flag("sdk_container_image", "NAME", "image of its workers: docs/image.md"),
+)
+"""A selection for the help alone: Beam reads them itself."""
 
 FLAGS = tuple(flag for flags in GROUPS.values() for flag in flags)
 
@@ -409,13 +301,15 @@ def add_flags(parser: SentenceParser, title: str, flags: Iterable[Flag]) -> None
     """Adds flags to a parser, as a group of that title; one that is not given is None or False."""
     group = parser.add_argument_group(title)
     for flag in flags:
-        options: dict[str, Any] = {"help": flag.help}
+        options: dict[str, Any] = {"help": flag.description}
         if not flag.value:
             options["action"] = "store_true"
         elif isinstance(flag.value, str):
             options |= {"metavar": flag.value, "type": _TYPES.get(flag.value, str)}
         else:
             options |= {"choices": flag.value, "type": flag.parse}
+            if flag.value is DATASETS:
+                options["metavar"] = "NAME"
         if flag.default is not None:
             options["default"] = flag.default
         group.add_argument(f"--{flag.name}", **options)

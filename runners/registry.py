@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.base import RunnerModule
 from imagenet_beam.transforms.errors import InputError
+
+if TYPE_CHECKING:  # it imports Beam, and the names of runners stand in the help
+    from imagenet_beam.runners.base import RunnerModule
 
 DIRECT = "DirectRunner"
 RUNNERS = {
@@ -28,7 +30,7 @@ def runner(beam_args: Sequence[str]) -> RunnerModule:
     Raises:
         InputError: If there is no such runner.
     """
-    return cast(RunnerModule, importlib.import_module(RUNNERS[runner_name(beam_args)]))
+    return cast("RunnerModule", importlib.import_module(RUNNERS[runner_name(beam_args)]))
 
 
 def runner_name(beam_args: Sequence[str]) -> str:

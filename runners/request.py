@@ -10,7 +10,15 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.datasets.base import SPLIT_INPUTS, Dataset
 from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.flags import FLAGS, GROUPS, add_flags, given_fields, is_given
+from imagenet_beam.runners.flags import (
+    BEAM,
+    BEAM_FLAGS,
+    FLAGS,
+    GROUPS,
+    add_flags,
+    given_fields,
+    is_given,
+)
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
@@ -31,8 +39,7 @@ example:
 
   imagenet-beam convert --dataset=mnist --output_dir=mnist
 
-Run the same command again to go on where an interrupted run stopped. Flags of
-Apache Beam (--runner, --temp_location, ...) may be given too.
+Run the same command again to resume an interrupted run.
 
 exit status: 0 done, 1 the job failed, 2 the command line or the inputs are
 wrong, 3 done with more rejected images than --max_rejects allows, 130 stopped
@@ -47,10 +54,17 @@ def add_convert_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         help="convert archives to TFRecords",
         description=_DESCRIPTION,
         usage="imagenet-beam convert --train_archive=... --output_dir=... [flags]",
+        epilog=_beam_help(),
     )
     for title, flags in GROUPS.items():
         add_flags(parser, title, flags)
     return parser
+
+
+def _beam_help() -> str:
+    shown = SentenceParser(add_help=False, usage=argparse.SUPPRESS)
+    add_flags(shown, BEAM, BEAM_FLAGS)
+    return shown.format_help()
 
 
 def config_from_flags(args: argparse.Namespace) -> ConvertConfig:
@@ -202,14 +216,11 @@ def _held_out(
 ) -> SplitConfig:
     """The split of the images that are held out of the training images."""
     shards = getattr(args, f"{name}_shards")
-    if shards is None:
-        known = dataset.splits.get(name)
-        shards = known.shards if known else dataset.holdout.shards
     return dataclasses.replace(
         train,
         name=name,
         source_split="train",
-        num_shards=shards,
+        num_shards=dataset.default_shards(name) if shards is None else shards,
         official_images=0,
         selection=dataclasses.replace(train.selection, is_holdout=True),
     )

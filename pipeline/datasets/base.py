@@ -126,6 +126,18 @@ class Dataset:
         return f"{self.name}-" if self.name_prefix is None else self.name_prefix
 
     @property
+    def input_forms(self) -> str:
+        """What `input` may be, for people; "" where it is not taken."""
+        if "input" not in self.parameters:
+            return ""
+        forms = [*self.archives] or ["folder of its files"]
+        return " or ".join([*forms, "its extracted folder"] if self.folder_kind else forms)
+
+    def default_shards(self, split: str) -> int:
+        """How many shards a split becomes by default, be it one that is held out."""
+        return self.splits[split].shards if split in self.splits else self.holdout.shards
+
+    @property
     def labels(self) -> LabelSource:
         """Where labels come from by default."""
         if not self.classes:

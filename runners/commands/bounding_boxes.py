@@ -37,18 +37,14 @@ def add_bounding_boxes_parser(commands: argparse._SubParsersAction[SentenceParse
         "--annotations",
         metavar="PATHS",
         required=True,
-        help="archives or folders of XML files, several by commas; "
-        "--annotations=ILSVRC2012_bbox_train_v2.tar.gz",
+        help="archives or folders of XML files, several by commas",
     )
-    parser.add_argument(
-        "--output", metavar="PATH", required=True, help="the CSV to write; --output=boxes.csv"
-    )
+    parser.add_argument("--output", metavar="PATH", required=True, help="the CSV to write")
     parser.add_argument(
         "--synsets",
         metavar="PATH",
         default="",
-        help="a list of classes, one wnid a line: others are left out, validation images too; "
-        "--synsets=imagenet_lsvrc_2015_synsets.txt",
+        help="a list of classes, one wnid a line: others are left out, validation images too",
     )
     add_flags(parser, GCS, (*GCS_READ, GCS_WRITE))
 

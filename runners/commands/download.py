@@ -37,8 +37,9 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = sorted(DATASETS, key=IMAGENET.__eq__)  # it cannot be downloaded: last
-    parser.add_argument("--dataset", required=True, choices=names)
+    parser.add_argument(
+        "--dataset", required=True, choices=DATASETS, metavar="NAME", help="one of %(choices)s"
+    )
     parser.add_argument(
         "--output_dir",
         default="",

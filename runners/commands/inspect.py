@@ -34,12 +34,12 @@ def add_inspect_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
     parser.add_argument(
         "--checksum",
         action="store_true",
-        help="compare md5 and sha256 with those of the published archives; --checksum",
+        help="compare md5 and sha256 with those of the published archives",
     )
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="count all images, however long it takes; --exact",
+        help="count all images, however long it takes",
     )
     add_flags(parser, GCS, GCS_READ)
 

@@ -11,13 +11,13 @@ cannot fall behind them; the file beside this one is what it gave last:
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from imagenet_beam.runners.cli import main as command_line
 from imagenet_beam.runners.flags import FLAGS, Flag
-from imagenet_beam.transforms.images.resize import RESIZE_PATTERN
 
 _NOT_FOR_TEMPLATES = ("detach", "download_dir")
 """The launcher always leaves the job to itself, and has no disk to download to."""
@@ -26,7 +26,6 @@ _ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"
 _REMOTE = f"^{_ONE_REMOTE}$"
 _REMOTES = f"^{_ONE_REMOTE}(,{_ONE_REMOTE})*$"
 _LOCAL = ("scratch_dir",)
-_SIZES = f"^({RESIZE_PATTERN})$"
 _SWITCH = "^(true|false)$"
 
 _IMAGE = {
@@ -75,10 +74,17 @@ def _parameter(flag: Flag) -> dict[str, Any]:
     return {
         "name": flag.name,
         "label": flag.name.replace("_", " ").capitalize(),
-        "helpText": flag.help,
+        "helpText": _help(flag),
         "isOptional": flag.name != "output_dir",
         "regexes": [_pattern(flag)],
     }
+
+
+def _help(flag: Flag) -> str:
+    """What a flag does, and how it is given."""
+    value = flag.value if isinstance(flag.value, str) else "|".join(flag.value)
+    text = flag.description % {"choices": value.replace("|", ", ")}
+    return f"{text}; --{flag.name}={value or 'true'}"
 
 
 def _pattern(flag: Flag) -> str:
@@ -87,10 +93,10 @@ def _pattern(flag: Flag) -> str:
         return _SWITCH
     if not isinstance(flag.value, str):
         return f"^({'|'.join(flag.value)})$"
-    if flag.name == "resize":
-        return _SIZES
     if flag.value == "N":
         return "^-?[0-9]+$"
+    if "|" in flag.value:  # the forms of a size
+        return f"^({re.sub('[NWH]', '[0-9]+', flag.value)})$"
     if flag.value == "PATHS":
         return _REMOTES
     is_remote = flag.value in ("PATH", "DIR") and flag.name not in _LOCAL
