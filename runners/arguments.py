@@ -128,7 +128,7 @@ def _unknown(argument: str, known: Sequence[str]) -> str:
     name = argument.partition("=")[0]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "see imagenet-beam convert --help"
-    return f"{name} is no flag of this program or of Apache Beam; {hint}"
+    return f"unknown flag {name}; {hint}"
 
 
 def _beam_parser() -> SentenceParser:

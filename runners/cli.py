@@ -90,7 +90,7 @@ def _run(arguments: list[str]) -> int:
 
         return run_convert(args, rest)
     if rest:
-        raise InputError(f"{rest[0]} is no flag of {args.command}; see --help")
+        raise InputError(f"unknown flag {rest[0]}; see imagenet-beam {args.command} --help")
     if args.command == "download":
         return run_download(args)
     if args.command == "inspect":
