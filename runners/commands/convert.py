@@ -61,7 +61,7 @@ def _announce(conversion: Conversion) -> None:
     shards = sum(split.num_shards for split in conversion.config.splits)
     if conversion.shards_done:
         _say(
-            f"going on: {conversion.shards_done:,} of {counted(shards, 'shard')} in "
+            f"resuming: {conversion.shards_done:,} of {counted(shards, 'shard')} in "
             f"{conversion.config.output_dir} already"
         )
     else:

@@ -185,7 +185,7 @@ def test_ctrl_c_cancels_and_the_same_command_goes_on(job, cluster, tree, expecte
 
     detached = job("--detach")[0].finish()
     assert detached.status == 0, detached.message
-    assert "going on: " in detached.message
+    assert "resuming: " in detached.message
     second = only_job(cluster)
     assert f"curl -X PATCH '{rest.url}/jobs/{second}?mode=cancel'" in detached.message
     wait_until(lambda: rest.job_state(second) == "FINISHED", "the detached job")

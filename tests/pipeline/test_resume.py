@@ -89,7 +89,7 @@ def test_killed_and_resumed_is_undisturbed(
     after = published(out)
     assert {name: after[name] for name in before} == before, "published shards were written again"
     if before and "nothing to do" not in finished.message:
-        assert f"going on: {len(before)} of 24 shards" in finished.message
+        assert f"resuming: {len(before)} of 24 shards" in finished.message
     assert tree(out) == undisturbed
 
 
@@ -265,7 +265,7 @@ def test_a_spoilt_shard_is_made_anew(clean, convert, tree, old_run, spoil):
     flags = (*clean.validation_flags, f"--output_dir={old_run}", "--validation_shards=3")
     finished = convert(*flags)
     assert finished.status == 0, finished.message
-    assert "going on: 2 of 3 shards" in finished.message
+    assert "resuming: 2 of 3 shards" in finished.message
     assert re.search(r"^4 images in", finished.message, re.MULTILINE), "only the missing shard"
     assert tree(old_run) == before
     after = published(old_run)
@@ -337,7 +337,7 @@ def test_a_higher_allowance_does_only_what_is_missing(hard, convert, tmp_path):
     whole.pop("validation-00002-of-00003", None)
     finished = convert(*flags, "--max_rejects=5")
     assert finished.status == 0
-    assert "going on: 2 of 3 shards" in finished.message
+    assert "resuming: 2 of 3 shards" in finished.message
     after = published(out)
     assert {name: after[name] for name in whole} == whole
     assert len(after) == 3

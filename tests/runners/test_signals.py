@@ -47,7 +47,7 @@ def test_a_stopped_run_says_so_and_goes_on_later(
     before = {name: (out / name).stat().st_mtime_ns for name in done}
     resumed = convert(*flags)
     assert resumed.status == 0, resumed.message
-    assert f"going on: {len(done)} of 18 shards" in resumed.message
+    assert f"resuming: {len(done)} of 18 shards" in resumed.message
     assert {name: (out / name).stat().st_mtime_ns for name in done} == before
     assert not list(out.rglob(f"*{TEMPORARY_SUFFIX}"))
     assert len(examples(out, "train")) == 24 and len(examples(out, "validation")) == 12
