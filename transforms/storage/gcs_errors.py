@@ -34,7 +34,7 @@ def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
     """
     try:
         yield
-    except RetriesExhaustedError as error:
+    except (RetriesExhaustedError, urllib3.exceptions.HTTPError) as error:
         raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
     except NoMetadataServerError as error:
         raise InputError(_no_credentials(path)) from error
@@ -49,8 +49,6 @@ def as_input_error(path: str, needs: str = "object") -> Iterator[None]:
         raise InputError(_refused(path, error, needs)) from error
     except InvalidResponse as error:
         raise InputError(f"{path} cannot be used: {_brief(error)}") from error
-    except urllib3.exceptions.HTTPError as error:
-        raise InputError(f"{path} cannot be reached: {_brief(error)}") from error
     except OSError as error:
         if not may_pass(error) and not type(error).__module__.startswith("requests"):
             raise

@@ -1,4 +1,4 @@
-"""Iterables one after the other, the next ones begun in threads."""
+"""A chain of iterables, of which the next ones are read ahead in threads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ChainAhead(Generic[Key, Value]):
 
     def add(self, key: Key, values: Iterator[Value]) -> Iterator[tuple[Key, list[Value]]]:
         """Begins an iterable; yields chunks of earlier ones when enough have been begun."""
-        self._begin(key, values)
+        self._begun.append(_Begun(key, values, self._take(values)))
         while len(self._begun) > 2 * self._threads:
             yield from self._finish_first()
 
@@ -59,9 +59,6 @@ class ChainAhead(Generic[Key, Value]):
     def close(self) -> None:
         """Waits for the threads to end; what has not begun is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _begin(self, key: Key, values: Iterator[Value]) -> None:
-        self._begun.append(_Begun(key, values, self._take(values)))
 
     def _take(self, values: Iterator[Value]) -> Future[list[Value]]:
         return self._pool.submit(lambda: list(itertools.islice(values, CHUNK_VALUES)))

@@ -16,8 +16,7 @@ Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 
 CHUNK_VALUES = 4
-"""Values a task handles: enough that handing over tasks costs nothing, few enough
-that threads do not run dry at the end of a shard."""
+"""Values a task handles: tasks cost nothing, and threads do not run dry at a shard's end."""
 
 
 class OrderedPool(Generic[Value, Loaded, Result]):
@@ -33,8 +32,8 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         finish: Makes the result.
         size_of: Bytes that a value holds while it is under way.
         compute_threads: How many values are computed at once; 1, without
-            `read_threads`, computes in the thread of the caller: a second one would
-            only take turns with it, and handing over costs more than a short `finish`.
+            `read_threads`, computes in the caller's thread: handing over would cost
+            more than a short `finish`.
         read_threads: How many values are fetched at once; 0 fetches in the
             computing threads, which is right for local disks.
         max_bytes: How many bytes, by `size_of`, may be under way; one value
@@ -62,8 +61,8 @@ class OrderedPool(Generic[Value, Loaded, Result]):
     def map(self, values: Iterable[Value]) -> Iterator[Result]:
         """Yields one result for each value, in the order of the values.
 
-        The first exception ends the iteration; work not yet begun is dropped, and
-        so are results of the same task.
+        The first exception ends the iteration; work not yet begun and results of the
+        same task are dropped.
         """
         if self._is_inline:
             return (self._finish(value, self._load(value)) for value in values)
