@@ -155,16 +155,12 @@ class Dataset:
             InputError: Naming the first of them.
         """
         others = {*ONE_INPUT, *SPLIT_INPUTS, *LABEL_INPUTS} - {*self.parameters}
+        hint = "its archives are given as `train_archive` and so on"
+        if "input" in self.parameters:
+            hint = "its files are given as `input`"
         for parameter in given:
             if parameter in others:
-                raise InputError(
-                    f"`{parameter}` is not for `dataset`={self.name}; "
-                    + (
-                        "its files are given as `input`"
-                        if "input" in self.parameters
-                        else "its archives are given as `train_archive` and so on, see --help"
-                    )
-                )
+                raise InputError(f"`{parameter}` is not for `dataset`={self.name}; {hint}")
 
     def split_configs(
         self,
