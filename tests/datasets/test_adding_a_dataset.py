@@ -29,9 +29,15 @@ def block(language: str) -> str:
 
 
 def install(folder: Path, target: Path, module: str) -> Path:
-    """Builds the page's package with this module, and installs its wheel into a folder."""
+    """Builds the page's package with this module, and installs its wheel into a folder.
+
+    Another module than the page's has another data set, `more_clothes`.
+    """
     folder.mkdir()
-    (folder / "pyproject.toml").write_text(block("toml"))
+    project = block("toml")
+    if module != block("python"):
+        project = project.replace("\nfashion_mnist = ", "\nmore_clothes = ")
+    (folder / "pyproject.toml").write_text(project)
     (folder / "fashion_mnist_beam.py").write_text(module)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     options = ["--no-deps", "--no-index"]
@@ -58,7 +64,9 @@ def broken(tmp_path_factory) -> Path:
 
 
 def follow_the_diff(text: str) -> str:
-    """A file as the page's diff changes it."""
+    """A file as the page's diff changes it, unless somebody has done it here."""
+    if "fashion_mnist" in text:
+        return text
     for hunk in block("diff").split("@@\n"):
         lines = hunk.splitlines(keepends=True)
         before = "".join(line[1:] for line in lines if line[0] in " -")
@@ -129,9 +137,9 @@ def test_the_example_can_be_downloaded(path):
 
 
 def test_what_the_page_says_to_write_again_is_up_to_date(checkout):
-    (before,) = (parameter for parameter in parameters(ROOT) if parameter["name"] == "dataset")
-    (after,) = (parameter for parameter in parameters(checkout) if parameter["name"] == "dataset")
-    assert after["regexes"] == [before["regexes"][0].replace(")$", "|fashion_mnist)$")]
+    (dataset,) = (each for each in parameters(checkout) if each["name"] == "dataset")
+    assert "fashion_mnist" in dataset["regexes"][0]
+    assert len(parameters(checkout)) == len(parameters(ROOT))
 
 
 def test_the_page_leaves_code_that_is_formatted(checkout):
@@ -152,10 +160,10 @@ def parameters(root: Path) -> list[dict]:
 def test_a_broken_package_is_named_where_its_data_set_is_asked_for(broken, mnist, tmp_path):
     path = os.pathsep.join([str(broken), str(ROOT / "src")])
     output = f"--output_dir={tmp_path}/out"
-    done = run(path, "convert", "--dataset=fashion_mnist", output)
+    done = run(path, "convert", "--dataset=more_clothes", output)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert done.stderr == (
-        "imagenet-beam: fashion_mnist of the package fashion-mnist-beam cannot be loaded "
+        "imagenet-beam: more_clothes of the package fashion-mnist-beam cannot be loaded "
         "(ModuleNotFoundError: No module named 'nowhere'); update that package or uninstall it\n"
     )
     done = run(path, "convert", "--dataset=mnist", f"--input={mnist.folder}", output)
@@ -167,10 +175,10 @@ def test_another_object_of_a_package_is_no_data_set(tmp_path):
     done = run(
         os.pathsep.join([str(wrong), str(ROOT / "src")]),
         "download",
-        "--dataset=fashion_mnist",
+        "--dataset=more_clothes",
     )
     assert done.returncode == 2
-    assert "fashion_mnist of the package fashion-mnist-beam is 'none', not a Dataset" in done.stderr
+    assert "more_clothes of the package fashion-mnist-beam is 'none', not a Dataset" in done.stderr
 
 
 def test_other_data_sets_are_not_imported_before_they_are_asked_for(broken):
