@@ -13,7 +13,6 @@ import io
 import sys
 
 import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from PIL import Image, ImageStat
 
 from imagenet_beam import (
@@ -67,7 +66,7 @@ def build(pipeline: beam.Pipeline, archive: str, devkit: str, prefix: str) -> No
 
 
 def main(archive: str, devkit: str, prefix: str) -> None:
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+    with beam.Pipeline("FnApiRunner") as pipeline:
         build(pipeline, archive, devkit, prefix)
 
 

@@ -22,6 +22,7 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! { command -v buildah
     attempt "buildah and debootstrap" sh -c \
         'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap'
 fi
+attempt "actionlint" env GOBIN="$(cd "$BIN" && pwd)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 attempt "fake-gcs-server" sh "$here/storage/install_fake_gcs.sh"
 attempt "Beam's boot and prism" sh "$here/worker_image/install_beam_go.sh"
 attempt "an environment for Dataflow workers" sh "$here/dataflow/install_worker.sh" "$BIN/python"

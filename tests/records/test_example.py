@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ print(json.dumps({name: [plain(v) for v in value.values.numpy().tolist()]
 """
 
 
+@pytest.mark.skipif(not find_spec("tensorflow"), reason="no TensorFlow")
 def test_tensorflow_reads_every_kind_of_value_and_would_write_the_same_bytes(tmp_path):
     data = serialize_example(KINDS)
     (tmp_path / "x").write_bytes(b"".join(framed(data)))
