@@ -161,7 +161,7 @@ def test_features_of_ones_own_stand_beside_those_of_the_schema(image):
 
 
 def test_an_image_that_was_not_read_is_a_mistake_and_no_reject(image):
-    for ref in (image.ref, image.ref._replace(encoding="planar:3x1x2")):
+    for ref in (image.ref, image.ref._replace(pixels="planar:3x1x2")):
         with (
             pytest.raises(TypeError, match=r"_1\.JPEG comes without its bytes; read it with Read"),
             beam.Pipeline(runner=FnApiRunner()) as pipeline,
