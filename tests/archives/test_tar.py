@@ -246,9 +246,9 @@ def test_padding_up_to_that_of_a_tape_is_right():
         (bytes(10240), "is an empty tar archive: it begins with its end mark"),
         (
             b"JPEG" * 200,
-            "4a 50 45 47 4a 50 45 47, not a tar archive; give the file as downloaded",
+            "4a 50 45 47 4a 50 45 47, not a tar archive; give the archive as it was downloaded",
         ),
-        (TWO[:100], ", not a tar archive; give the file as downloaded"),
+        (TWO[:100], ", not a tar archive; give the archive as it was downloaded"),
     ],
 )
 def test_what_is_no_tar_archive_is_called_by_its_name(data, sentence):

@@ -162,7 +162,11 @@ def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
             raise InputError(
                 f"{name} is truncated or damaged at byte 0 ({error}); get the file again"
             ) from error
-        advice = "decompress it first" if is_compressed(head) else "give the file as downloaded"
+        advice = (
+            "decompress it first"
+            if is_compressed(head)
+            else "give the archive as it was downloaded"
+        )
         raise InputError(
             f"{name} holds {describe_content(head)}, not a tar archive; {advice}"
         ) from error

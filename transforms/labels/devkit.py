@@ -87,13 +87,16 @@ def _find_members(data: bytes, name: str) -> dict[str, bytes]:
             if member.offset_bytes + member.size_bytes > _MAX_UNPACKED_BYTES:
                 raise InputError(
                     f"{name} unpacks to more than {_MAX_UNPACKED_BYTES >> 20} MB, so it is not "
-                    "the devkit; give ILSVRC2012_devkit_t12.tar.gz"
+                    "the devkit"
                 )
             inner = base_name(member.name)
             if inner in (META_NAME, GROUND_TRUTH_NAME) and inner not in found:
                 found[inner] = read_member(content, member)
     except InputError as error:
-        raise InputError(f"`labels.devkit`: {error}") from error
+        raise InputError(
+            f"`labels.devkit`: {error} (the devkit is ILSVRC2012_devkit_t12.tar.gz or the folder "
+            "that it was extracted to)"
+        ) from error
     return found
 
 
