@@ -47,7 +47,11 @@ def test_where_the_class_of_an_image_comes_from(label_from, image, truth, expect
     [
         ("place", ref("a.JPEG"), "a.JPEG in gs://b/images.tar lies in no class tar or class"),
         ("place", ref("a.JPEG", "n1"), "the class n1 of a.JPEG in gs://b/images.tar is none of t"),
-        ("index", ref("a")._replace(class_index=2), "gs://b/images.tar gives a the label 2; accepted are 0 to 1$"),
+        (
+            "index",
+            ref("a")._replace(class_index=2),
+            "gs://b/images.tar gives a the label 2; accepted are 0 to 1$",
+        ),
         ("number", ref("a.JPEG"), "among the validation images there is a.JPEG, which is no valid"),
     ],
 )
