@@ -90,7 +90,7 @@ class ConvertConfig:
         expect: How the counts are checked before anything is written:
             `consistent` (classes and labels agree with the archives), `official`
             (also the official counts), or `any` (nothing is compared).
-        overwrite: Whether to begin anew in a folder with another conversion.
+        overwrite: Whether to start over, discarding another conversion in the folder.
         storage: How to reach files.
     """
 

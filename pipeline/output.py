@@ -103,7 +103,7 @@ class OutputFolder:
             raise InputError(
                 f"`output_dir`={self.directory} holds another conversion: "
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
-                "`overwrite` to begin anew"
+                "`overwrite` to start over, discarding it"
             )
 
     def done(

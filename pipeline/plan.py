@@ -126,7 +126,7 @@ def read_plan(data: bytes, path: str) -> Plan:
     except ValueError as error:
         raise InputError(
             f"{path} is not a plan of this program ({error}); give another `output_dir`, or "
-            "`overwrite` to begin anew"
+            "`overwrite` to start over, discarding it"
         ) from error
     return Plan(content, _fingerprint(content))
 
