@@ -67,6 +67,71 @@ def test_only_the_door_imports_storage_backends() -> None:
         assert backends == [], path
 
 
+MAY_IMPORT_BEAM = {
+    *(
+        f"transforms/{name}.py"
+        for name in (
+            "coders",
+            "encode_images",
+            "join_boxes",
+            "join_labels",
+            "list_images",
+            "select_images",
+            "shuffle",
+            "write_to_tfrecord",
+        )
+    ),
+    "transforms/storage/beam.py",
+    "pipeline/convert.py",
+    "pipeline/listing.py",
+}
+"""Of `transforms` and `pipeline`; `runners` may as a whole."""
+
+
+def test_beam_is_imported_where_it_may_be() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if not path.is_relative_to(ROOT / "runners")
+        if any(name.partition(".")[0] == "apache_beam" for name in imported(path))
+    }
+    assert found == MAY_IMPORT_BEAM
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    names = {
+        "imagenet_beam."
+        + path.relative_to(ROOT)
+        .with_suffix("")
+        .as_posix()
+        .replace("/", ".")
+        .removesuffix(".__init__"): path
+        for path in MODULES
+    }
+    left = {
+        name: {
+            other
+            for other in names
+            if other != name and any(one == other or one.startswith(other + ".") for one in found)
+        }
+        for name, path in names.items()
+        for found in (imported_names(path),)
+    }
+    while free := {name for name, needed in left.items() if not needed}:
+        left = {name: needed - free for name, needed in left.items() if name not in free}
+    assert left == {}
+
+
+def imported_names(path: Path) -> set[str]:
+    """Modules and what is taken out of them, which may be modules too; lazy imports as well."""
+    return imported(path) | {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
 IMPORT_PROBE = """
 import sys
 sys.argv = ["probe", "--unknown_flag=1"]
