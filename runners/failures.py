@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Sequence
 
 from imagenet_beam.transforms.errors import InputError
@@ -87,6 +88,8 @@ def quiet_logging() -> None:
 
     Called before Beam is imported, since that import already logs.
     """
+    # Google's packages say at each import that Python 3.10 gets no more updates of them.
+    warnings.filterwarnings("ignore", "You are using a non-supported Python", FutureWarning)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(NoiseFilter())

@@ -6,7 +6,8 @@ import collections
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -16,7 +17,8 @@ CHUNK_VALUES = 4096
 with, and have given up what they hold, before their turn comes."""
 
 
-class _Begun(NamedTuple, Generic[Key, Value]):
+@dataclass(frozen=True)
+class _Begun(Generic[Key, Value]):
     """One iterable, and the chunk of it that is being taken."""
 
     key: Key
@@ -64,10 +66,10 @@ class ChainAhead(Generic[Key, Value]):
         return self._pool.submit(lambda: list(itertools.islice(values, CHUNK_VALUES)))
 
     def _finish_first(self) -> Iterator[tuple[Key, list[Value]]]:
-        key, values, chunk = self._begun.popleft()
-        taken = chunk.result()
+        first = self._begun.popleft()
+        taken = first.chunk.result()
         while len(taken) == CHUNK_VALUES:
-            chunk = self._take(values)
-            yield key, taken
+            chunk = self._take(first.values)
+            yield first.key, taken
             taken = chunk.result()
-        yield key, taken
+        yield first.key, taken
