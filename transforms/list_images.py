@@ -34,9 +34,9 @@ class ListImages(beam.PTransform):
         kind: What all of them are, the name of a form in `imagenet_beam.transforms.archives`;
             "" tells each by its content.
         split: Where a source holds several splits, which one to list; "" lists all.
-        with_data: Whether images bring their bytes along. Else headers are read and images
-            are not; sources that cannot be read in place are read from front to back, by
-            one worker each, with one image in memory at a time.
+        with_data: Whether images bring their bytes along. Then each part is read from front
+            to back with one image in memory at a time, which archives that are compressed
+            as a whole need; else headers are read and images are not.
         after: Nothing is listed before these have been computed.
     """
 
