@@ -20,13 +20,13 @@ class LaunchOptions(NamedTuple):
 
     Attributes:
         beam_args: The flags of Apache Beam, as they were typed.
-        workers: How many threads workers have; where it does not say, the runner knows.
         detach: Whether to return once the job has been submitted.
+        workers: How many threads workers have; where it does not say, the runner knows.
     """
 
     beam_args: tuple[str, ...] = ()
-    workers: Workers = Workers()
     detach: bool = False
+    workers: Workers = Workers()
 
 
 class RunnerModule(Protocol):

@@ -38,7 +38,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     runner = registry.runner(beam_args)
     check_range("max_rejects", args.max_rejects, 0, MAX_REJECTS)
     workers = Workers(**given_fields(args, "workers"))
-    options = LaunchOptions(tuple(beam_args), workers, args.detach)
+    options = LaunchOptions(tuple(beam_args), args.detach, workers)
     runner.check(config, options)
     download_if_asked(args)
     with output_folder(config).exclusive():

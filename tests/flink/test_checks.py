@@ -73,14 +73,17 @@ def test_two_task_managers_of_a_host_cannot_share_a_pool():
 @pytest.mark.parametrize(
     ("changes", "flag"),
     [
-        ({"output_dir": "/data/out"}, "--output_dir=/data/out"),
-        ({"labels": LabelSource(devkit="/data/devkit.tar.gz")}, "--devkit=/data/devkit.tar.gz"),
+        ({"output_dir": "/data/out"}, "`output_dir`=/data/out"),
+        (
+            {"labels": LabelSource(devkit="/data/devkit.tar.gz")},
+            "`labels.devkit`=/data/devkit.tar.gz",
+        ),
         (
             {"labels": LabelSource(class_names=("/data/words.txt",))},
-            "--class_names=/data/words.txt",
+            "`labels.class_names`=/data/words.txt",
         ),
-        ({"bounding_boxes": ("/data/boxes.tgz",)}, "--bounding_boxes=/data/boxes.tgz"),
-        ({"splits": imagenet2012.splits("/data/t.tar", "", 4, 4)}, "--train_archive=/data/t.tar"),
+        ({"bounding_boxes": ("/data/boxes.tgz",)}, "`bounding_boxes`=/data/boxes.tgz"),
+        ({"splits": imagenet2012.splits("/data/t.tar", "", 4, 4)}, "`train_archive`=/data/t.tar"),
     ],
 )
 def test_local_paths_are_refused_where_workers_cannot_see_them(changes, flag):
@@ -98,7 +101,7 @@ def test_paths_that_each_worker_sees_pass():
 
 
 def test_relative_paths_are_refused_for_workers_with_another_folder():
-    with pytest.raises(InputError, match="--output_dir=out is a relative path"):
+    with pytest.raises(InputError, match="`output_dir`=out is a relative path"):
         checks.check_paths(config(output_dir="out"), "PROCESS", [HERE])
     checks.check_paths(config(output_dir="out"), "LOOPBACK", [HERE])
 
