@@ -1,22 +1,40 @@
-"""The one shape of a runner: options in, checks, launch, follow, exit status.
+"""The one shape of a runner, and which module launches the job on which runner.
 
-A runner is a module with two functions, named in `imagenet_beam.runners.registry`:
-see `RunnerModule`. Where the job runs in another process or on another machine,
-`launch` makes a `Job` of it and hands it to `imagenet_beam.runners.follow`, which
-shows progress, cancels on Ctrl-C, and turns the job's end into an exception.
+A runner is a module with two functions, named in `RUNNERS`: see `RunnerModule`. Where
+the job runs in another process or on another machine, `launch` makes a `Job` of it and
+hands it to `imagenet_beam.runners.follow`, which shows progress, cancels on Ctrl-C, and
+turns the job's end into an exception.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple, Protocol
+import hashlib
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
-from imagenet_beam.pipeline.conversion import Conversion
+from imagenet_beam.runners.arguments import SentenceParser
+from imagenet_beam.transforms.errors import InputError
+
+if TYPE_CHECKING:  # it imports Beam, and the names of runners stand in the help
+    from imagenet_beam.pipeline.conversion import Conversion
+
+DIRECT = "DirectRunner"
+RUNNERS = {
+    "DirectRunner": "imagenet_beam.runners.direct",
+    "FnApiRunner": "imagenet_beam.runners.direct",
+    "FlinkRunner": "imagenet_beam.runners.flink.launch",
+    "DataflowRunner": "imagenet_beam.runners.dataflow.job",
+    "PortableRunner": "imagenet_beam.runners.portable",
+    "PrismRunner": "imagenet_beam.runners.portable",
+}
+"""Each module is a `RunnerModule`; a further runner is one more module and one more line."""
 
 
 class LaunchOptions(NamedTuple):
-    """How a job is to be launched.
+    """How a job is launched.
 
     Attributes:
         beam_args: The flags of Apache Beam, as they were typed.
@@ -105,3 +123,29 @@ class Job(Protocol):
 
     def close(self) -> None:
         """Ends what this process holds for the job, such as a job server."""
+
+
+def output_mark(output_dir: str) -> str:
+    """What the names of all jobs for an output folder end with."""
+    return hashlib.sha256(output_dir.rstrip("/").encode()).hexdigest()[:12]
+
+
+def runner(beam_args: Sequence[str]) -> RunnerModule:
+    """The module that runs the job where `--runner` says."""
+    return cast("RunnerModule", importlib.import_module(RUNNERS[runner_name(beam_args)]))
+
+
+def runner_name(beam_args: Sequence[str]) -> str:
+    """The name of the runner that `--runner` means, whatever its case.
+
+    Raises:
+        InputError: If there is no such runner.
+    """
+    parser = SentenceParser(add_help=False)
+    parser.add_argument("--runner", default=DIRECT)
+    name = parser.parse_known_args(list(beam_args))[0].runner
+    known = {key.lower(): key for key in RUNNERS}
+    known |= {key.removesuffix("runner"): value for key, value in known.items()}
+    if name.lower() not in known:
+        raise InputError(f"--runner={name} is not known; accepted are {', '.join(sorted(RUNNERS))}")
+    return known[name.lower()]

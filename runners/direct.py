@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
-import sys
 from types import FrameType
 
 import apache_beam as beam
@@ -18,8 +16,8 @@ from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
-from imagenet_beam.runners.progress import ProgressDisplay, Snapshot
-from imagenet_beam.runners.signals import on_stop
+from imagenet_beam.runners.follow import on_stop
+from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, say
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.tally import tally
 
@@ -27,52 +25,13 @@ _MODES = ("in_memory", "multi_processing")
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
-    """Refuses what this runner cannot do.
-
-    Raises:
-        InputError: On `--detach`, and on the mode in which this Beam version loses data.
-    """
+    """Refuses `--detach`, and the mode in which this Beam version loses data."""
     if options.detach:
         raise InputError(
             "--detach is not accepted with the direct runner, which works in this process; "
             "accepted are runners whose job goes on elsewhere, such as --runner=FlinkRunner"
         )
-    check_options(PipelineOptions(list(options.beam_args)))
-
-
-def launch(conversion: Conversion, options: LaunchOptions) -> bool:
-    """Runs the job to its end, with a progress display.
-
-    The runner is constructed, not named: `--runner=DirectRunner` first looks for
-    another runner's program on the network.
-
-    Returns:
-        True: the job has ended.
-
-    Raises:
-        InputError: If the inputs turn out to be wrong.
-        JobFailed: If the job fails for another reason.
-    """
-    beam_options = PipelineOptions(list(options.beam_args))
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
-    pipeline | ConvertImages(conversion, options.workers)
-    tally.reset()
-    stop = functools.partial(_exit, pipeline.local_tempdir)
-    with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
-        try:
-            pipeline.run().wait_until_finish()
-        except Exception as error:
-            raise _explain(error) from error
-    return True
-
-
-def check_options(options: PipelineOptions) -> None:
-    """Refuses the mode in which this Beam version loses data.
-
-    Raises:
-        InputError: On `--direct_running_mode=multi_threading`.
-    """
-    direct = options.view_as(DirectOptions)
+    direct = PipelineOptions(list(options.beam_args)).view_as(DirectOptions)
     mode, workers = direct.direct_running_mode, direct.direct_num_workers
     if mode not in _MODES:
         raise InputError(
@@ -86,9 +45,32 @@ def check_options(options: PipelineOptions) -> None:
         )
 
 
-def _explain(error: Exception) -> Exception:
-    text = str(error)
-    return find_mistake(f"{type(error).__name__}: {text}") or JobFailed(last_line(text))
+def launch(conversion: Conversion, options: LaunchOptions) -> bool:
+    """Runs the job to its end, with a progress display.
+
+    The runner is constructed, not named: `--runner=DirectRunner` first looks for
+    another runner's program on the network.
+    """
+    beam_options = PipelineOptions(list(options.beam_args))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
+    pipeline | ConvertImages(conversion, options.workers)
+    tally.reset()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        """Ends the process at once: what is published is whole."""
+        shards = counted(tally.shards, "shard")
+        say(f"\nstopped; {shards} of this run published, the same command goes on from there")
+        # Beam would do it at the job's end:
+        shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
+        os._exit(128 + number)
+
+    with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            mistake = find_mistake(f"{type(error).__name__}: {error}")
+            raise mistake or JobFailed(last_line(str(error))) from error
+    return True
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:
@@ -100,15 +82,3 @@ def _snapshot(conversion: Conversion) -> Snapshot:
         rejects=tally.rejects,
         shards=tally.shards,
     )
-
-
-def _exit(temporary_folder: str, number: int, _: FrameType | None) -> None:
-    """Ends the process at once: what is published is whole."""
-    print(
-        f"\nstopped; {counted(tally.shards, 'shard')} of this run published, the same command goes "
-        "on from there",
-        file=sys.stderr,
-        flush=True,
-    )
-    shutil.rmtree(temporary_folder, ignore_errors=True)  # Beam would do it at the job's end
-    os._exit(128 + number)

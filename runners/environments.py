@@ -7,11 +7,12 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
-from typing import Any
-
-from apache_beam.options.pipeline_options import PortableOptions, SetupOptions
+from typing import TYPE_CHECKING, Any
 
 from imagenet_beam.transforms.errors import InputError
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PortableOptions, SetupOptions
 
 _ANSWER_SECONDS = 5.0
 _PACKAGES = (".tar", ".tar.gz", ".whl", ".zip")
@@ -24,20 +25,11 @@ def check_environment(options: PortableOptions, environment: str, is_here: bool)
 
     Args:
         options: The flags as they were typed.
-        environment: How workers are started: `LOOPBACK`, `EXTERNAL`, `PROCESS` or
-            `DOCKER`; others are left to the runner.
-        is_here: Whether they are started on this machine, so that a program can be
-            looked for.
-
-    Raises:
-        InputError: If `--environment_config` is missing, or of another form.
+        environment: How workers are started; what is none of Beam's is left to the runner.
+        is_here: Whether they are started on this machine, where a program can be looked for.
     """
     config = options.environment_config
-    option = {
-        "PROCESS": "process_command",
-        "EXTERNAL": "external_service_address",
-        "DOCKER": "docker_container_image",
-    }.get(environment, "")
+    option, check = _CHECKS.get(environment, ("", None))
     given = options.lookup_environment_option(option) if option else None
     if config and given:
         raise InputError(
@@ -49,8 +41,8 @@ def check_environment(options: PortableOptions, environment: str, is_here: bool)
             f"--environment_config={config} is not accepted with workers of this process "
             "(--environment_type=LOOPBACK)"
         )
-    if environment in _CHECKS:
-        _CHECKS[environment](config or "", given or "", is_here)
+    if check:
+        check(config or "", given or "", is_here)
 
 
 def _check_process(config: str, given: str, is_here: bool) -> None:
@@ -112,11 +104,12 @@ def _check_docker(config: str, given: str, _: bool) -> None:
         )
 
 
-_CHECKS: dict[str, Callable[[str, str, bool], None]] = {
-    "PROCESS": _check_process,
-    "EXTERNAL": _check_external,
-    "DOCKER": _check_docker,
+_CHECKS: dict[str, tuple[str, Callable[[str, str, bool], None]]] = {
+    "PROCESS": ("process_command", _check_process),
+    "EXTERNAL": ("external_service_address", _check_external),
+    "DOCKER": ("docker_container_image", _check_docker),
 }
+"""How workers are started: Beam's other option for the same thing, and what is checked."""
 
 
 def _member(config: str, name: str, example: str) -> str:
@@ -139,11 +132,7 @@ def _member(config: str, name: str, example: str) -> str:
 
 
 def check_staged_files(setup: SetupOptions) -> None:
-    """Refuses files for the workers that are not there.
-
-    Raises:
-        InputError: Naming the flag and the file.
-    """
+    """Refuses files for the workers that are not there."""
     if setup.setup_file:
         _check_file("setup_file", setup.setup_file, "give the path of a setup.py")
         if os.path.basename(setup.setup_file) not in _SETUP_FILES:

@@ -29,7 +29,7 @@ from imagenet_beam.runners.arguments import (
     fraction,
     whole_number,
 )
-from imagenet_beam.runners.registry import DIRECT, RUNNERS
+from imagenet_beam.runners.base import DIRECT, RUNNERS
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import RESIZE_FORMS

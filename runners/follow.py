@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
-from imagenet_beam.runners.progress import ProgressDisplay
-from imagenet_beam.runners.receipt_progress import ReceiptProgress
-from imagenet_beam.runners.signals import on_stop
+from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress, say
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 2.0
 SILENCE_SECONDS = 300.0
 """How long a runner may fail to answer before its job is given up for lost."""
 
 RATE_WINDOW_SECONDS = 300.0
 """Shards appear rarely: speeds are taken over minutes."""
+
+
+@contextmanager
+def on_stop(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Calls the handler on SIGINT and SIGTERM; puts the earlier handlers back afterwards."""
+    before = [signal.signal(number, handler) for number in STOPS]
+    try:
+        yield
+    finally:
+        for number, earlier in zip(STOPS, before, strict=True):
+            signal.signal(number, earlier)
 
 
 class _Stopped(BaseException):
@@ -34,8 +45,7 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
     """Submits a job and follows it to its end.
 
     Args:
-        submit: Submits and returns the job. If it is interrupted by an exception it
-            ends what it has begun.
+        submit: Submits the job; interrupted by an exception, it ends what it has begun.
         conversion: What the job converts.
         options: Whether to stay with the job.
 
@@ -49,7 +59,13 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
     """
     try:
         with on_stop(_raise_stopped):
-            job = _submit(submit)
+            try:
+                job = submit()
+            except _Stopped:
+                say("stopped while the job was being submitted")
+                raise
+            except OSError as error:
+                raise JobFailed(f"it could not be submitted: {error}") from error
             # Once more, since Beam's job servers put a handler of theirs before ours: it ends
             # the server first, which could then not be asked to cancel.
             with on_stop(_raise_stopped):
@@ -58,21 +74,11 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
         raise SystemExit(128 + stopped.number) from None
 
 
-def _submit(submit: Callable[[], Job]) -> Job:
-    try:
-        return submit()
-    except _Stopped:
-        _say("stopped while the job was being submitted")
-        raise
-    except OSError as error:
-        raise JobFailed(f"it could not be submitted: {error}") from error
-
-
 def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
     """A stop while the job is closed ends this process at once, and with it all it holds."""
     try:
         if options.detach:
-            _say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
+            say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
             return False
         _raise_unless_done(job, _wait(job, conversion))
         return True
@@ -85,7 +91,7 @@ def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
 
 def _wait(job: Job, conversion: Conversion) -> JobStatus:
     """Asks for the job's state until it has ended."""
-    _say(f"submitted {job.title}; {job.follow_hint}")
+    say(f"submitted {job.title}; {job.follow_hint}")
     progress = ReceiptProgress(conversion)
     answered = time.monotonic()
     with ProgressDisplay(progress.snapshot, rate_window_seconds=RATE_WINDOW_SECONDS):
@@ -107,30 +113,23 @@ def _wait(job: Job, conversion: Conversion) -> JobStatus:
 
 
 def _raise_unless_done(job: Job, status: JobStatus) -> None:
-    if status.phase is Phase.DONE:
-        return
     if status.phase is Phase.CANCELLED:
         raise JobFailed(f"{job.title} was cancelled")
-    mistake = find_mistake(status.message)
-    if mistake:
-        raise mistake
-    raise JobFailed(f"{job.title}: {root_cause(status.message)}")
+    if status.phase is Phase.FAILED:
+        failed = JobFailed(f"{job.title}: {root_cause(status.message)}")
+        raise find_mistake(status.message) or failed
 
 
 def _cancel(job: Job) -> None:
     """Cancels; a second Ctrl-C ends the program at once, as the display is gone."""
-    _say(f"\ncancelling {job.title}")
+    say(f"\ncancelling {job.title}")
     try:
         job.cancel()
     except (OSError, _Stopped) as error:
-        _say(f"{job.title} may still be running: {error}; {job.cancel_hint}")
+        say(f"{job.title} may still be running: {error}; {job.cancel_hint}")
         return
-    _say(f"cancelled {job.title}; what is published is whole, the same command goes on from there")
+    say(f"cancelled {job.title}; what is published is whole, the same command goes on from there")
 
 
 def _raise_stopped(number: int, _: FrameType | None) -> None:
     raise _Stopped(number)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -22,8 +22,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
-from imagenet_beam.runners import registry
-from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase, runner_name
 from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
@@ -35,13 +34,8 @@ _END_SECONDS = 5.0
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
-    """Refuses a job without a job service.
-
-    Raises:
-        InputError: If `--job_endpoint` is missing, or `--detach` is asked for: the
-            workers of these runners end with this process.
-    """
-    name = registry.runner_name(options.beam_args)
+    """Refuses a job without a job service, and `--detach` where workers end with this process."""
+    name = runner_name(options.beam_args)
     beam_options = PipelineOptions(list(options.beam_args))
     portable = beam_options.view_as(PortableOptions)
     if name == "PortableRunner" and not portable.job_endpoint:
@@ -87,7 +81,7 @@ def _check_prism(beam_options: PipelineOptions, environment: str) -> None:
 
 def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job, with workers in this process unless `--environment_type` says otherwise."""
-    prism = registry.runner_name(options.beam_args) == "PrismRunner"
+    prism = runner_name(options.beam_args) == "PrismRunner"
     runner = PrismRunner() if prism else PortableRunner()
 
     def start() -> PortableJob:
@@ -98,16 +92,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
 
 
 def submit(
-    conversion: Conversion,
-    workers: Workers,
-    runner: PortableRunner,
-    beam_options: PipelineOptions,
+    conversion: Conversion, workers: Workers, runner: PortableRunner, beam_options: PipelineOptions
 ) -> PipelineResult:
-    """Builds the pipeline and hands it to the runner.
-
-    Raises:
-        JobFailed: If the job service refuses it.
-    """
+    """Builds the pipeline and hands it to the runner; `JobFailed` if that refuses it."""
     quiet_threads()
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     pipeline | ConvertImages(conversion, workers)
@@ -150,12 +137,10 @@ class PortableJob:
     def __init__(
         self,
         result: PipelineResult,
-        on_close: Callable[[], None] | None = None,
+        on_close: Callable[[], None] = lambda: None,
         is_ours: bool = False,
     ) -> None:
-        self._result = result
-        self._is_ours = is_ours
-        self._on_close = on_close
+        self._result, self._on_close, self._is_ours = result, on_close, is_ours
         self._error = ""
         self._ended = threading.Event()
         threading.Thread(target=self._wait, name="job", daemon=True).start()
@@ -178,11 +163,7 @@ class PortableJob:
         return JobStatus(Phase.CANCELLED if cancelled else Phase.DONE, str(self._result.state))
 
     def cancel(self) -> None:
-        """Asks the job service.
-
-        Raises:
-            OSError: If it does not answer, and so the job may go on.
-        """
+        """Asks the job service; `OSError` if it does not answer, and so the job may go on."""
         # Workers in this process would log at length that their work was taken away.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         try:
@@ -194,5 +175,4 @@ class PortableJob:
     def close(self) -> None:
         """Ends what was started for the job."""
         self._ended.wait(_END_SECONDS)
-        if self._on_close:
-            self._on_close()
+        self._on_close()

@@ -14,9 +14,9 @@ from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.pipeline.progress import counted, duration
-from imagenet_beam.runners import registry
-from imagenet_beam.runners.base import LaunchOptions
+from imagenet_beam.runners import base
 from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.progress import say
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
 
 DONE, TOO_MANY_REJECTS = 0, 3
@@ -35,37 +35,37 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     """
     started = time.monotonic()
     config = config_from_flags(args)
-    runner = registry.runner(beam_args)
+    runner = base.runner(beam_args)
     check_range("max_rejects", args.max_rejects, 0, MAX_REJECTS)
     workers = Workers(**given_fields(args, "workers"))
-    options = LaunchOptions(tuple(beam_args), args.detach, workers)
+    options = base.LaunchOptions(tuple(beam_args), args.detach, workers)
     runner.check(config, options)
     download_if_asked(args)
     with output_folder(config).exclusive():
         conversion = prepare(config)
         if conversion.is_complete:
-            _say(f"{config.output_dir} is complete already: nothing to do")
+            say(f"{config.output_dir} is complete already: nothing to do")
         else:
-            _announce(conversion)
+            shards = counted(sum(split.num_shards for split in config.splits), "shard")
+            done = f"{conversion.shards_done:,} of {shards} in {config.output_dir} already"
+            writing = f"writing {shards} to {config.output_dir}"
+            say(f"resuming: {done}" if conversion.shards_done else writing)
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
-                    _say(line)
+                    say(line)
             if not runner.launch(conversion, options):
                 return DONE
     manifest = conversion.output.read_manifest()
-    _say(summary(manifest, conversion, time.monotonic() - started))
-    return _exit_status(manifest, conversion, args.max_rejects)
-
-
-def _announce(conversion: Conversion) -> None:
-    shards = sum(split.num_shards for split in conversion.config.splits)
-    if conversion.shards_done:
-        _say(
-            f"resuming: {conversion.shards_done:,} of {counted(shards, 'shard')} in "
-            f"{conversion.config.output_dir} already"
-        )
-    else:
-        _say(f"writing {counted(shards, 'shard')} to {conversion.config.output_dir}")
+    say(summary(manifest, conversion, time.monotonic() - started))
+    rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
+    if rejects <= args.max_rejects:
+        return DONE
+    say(
+        f"{counted(rejects, 'image')} rejected, {args.max_rejects:,} allowed: see "
+        f"{conversion.output.path(REJECTS)}; if that is right, run again with "
+        f"--max_rejects={rejects}"
+    )
+    return TOO_MANY_REJECTS
 
 
 def streaming_notes(conversion: Conversion) -> Iterator[str]:
@@ -87,7 +87,12 @@ def summary(manifest: Mapping[str, Any], conversion: Conversion, seconds: float)
     for name, entry in manifest["splits"].items():
         lines += [_split_line(name, entry), *_label_notes(name, entry)]
     if "bounding_boxes" in manifest:
-        lines.append(_boxes_line(manifest["bounding_boxes"]))
+        boxes = manifest["bounding_boxes"]
+        fates = ", ".join(f"{boxes[fate]:,} {fate}" for fate in ("clamped", "swapped", "dropped"))
+        lines.append(
+            f"bounding boxes: {boxes['boxes']:,} in {counted(boxes['files'], 'file')}, {fates}, "
+            f"{boxes['without_image']:,} for images that are not there"
+        )
     images = sum(entry["images"] for entry in manifest["splits"].values())
     if not conversion.is_complete:
         done = images - conversion.images_done
@@ -114,14 +119,6 @@ def _split_line(name: str, entry: Mapping[str, Any]) -> str:
     )
 
 
-def _boxes_line(counts: Mapping[str, int]) -> str:
-    return (
-        f"bounding boxes: {counts['boxes']:,} in {counted(counts['files'], 'file')}, "
-        f"{counts['clamped']:,} clamped, {counts['swapped']:,} swapped, "
-        f"{counts['dropped']:,} dropped, {counts['without_image']:,} for images that are not there"
-    )
-
-
 def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
     """Tells of labels that may be those of other images, which `--expect=any` lets pass."""
     given, found = entry.get("labels_given", 0), entry.get("images_found", 0)
@@ -137,19 +134,3 @@ def _peak_memory_mb() -> float:
     unit = 1 if sys.platform == "darwin" else 1024
     usage = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     return sum(resource.getrusage(who).ru_maxrss for who in usage) * unit / 1e6
-
-
-def _exit_status(manifest: Mapping[str, Any], conversion: Conversion, max_rejects: int) -> int:
-    rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
-    if rejects <= max_rejects:
-        return DONE
-    path = conversion.output.path(REJECTS)
-    _say(
-        f"{counted(rejects, 'image')} rejected, {max_rejects:,} allowed: see "
-        f"{path}; if that is right, run again with --max_rejects={rejects}"
-    )
-    return TOO_MANY_REJECTS
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

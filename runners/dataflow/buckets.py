@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, WorkerOptions
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.runners.dataflow.service import bucket_location, is_in_region
 from imagenet_beam.runners.flags import with_flags
+from imagenet_beam.runners.progress import say
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 
@@ -23,9 +23,6 @@ def check_buckets(config: ConvertConfig, options: PipelineOptions) -> None:
     Args:
         config: What is converted; all its files lie in buckets.
         options: The options of the job, defaults included.
-
-    Raises:
-        InputError: Naming the flag, what is wrong, and what to do.
     """
     cloud, worker = options.view_as(GoogleCloudOptions), options.view_as(WorkerOptions)
     chosen = worker.worker_region or (worker.worker_zone or "").rpartition("-")[0]
@@ -41,8 +38,13 @@ def check_buckets(config: ConvertConfig, options: PipelineOptions) -> None:
         if path.startswith("gs://") and bucket not in seen:
             seen.add(bucket)
             _check_region(flag, path, chosen or cloud.region, bool(chosen), access)
+    # Beam would try for minutes, once the plan has been written; with a key of its own.
+    storage = dataclasses.replace(config.storage, kms_key="")
     for flag, path in staged:
-        _check_writable(flag, path, config)
+        try:
+            storage.check_writable(path)
+        except InputError as error:
+            raise InputError(f"`{flag}`: {error}") from error
 
 
 def _check_region(flag: str, path: str, region: str, chosen: bool, access: GcsAccess) -> None:
@@ -60,13 +62,4 @@ def _check_region(flag: str, path: str, region: str, chosen: bool, access: GcsAc
             f"{where}: each byte between them is charged; give --region=<one in {location}>, a "
             f"bucket in {region}, or accept it with --worker_region={region}"
         )
-    print(f"{with_flags(where)}: each byte between them is charged", file=sys.stderr, flush=True)
-
-
-def _check_writable(flag: str, path: str, config: ConvertConfig) -> None:
-    """Beam would try for minutes, once the plan has been written; with a key of its own."""
-    storage = dataclasses.replace(config.storage, kms_key="")
-    try:
-        storage.check_writable(path)
-    except InputError as error:
-        raise InputError(f"`{flag}`: {error}") from error
+    say(f"{with_flags(where)}: each byte between them is charged")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.dataflow import options as dataflow_options
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
+from imagenet_beam.runners.progress import say
 from imagenet_beam.transforms.errors import InputError
 
 _PHASES = {
@@ -41,34 +41,33 @@ _LATE_MESSAGE_SECONDS = 50.0
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
-    """Refuses what Dataflow would refuse later, or what would cost without need.
-
-    Raises:
-        InputError: Naming the flag, what is wrong, and what is accepted.
-    """
+    """Refuses what Dataflow would refuse later, or what would cost without need."""
     dataflow_options.check_installed()
-    from imagenet_beam.runners.dataflow import buckets as dataflow_buckets
+    from imagenet_beam.runners.dataflow.buckets import check_buckets
+    from imagenet_beam.runners.dataflow.service import DataflowService
 
     beam_options = dataflow_options.job_options(config, options.beam_args)
     dataflow_options.check_remote(config)
-    dataflow_buckets.check_buckets(config, beam_options)
+    check_buckets(config, beam_options)
     cloud = beam_options.view_as(GoogleCloudOptions)
     if not cloud.template_location:
-        _check_job_name(beam_options)
+        job_id = DataflowService(beam_options).active_job(cloud.job_name)
+        if job_id:
+            raise _already_active(cloud.job_name, job_id)
 
 
 def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """Runs the job, or writes a template of it; see `RunnerModule`."""
     beam_options = dataflow_options.job_options(conversion.config, options.beam_args)
-    workers = _workers(options.workers, beam_options)
+    workers = Workers(  # by the cores of a worker, which are not those of this machine
+        options.workers.threads or dataflow_options.worker_cores(beam_options),
+        options.workers.read_threads or dataflow_options.READ_THREADS,
+    )
     template = beam_options.view_as(GoogleCloudOptions).template_location
-    if template:
+    if template or beam_options.view_as(TestOptions).dry_run:
         _submit(conversion, workers, beam_options)
-        _say(f"the job's template is at {template}; nothing runs yet")
-        return False
-    if beam_options.view_as(TestOptions).dry_run:
-        _submit(conversion, workers, beam_options)
-        _say("the job was built, and not submitted")
+        built = f"the job's template is at {template}; nothing runs yet"
+        say(built if template else "the job was built, and not submitted")
         return False
     return run_job(lambda: DataflowJob(conversion, workers, beam_options), conversion, options)
 
@@ -91,10 +90,8 @@ class DataflowJob:
             raise
         region, project = self._service.region, self._service.project
         self.title = f"Dataflow job {self.id}"
-        self.follow_hint = (
-            f"see https://console.cloud.google.com/dataflow/jobs/{region}/{self.id}"
-            f"?project={project}"
-        )
+        page = f"https://console.cloud.google.com/dataflow/jobs/{region}/{self.id}"
+        self.follow_hint = f"see {page}?project={project}"
         self.cancel_hint = (
             f"cancel it with `gcloud dataflow jobs cancel {self.id} --region={region} "
             f"--project={project}`"
@@ -106,12 +103,12 @@ class DataflowJob:
         try:
             job_id = self._service.active_job(name, mark)
             if not job_id:
-                _say(f"Dataflow knows of no job named {name} of this run")
+                say(f"Dataflow knows of no job named {name} of this run")
                 return
             self._service.cancel(job_id)
-            _say(f"cancelled Dataflow job {job_id}")
+            say(f"cancelled Dataflow job {job_id}")
         except (InputError, OSError) as error:
-            _say(f"the job named {name} may have been submitted, look for it: {error}")
+            say(f"the job named {name} may have been submitted, look for it: {error}")
 
     def status(self) -> JobStatus:
         """Asks the service; after a failure also for the reason."""
@@ -137,17 +134,8 @@ class DataflowJob:
         """Nothing is held here."""
 
 
-def _check_job_name(options: PipelineOptions) -> None:
-    from imagenet_beam.runners.dataflow.service import DataflowService
-
-    name = options.view_as(GoogleCloudOptions).job_name
-    job_id = DataflowService(options).active_job(name)
-    if job_id:
-        raise InputError(_already_active(name, job_id))
-
-
-def _already_active(name: str, job_id: str) -> str:
-    return (
+def _already_active(name: str, job_id: str) -> InputError:
+    return InputError(
         f"--job_name={name} is taken by a job that is still active, {job_id}; wait for its end, "
         "cancel it, or give another name"
     )
@@ -168,19 +156,14 @@ def _submit(conversion: Conversion, workers: Workers, options: PipelineOptions) 
         except DataflowJobAlreadyExistsError as error:
             name = options.view_as(GoogleCloudOptions).job_name
             job_id = str(error).partition("with id: ")[2].partition(".")[0]
-            raise InputError(_already_active(name, job_id)) from error
-        except ValueError as error:  # the options' validation
-            raise InputError(f"Apache Beam refuses the options: {_validation(error)}") from error
+            raise _already_active(name, job_id) from error
+        except ValueError as error:  # the options' validation: a headline, and errors below it
+            said = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise InputError(f"Apache Beam refuses the options: {said[:2][-1]}") from error
         except RuntimeError as error:  # the setup file's package
             raise InputError(_not_built(options, error)) from error
         except OSError as error:  # staging
             raise JobFailed(first_line(str(error))) from error
-
-
-def _validation(error: ValueError) -> str:
-    """The first of the errors that Beam lists below a headline."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1] if len(lines) > 1 else lines[0]
 
 
 def _not_built(options: PipelineOptions, error: RuntimeError) -> str:
@@ -191,14 +174,6 @@ def _not_built(options: PipelineOptions, error: RuntimeError) -> str:
         f"--setup_file={options.view_as(SetupOptions).setup_file} does not build a package "
         f"({reason}); `pip install build 'setuptools>=64'` may help, or leave the flag out: "
         "then this program stages itself"
-    )
-
-
-def _workers(asked: Workers, options: PipelineOptions) -> Workers:
-    """Threads by the worker's cores, which are not those of this machine."""
-    return Workers(
-        asked.threads or dataflow_options.worker_cores(options),
-        asked.read_threads or dataflow_options.READ_THREADS,
     )
 
 
@@ -218,11 +193,7 @@ def _own_package(options: PipelineOptions) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps Beam from logging what becomes the one sentence, and from idle warnings."""
-    names = (
-        "io.gcp.gcsio",
-        "runners.dataflow.internal.apiclient",
-        "runners.portability.stager",
-    )
+    names = "io.gcp.gcsio", "runners.dataflow.internal.apiclient", "runners.portability.stager"
     loggers = [logging.getLogger(f"apache_beam.{name}") for name in names]
     for logger in loggers:
         logger.disabled = True
@@ -231,7 +202,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.disabled = False
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

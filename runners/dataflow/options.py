@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import re
@@ -18,6 +17,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.runners.base import output_mark
 from imagenet_beam.runners.environments import check_staged_files
 from imagenet_beam.runners.worker_package import DISTRIBUTION
 from imagenet_beam.transforms.errors import InputError
@@ -46,11 +46,7 @@ _CORES = re.compile(r"[a-z0-9]+-(?:custom|standard|highmem|highcpu|megamem)-(\d+
 
 
 def check_installed() -> None:
-    """Refuses to go on without the packages that talk to Google Cloud.
-
-    Raises:
-        InputError: If one is missing.
-    """
+    """Refuses to go on without the packages that talk to Google Cloud."""
     missing = [name for name in _NEEDED_MODULES if not _is_installed(name)]
     if missing:
         raise InputError(
@@ -67,11 +63,7 @@ def _is_installed(name: str) -> bool:
 
 
 def job_options(config: ConvertConfig, beam_args: Sequence[str]) -> PipelineOptions:
-    """The options of the job: as typed, then the defaults.
-
-    Raises:
-        InputError: If a flag is missing or cannot be right.
-    """
+    """The options of the job: as typed and checked, then the defaults."""
     options = PipelineOptions(list(beam_args))
     _check_cloud(options.view_as(GoogleCloudOptions))
     _check_code(options)
@@ -84,11 +76,7 @@ def job_options(config: ConvertConfig, beam_args: Sequence[str]) -> PipelineOpti
 
 
 def check_remote(config: ConvertConfig) -> None:
-    """Refuses files that no worker of Dataflow could reach.
-
-    Raises:
-        InputError: If an input or the output is local.
-    """
+    """Refuses files that no worker of Dataflow could reach."""
     for field, path in [("output_dir", config.output_dir), *config.input_paths()]:
         if is_local(path):
             raise InputError(
@@ -144,8 +132,11 @@ def stages_own_package(options: PipelineOptions) -> bool:
 
 
 def _set_cloud_defaults(cloud: GoogleCloudOptions, config: ConvertConfig) -> None:
-    cloud.temp_location = _with_folder(cloud.temp_location)
-    cloud.staging_location = _with_folder(cloud.staging_location or cloud.temp_location)
+    cloud.staging_location = cloud.staging_location or cloud.temp_location
+    for flag in ("temp_location", "staging_location"):
+        location = getattr(cloud, flag)
+        if location.count("/") == 2:  # Beam refuses a bare bucket
+            setattr(cloud, flag, f"{location}/")
     cloud.job_name = cloud.job_name or default_job_name(config.output_dir)
     given = cloud.labels or []
     version = _LABEL_CHARACTERS.sub("-", importlib.metadata.version(DISTRIBUTION))
@@ -162,18 +153,9 @@ def mark_submission(options: PipelineOptions) -> str:
     return mark
 
 
-def _with_folder(location: str) -> str:
-    """Beam refuses a bare bucket."""
-    return location if location.count("/") > 2 else location + "/"
-
-
 def default_job_name(output_dir: str) -> str:
-    """The same for the same output: Dataflow lets one job of a name run at a time.
-
-    So two runs cannot write the same folder by accident.
-    """
-    digest = hashlib.sha256(output_dir.rstrip("/").encode()).hexdigest()
-    return f"{DISTRIBUTION}-{digest[:12]}"
+    """The same for the same output: Dataflow lets only one job of a name run at a time."""
+    return f"{DISTRIBUTION}-{output_mark(output_dir)}"
 
 
 def _set_worker_defaults(options: PipelineOptions) -> None:

@@ -41,6 +41,7 @@ class DataflowService:
         cloud = options.view_as(GoogleCloudOptions)
         self.project: str = cloud.project
         self.region: str = cloud.region
+        self._place = {"project_id": self.project, "location": self.region}
         self._options = options
 
     @cached_property
@@ -78,12 +79,8 @@ class DataflowService:
         Raises:
             InputError: If the API refuses: no credentials, no permission, not enabled.
         """
-        request = dataflow.ListJobsRequest(
-            project_id=self.project,
-            location=self.region,
-            name=name,
-            filter=dataflow.ListJobsRequest.Filter.ACTIVE,
-        )
+        active = dataflow.ListJobsRequest.Filter.ACTIVE
+        request = dataflow.ListJobsRequest(**self._place, name=name, filter=active)
         with self.refusals_as_sentences():
             for job in self._jobs.list_jobs(request, retry=_PATIENCE, timeout=_TIMEOUT_SECONDS):
                 if job.name == name and submission in ("", self._submission(job.id)):
@@ -92,12 +89,8 @@ class DataflowService:
 
     def _submission(self, job_id: str) -> str:
         """The label of a job; a list of jobs does not show it."""
-        request = dataflow.GetJobRequest(
-            project_id=self.project,
-            location=self.region,
-            job_id=job_id,
-            view=dataflow.JobView.JOB_VIEW_ALL,
-        )
+        view = dataflow.JobView.JOB_VIEW_ALL
+        request = dataflow.GetJobRequest(**self._place, job_id=job_id, view=view)
         job = self._jobs.get_job(request, retry=_PATIENCE, timeout=_TIMEOUT_SECONDS)
         return str(job.labels.get(SUBMISSION_LABEL, ""))
 
@@ -108,41 +101,25 @@ class DataflowService:
             OSError: If the service does not answer, or not with the job: a job that was
                 made a moment ago may not be known yet.
         """
-        request = dataflow.GetJobRequest(
-            project_id=self.project, location=self.region, job_id=job_id
-        )
+        request = dataflow.GetJobRequest(**self._place, job_id=job_id)
         with _answers_as_os_errors():
             job = self._jobs.get_job(request, timeout=_TIMEOUT_SECONDS)
         return str(job.current_state.name)
 
     def errors(self, job_id: str) -> list[str]:
-        """What a job has reported as errors, oldest first.
-
-        Raises:
-            OSError: If the service does not answer.
-        """
+        """What a job has reported as errors, oldest first; `OSError` without an answer."""
+        errors = dataflow.JobMessageImportance.JOB_MESSAGE_ERROR
         request = dataflow.ListJobMessagesRequest(
-            project_id=self.project,
-            location=self.region,
-            job_id=job_id,
-            minimum_importance=dataflow.JobMessageImportance.JOB_MESSAGE_ERROR,
+            **self._place, job_id=job_id, minimum_importance=errors
         )
         with _answers_as_os_errors():
             found = list(self._messages.list_job_messages(request, timeout=_TIMEOUT_SECONDS))
         return [str(message.message_text) for message in found]
 
     def cancel(self, job_id: str) -> None:
-        """Asks for a job's end.
-
-        Raises:
-            OSError: If the service does not answer, or refuses.
-        """
-        request = dataflow.UpdateJobRequest(
-            project_id=self.project,
-            location=self.region,
-            job_id=job_id,
-            job=dataflow.Job(requested_state=dataflow.JobState.JOB_STATE_CANCELLED),
-        )
+        """Asks for a job's end; `OSError` without an answer, or if the service refuses."""
+        cancelled = dataflow.Job(requested_state=dataflow.JobState.JOB_STATE_CANCELLED)
+        request = dataflow.UpdateJobRequest(**self._place, job_id=job_id, job=cancelled)
         with _answers_as_os_errors():
             self._jobs.update_job(request, retry=_PATIENCE, timeout=_TIMEOUT_SECONDS)
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.runners.flink.rest import FlinkJobInfo, Overview, TaskManager
+from imagenet_beam.runners.flink.rest import FlinkJobInfo, Overview, TaskManager, cancel_command
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import is_local
 
@@ -35,10 +35,6 @@ def choose_environment(given: str | None, hosts: Sequence[str]) -> str:
     Args:
         given: The value of `--environment_type`, if any.
         hosts: The TaskManagers' addresses; none for an embedded cluster.
-
-    Raises:
-        InputError: If workers could not be reached that way, or nothing was asked for
-            and the cluster is elsewhere.
     """
     remote = [host for host in hosts if not is_this_machine(host)]
     if given is None:
@@ -61,11 +57,7 @@ def choose_environment(given: str | None, hosts: Sequence[str]) -> str:
 
 
 def check_pools(environment: str, task_managers: Sequence[TaskManager]) -> None:
-    """Refuses one worker pool for two TaskManagers: both would ask it for worker `1-1`.
-
-    Raises:
-        InputError: With `EXTERNAL` workers and TaskManagers that share a host.
-    """
+    """Refuses one worker pool for two TaskManagers: both would ask it for worker `1-1`."""
     hosts = [manager.host for manager in task_managers]
     shared = sorted({host for host in hosts if hosts.count(host) > 1})
     if environment == "EXTERNAL" and shared:
@@ -79,9 +71,8 @@ def check_pools(environment: str, task_managers: Sequence[TaskManager]) -> None:
 def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -> None:
     """Refuses paths that workers cannot see, or would see in another place.
 
-    Raises:
-        InputError: If a path is local and workers run on other machines or in
-            containers; or if it is relative and workers are started elsewhere.
+    A local path is none for workers on other machines or in containers, and a relative
+    one none for workers that are started elsewhere.
     """
     if environment == LOOPBACK:
         return
@@ -94,8 +85,7 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
                 f"`{field}`={path} is on this machine, and the workers run "
                 f"{'in containers' if environment == 'DOCKER' else 'on others'}: give a URL such "
                 f"as gs://bucket/{field.rpartition('.')[2]}, or file:///mnt/... for a folder that "
-                "is mounted at the "
-                "same place for each worker"
+                "is mounted at the same place for each worker"
             )
         if not path.startswith("/"):
             raise InputError(
@@ -128,19 +118,12 @@ def check_parallelism(asked: int, overview: Overview) -> int:
 
 
 def check_not_running(jobs: Sequence[FlinkJobInfo], mark: str, output_dir: str, url: str) -> None:
-    """Refuses a second job for an output folder.
-
-    A job outlives a launcher that was killed; two would do the work twice.
-
-    Raises:
-        InputError: If one is at it, with the command that cancels it.
-    """
+    """Refuses a second job for an output folder: one outlives a launcher that was killed."""
     for job in jobs:
         if job.name.endswith(mark) and not job.ended:
             raise InputError(
                 f"--output_dir={output_dir} is being written by Flink job {job.job_id} already; "
-                f"wait for it, or cancel it with: curl -X PATCH '{url}/jobs/{job.job_id}?"
-                "mode=cancel'"
+                f"wait for it, or cancel it with: {cancel_command(url, job.job_id)}"
             )
 
 

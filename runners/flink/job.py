@@ -15,7 +15,7 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import JobStatus, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
-from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest
+from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, cancel_command
 from imagenet_beam.runners.portable import PortableJob, submit
 
 _POLL_SECONDS = 0.5
@@ -58,11 +58,13 @@ def start_job(target: Target, conversion: Conversion, workers: Workers) -> Flink
         if target.rest is None:
             return EmbeddedJob(result, server.stop)
         job = PortableJob(result, server.stop)
-        return FlinkJob(job, target.rest, _await_job(job, target, known))
+        return FlinkJob(job, target.rest, _await_job(job, target, known).job_id)
     except BaseException:
         server.stop()
-        with contextlib.suppress(OSError):
-            _cancel_new(target, known)
+        if target.rest:
+            with contextlib.suppress(OSError):
+                for new in _new_jobs(target, known):
+                    target.rest.cancel(new.job_id)
         raise
 
 
@@ -86,30 +88,21 @@ def _new_jobs(target: Target, known: set[str]) -> list[FlinkJobInfo]:
     return [job for job in jobs if job.name == target.job_name and job.job_id not in known]
 
 
-def _cancel_new(target: Target, known: set[str]) -> None:
-    for job in _new_jobs(target, known):
-        if target.rest:
-            target.rest.cancel(job.job_id)
-
-
 class FlinkJob:
     """A job of a cluster, followed and cancelled by REST.
 
     Args:
         portable: The same job as the job server sees it.
         rest: The cluster.
-        info: The job as the cluster sees it.
+        job_id: Its id on the cluster.
     """
 
-    def __init__(self, portable: PortableJob, rest: FlinkRest, info: FlinkJobInfo) -> None:
-        self._portable = portable
-        self._rest = rest
-        self._id = info.job_id
-        self.title = f"Flink job {info.job_id}"
-        self.follow_hint = f"its page is {rest.url}/#/job/running/{info.job_id}/overview"
-        self.cancel_hint = (
-            f"cancel it with: curl -X PATCH '{rest.url}/jobs/{info.job_id}?mode=cancel'"
-        )
+    def __init__(self, portable: PortableJob, rest: FlinkRest, job_id: str) -> None:
+        self._rest, self._id = rest, job_id
+        self.close = portable.close  # a job on a cluster goes on without its job server
+        self.title = f"Flink job {job_id}"
+        self.follow_hint = f"its page is {rest.url}/#/job/running/{job_id}/overview"
+        self.cancel_hint = f"cancel it with: {cancel_command(rest.url, job_id)}"
 
     def status(self) -> JobStatus:
         """Flink's state; of a failed job, the trace that it failed with.
@@ -139,10 +132,6 @@ class FlinkJob:
             if time.monotonic() > deadline:
                 raise TimeoutError("Flink has not ended it yet")
             time.sleep(_POLL_SECONDS)
-
-    def close(self) -> None:
-        """Ends the job server; a job on a cluster goes on without it."""
-        self._portable.close()
 
 
 class EmbeddedJob(PortableJob):

@@ -17,8 +17,22 @@ from typing import NamedTuple
 
 from imagenet_beam.runners.environments import answers
 from imagenet_beam.runners.failures import JobFailed, last_line
-from imagenet_beam.runners.flink.java import JAVA_17_FLAGS, cache_dir
 from imagenet_beam.transforms.errors import InputError
+
+CACHE_VARIABLE = "IMAGENET_BEAM_FLINK_DIR"
+
+_OPENS = (
+    "java.lang java.net java.io java.nio java.lang.reflect java.text java.time java.util "
+    "java.util.concurrent java.util.concurrent.atomic java.util.concurrent.locks"
+)
+JAVA_17_FLAGS = [
+    *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENS.split()),
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
+    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+]
+"""What Flink's own configuration passes: its serialiser looks into these packages."""
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 10.0
@@ -44,6 +58,18 @@ wait "$child"
 """
 
 
+def java() -> str:
+    """The Java program: of `$JAVA_HOME`, or the one on the path."""
+    home = os.environ.get("JAVA_HOME")
+    return os.path.join(home, "bin", "java") if home else "java"
+
+
+def cache_dir() -> Path:
+    """Where job server jars are kept: `$IMAGENET_BEAM_FLINK_DIR`, or the user's cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get(CACHE_VARIABLE) or home / "imagenet-beam" / "flink")
+
+
 class ServerSettings(NamedTuple):
     """How the job server is started.
 
@@ -63,16 +89,14 @@ class ServerSettings(NamedTuple):
 
 
 class JobServer:
-    """A running job server; it ends with this process, however that ends.
-
-    Args:
-        settings: What to start.
-    """
+    """A running job server; it ends with this process, however that ends."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="imagenet-beam-job-server-"))
         self._log = self._folder / "log"
-        self._port = _free_port()
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            self._port: int = probe.getsockname()[1]
         artifacts = settings.artifacts_dir or self._folder / "artifacts"
         command = [
             settings.java_program,
@@ -108,9 +132,7 @@ class JobServer:
             JobFailed: If it ends instead, or takes too long.
         """
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
+        while time.monotonic() < deadline and self._process.poll() is None:
             if answers(self.endpoint):
                 return
             time.sleep(0.1)
@@ -142,12 +164,9 @@ def find_jar(given: str, flink_minor: str) -> Path:
     Raises:
         InputError: If there is none, or it is for another version of Flink.
     """
-    if given:
-        jar = Path(given)
-        if not jar.is_file():
-            raise InputError(f"--flink_job_server_jar={given} does not exist; give the path of it")
-    else:
-        jar = _newest(flink_minor)
+    jar = Path(given) if given else _newest(flink_minor)
+    if given and not jar.is_file():
+        raise InputError(f"--flink_job_server_jar={given} does not exist; give the path of it")
     jar_minor = flink_minor_of(jar)
     if flink_minor and jar_minor and jar_minor != flink_minor:
         raise InputError(
@@ -167,19 +186,11 @@ def _newest(flink_minor: str) -> Path:
             f"(org.apache.beam:beam-runners-flink-{flink_minor or '1.19'}-job-server) and put it "
             "there, or give its path"
         )
-    return max(found, key=_version)
-
-
-def _version(jar: Path) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", jar.name)]
+    return max(found, key=lambda jar: list(map(int, re.findall(r"\d+", jar.name))))
 
 
 def flink_minor_of(jar: Path) -> str:
-    """The version of Flink that a job server jar is made for; "" if it does not say.
-
-    Raises:
-        InputError: If it is no jar.
-    """
+    """The version of Flink that a job server jar is made for; "" if it does not say."""
     try:
         with zipfile.ZipFile(jar) as contents:
             names = contents.namelist()
@@ -190,10 +201,3 @@ def flink_minor_of(jar: Path) -> str:
         if match := re.match(re.escape(inside) + r"(\d+\.\d+)", name):
             return match.group(1)
     return ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port: int = probe.getsockname()[1]
-        return port

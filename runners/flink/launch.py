@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
-import sys
 from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import (
@@ -20,25 +18,21 @@ from apache_beam.options.pipeline_options import (
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.conversion import Conversion
-from imagenet_beam.runners.base import LaunchOptions
+from imagenet_beam.runners.base import LaunchOptions, output_mark
 from imagenet_beam.runners.environments import check_environment, check_staged_files
 from imagenet_beam.runners.flink import checks
-from imagenet_beam.runners.flink.java import java
 from imagenet_beam.runners.flink.job import Target, start_job
-from imagenet_beam.runners.flink.job_server import ServerSettings, find_jar
-from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, Overview, TaskManager
+from imagenet_beam.runners.flink.job_server import ServerSettings, find_jar, java
+from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.follow import run_job
+from imagenet_beam.runners.progress import say
 from imagenet_beam.transforms.errors import InputError
 
 EMBEDDED = ("[local]", "[auto]")
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
-    """Asks the cluster, before anything is written, whether this can work.
-
-    Raises:
-        InputError: If it cannot.
-    """
+    """Asks the cluster, before anything is written, whether this can work."""
     _target(config, options, _find(config, options))
 
 
@@ -47,7 +41,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     place = _find(conversion.config, options)
     target = _target(conversion.config, options, place)
     if place.warning:
-        print(f"warning: {place.warning}", file=sys.stderr, flush=True)
+        say(f"warning: {place.warning}")
     workers = dataclasses.replace(options.workers, threads=options.workers.threads or place.threads)
     return run_job(lambda: start_job(target, conversion, workers), conversion, options)
 
@@ -75,11 +69,7 @@ class _Place(NamedTuple):
 
 
 def _find(config: ConvertConfig, options: LaunchOptions) -> _Place:
-    """Asks the cluster.
-
-    Raises:
-        InputError: If the job could not run there, or not with these options.
-    """
+    """Asks the cluster, and refuses what could not run there, or not with these options."""
     beam_options = PipelineOptions(list(options.beam_args))
     flink = beam_options.view_as(FlinkRunnerOptions)
     if flink.flink_submit_uber_jar:
@@ -99,15 +89,14 @@ def _find(config: ConvertConfig, options: LaunchOptions) -> _Place:
 
 def _embedded(beam_options: PipelineOptions) -> _Place:
     """A cluster of one TaskManager inside the job server."""
-    environment = checks.choose_environment(
-        beam_options.view_as(PortableOptions).environment_type, []
-    )
+    portable = beam_options.view_as(PortableOptions)
+    environment = checks.choose_environment(portable.environment_type, [])
     if environment != checks.LOOPBACK:
         raise InputError(
             f"--environment_type={environment} is not accepted with an embedded cluster, which "
             "uses workers of this process; give --flink_master=HOST:PORT"
         )
-    check_environment(beam_options.view_as(PortableOptions), environment, is_here=True)
+    check_environment(portable, environment, is_here=True)
     cores = os.cpu_count() or 1
     asked = beam_options.view_as(FlinkRunnerOptions).parallelism
     parallelism = asked if asked > 0 else cores
@@ -117,8 +106,16 @@ def _embedded(beam_options: PipelineOptions) -> _Place:
 def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     flink = beam_options.view_as(FlinkRunnerOptions)
     rest = FlinkRest(flink.flink_master)
-    overview, managers, settings, jobs = _ask(rest, flink.flink_master)
-    checks.check_not_running(jobs, _mark(config), config.output_dir, rest.url)
+    try:
+        overview, managers = rest.overview(), rest.task_managers()
+        settings, jobs = rest.settings(), rest.jobs()
+    except OSError as error:
+        reason = getattr(error, "reason", None) or error
+        raise InputError(
+            f"--flink_master={flink.flink_master} does not answer like a Flink cluster ({reason}); "
+            "give the HOST:PORT of its dashboard, or leave the flag out for an embedded cluster"
+        ) from error
+    checks.check_not_running(jobs, output_mark(config.output_dir), config.output_dir, rest.url)
     parallelism = checks.check_parallelism(flink.parallelism, overview)
     hosts = [manager.host for manager in managers]
     portable = beam_options.view_as(PortableOptions)
@@ -140,30 +137,8 @@ def _on_cluster(config: ConvertConfig, beam_options: PipelineOptions) -> _Place:
     )
 
 
-class _Answers(NamedTuple):
-    overview: Overview
-    managers: list[TaskManager]
-    settings: dict[str, str]
-    jobs: list[FlinkJobInfo]
-
-
-def _ask(rest: FlinkRest, master: str) -> _Answers:
-    try:
-        return _Answers(rest.overview(), rest.task_managers(), rest.settings(), rest.jobs())
-    except OSError as error:
-        reason = getattr(error, "reason", None) or error
-        raise InputError(
-            f"--flink_master={master} does not answer like a Flink cluster ({reason}); give the "
-            "HOST:PORT of its dashboard, or leave the flag out for an embedded cluster"
-        ) from error
-
-
 def _check_staging(beam_options: PipelineOptions, environment: str) -> None:
-    """TaskManagers read staged files from where the job server put them.
-
-    Raises:
-        InputError: If they could not.
-    """
+    """Refuses staged files that TaskManagers cannot read from where the job server puts them."""
     setup = beam_options.view_as(SetupOptions)
     check_staged_files(setup)
     staged = {
@@ -181,14 +156,10 @@ def _check_staging(beam_options: PipelineOptions, environment: str) -> None:
 
 
 def _target(config: ConvertConfig, options: LaunchOptions, place: _Place) -> Target:
-    """All options of the job.
-
-    Raises:
-        InputError: If there is no job server for this version of Flink.
-    """
+    """All options of the job; refuses where no job server is for this version of Flink."""
     beam_options = PipelineOptions(list(options.beam_args))
     name = beam_options.view_as(GoogleCloudOptions).job_name or "imagenet-beam"
-    job_name = f"{name}-{_mark(config)}"
+    job_name = f"{name}-{output_mark(config.output_dir)}"
     flags = (
         f"--sdk_worker_parallelism={place.workers}",
         *options.beam_args,
@@ -219,8 +190,3 @@ def _server_settings(beam_options: PipelineOptions, place: _Place) -> ServerSett
         java_flags=tuple(server.job_server_jvm_properties or ()),
         artifacts_dir=server.artifacts_dir or "",
     )
-
-
-def _mark(config: ConvertConfig) -> str:
-    """What the names of all jobs for an output folder end with."""
-    return hashlib.sha256(config.output_dir.rstrip("/").encode()).hexdigest()[:12]

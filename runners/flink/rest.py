@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import operator
 import re
 import urllib.error
 import urllib.request
@@ -49,6 +50,11 @@ class FlinkJobInfo(NamedTuple):
         return self.state in TERMINAL_STATES
 
 
+def cancel_command(url: str, job_id: str) -> str:
+    """What a person types to cancel a job."""
+    return f"curl -X PATCH '{url}/jobs/{job_id}?mode=cancel'"
+
+
 class FlinkRest:
     """Asks a JobManager.
 
@@ -71,12 +77,8 @@ class FlinkRest:
 
     def overview(self) -> Overview:
         """Version, TaskManagers and slots."""
-
-        def parse(found: Any) -> Overview:
-            keys = ("flink-version", "taskmanagers", "slots-total", "slots-available")
-            return Overview(*(found[key] for key in keys))
-
-        return self._get("/overview", parse)
+        keys = ("flink-version", "taskmanagers", "slots-total", "slots-available")
+        return self._get("/overview", lambda found: Overview(*(found[key] for key in keys)))
 
     def task_managers(self) -> list[TaskManager]:
         """The TaskManagers that have reported."""
@@ -95,11 +97,10 @@ class FlinkRest:
 
     def jobs(self) -> list[FlinkJobInfo]:
         """All jobs that the JobManager remembers."""
-
-        def parse(entry: Any) -> FlinkJobInfo:
-            return FlinkJobInfo(entry["jid"], entry["name"], entry["state"])
-
-        return self._get("/jobs/overview", lambda found: list(map(parse, found["jobs"])))
+        parse = operator.itemgetter("jid", "name", "state")
+        return self._get(
+            "/jobs/overview", lambda found: [FlinkJobInfo(*parse(job)) for job in found["jobs"]]
+        )
 
     def job_state(self, job_id: str) -> str:
         """Flink's word for the job's state."""

@@ -9,8 +9,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.flink import checks
-from imagenet_beam.runners.flink.java import CACHE_VARIABLE
-from imagenet_beam.runners.flink.job_server import find_jar, flink_minor_of
+from imagenet_beam.runners.flink.job_server import CACHE_VARIABLE, find_jar, flink_minor_of
 from imagenet_beam.runners.flink.launch import check
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, Overview, TaskManager, _host
 from imagenet_beam.transforms.errors import InputError

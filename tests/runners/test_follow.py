@@ -10,12 +10,11 @@ import pytest
 
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.progress import RateMeter
-from imagenet_beam.runners import follow, registry
+from imagenet_beam.runners import base, follow
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
-from imagenet_beam.runners.progress import progress_line
-from imagenet_beam.runners.receipt_progress import ReceiptProgress
+from imagenet_beam.runners.progress import ReceiptProgress, progress_line
 from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
@@ -266,17 +265,17 @@ def test_the_cause_of_a_failure_is_one_line(text, cause):
     ],
 )
 def test_the_names_of_runners(flag, name):
-    assert registry.runner_name([flag]) == name
+    assert base.runner_name([flag]) == name
 
 
 def test_each_runner_has_the_same_shape():
-    for name in registry.RUNNERS:
-        module = registry.runner([f"--runner={name}"])
+    for name in base.RUNNERS:
+        module = base.runner([f"--runner={name}"])
         assert callable(module.check) and callable(module.launch), name
     with pytest.raises(
         InputError, match="--runner=Spork is not known; accepted are DataflowRunner"
     ):
-        registry.runner(["--runner=Spork"])
+        base.runner(["--runner=Spork"])
 
 
 def test_a_job_server_leaves_no_folder_when_its_launcher_is_gone(tmp_path):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.flink.java import cache_dir
+from imagenet_beam.runners.flink.job_server import cache_dir
 from imagenet_beam.transforms.errors import InputError
 from tools.flink_cluster.cluster import Cluster
 from tools.flink_cluster.install import install, job_server_jar

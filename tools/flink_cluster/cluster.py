@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from imagenet_beam.runners.flink.java import JAVA_17_FLAGS, java
+from imagenet_beam.runners.flink.job_server import JAVA_17_FLAGS, java
 from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.transforms.errors import InputError
 from tools.flink_cluster.install import flink_libraries

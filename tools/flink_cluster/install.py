@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imagenet_beam.runners.flink.java import cache_dir, java
+from imagenet_beam.runners.flink.job_server import cache_dir, java
 from imagenet_beam.transforms.errors import InputError
 
 FLINK_VERSION = "1.19.3"
