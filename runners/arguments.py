@@ -87,9 +87,6 @@ def check_values(args: Sequence[str], parser: SentenceParser) -> None:
     Args:
         args: The arguments as they were typed.
         parser: The parser of the command.
-
-    Raises:
-        InputError: Naming the flag.
     """
     seen = set()
     valued = parser.valued_flags()
@@ -110,32 +107,20 @@ def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:
     Args:
         args: The arguments that are not this program's own.
         own_flags: The program's own flags, to suggest what may have been meant.
-
-    Raises:
-        InputError: If an argument is not known.
     """
     if not args:
         return
-    parser = _beam_parser()
-    _, unknown = parser.parse_known_args(list(args))
-    if unknown:
-        raise InputError(_unknown(unknown[0], [*own_flags, *parser.flags()]))
-
-
-def _unknown(argument: str, known: Sequence[str]) -> str:
-    if not argument.startswith("-"):
-        return f"{argument} is not a flag; flags are given as --name=value"
-    name = argument.partition("=")[0]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "see imagenet-beam convert --help"
-    return f"unknown flag {name}; {hint}"
-
-
-def _beam_parser() -> SentenceParser:
-    """A parser that knows the flags of every runner of this Beam version."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     parser = SentenceParser(add_help=False, conflict_handler="resolve")
-    for options in PipelineOptions.__subclasses__():
+    for options in PipelineOptions.__subclasses__():  # of every runner of this Beam version
         options._add_argparse_args(parser)
-    return parser
+    _, unknown = parser.parse_known_args(list(args))
+    if not unknown:
+        return
+    if not unknown[0].startswith("-"):
+        raise InputError(f"{unknown[0]} is not a flag; flags are given as --name=value")
+    name = unknown[0].partition("=")[0]
+    close = difflib.get_close_matches(name, [*own_flags, *parser.flags()], n=1)
+    hint = f"did you mean {close[0]}?" if close else "see imagenet-beam convert --help"
+    raise InputError(f"unknown flag {name}; {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from imagenet_beam.pipeline.download.errors import DownloadError
 from imagenet_beam.runners.arguments import (
@@ -14,13 +14,7 @@ from imagenet_beam.runners.arguments import (
     check_values,
     with_home,
 )
-from imagenet_beam.runners.commands.bounding_boxes import (
-    add_bounding_boxes_parser,
-    run_bounding_boxes,
-)
-from imagenet_beam.runners.commands.download import add_download_parser, run_download
-from imagenet_beam.runners.commands.inspect import add_inspect_parser, run_inspect
-from imagenet_beam.runners.commands.synthesize import add_synthesize_parser, run_synthesize
+from imagenet_beam.runners.commands import bounding_boxes, download, inspect, synthesize
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
@@ -42,11 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the job: a runner has its own way to stop
         print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)
         return STOPPED
-    except JobFailed as error:
-        print(f"imagenet-beam: the job failed: {error}", file=sys.stderr)
-        return JOB_FAILED
-    except DownloadError as error:
-        print(f"imagenet-beam: {error}", file=sys.stderr)
+    except (JobFailed, DownloadError) as error:
+        failed = "the job failed: " if isinstance(error, JobFailed) else ""
+        print(f"imagenet-beam: {failed}{error}", file=sys.stderr)
         return JOB_FAILED
 
 
@@ -59,10 +51,10 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     parser.add_argument("--version", action=_ShowVersions, nargs=0, help="show the versions")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     convert = add_convert_parser(commands)
-    add_download_parser(commands)
-    add_inspect_parser(commands)
-    add_bounding_boxes_parser(commands)
-    add_synthesize_parser(commands)
+    download.add_download_parser(commands)
+    inspect.add_inspect_parser(commands)
+    bounding_boxes.add_bounding_boxes_parser(commands)
+    synthesize.add_synthesize_parser(commands)
     return parser, convert
 
 
@@ -91,10 +83,10 @@ def _run(arguments: list[str]) -> int:
         return run_convert(args, rest)
     if rest:
         raise InputError(f"unknown flag {rest[0]}; see imagenet-beam {args.command} --help")
-    if args.command == "download":
-        return run_download(args)
-    if args.command == "inspect":
-        return run_inspect(args)
-    if args.command == "bounding_boxes":
-        return run_bounding_boxes(args)
-    return run_synthesize(args)
+    run: Callable[[argparse.Namespace], int] = {
+        "download": download.run_download,
+        "inspect": inspect.run_inspect,
+        "bounding_boxes": bounding_boxes.run_bounding_boxes,
+        "synthesize": synthesize.run_synthesize,
+    }[args.command]
+    return run(args)

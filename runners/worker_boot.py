@@ -15,6 +15,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import grpc
+from apache_beam.portability.api import beam_artifact_api_pb2 as artifacts
+from apache_beam.portability.api import beam_artifact_api_pb2_grpc as artifacts_grpc
+from apache_beam.portability.api import beam_provision_api_pb2 as provision
+from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_grpc
+from apache_beam.portability.api import beam_runner_api_pb2 as runner_api
+from apache_beam.portability.api import endpoints_pb2
+from google.protobuf import json_format, text_format
+
 _FLAGS = (
     "id",
     "logging_endpoint",
@@ -45,10 +54,6 @@ def main() -> None:
 
 def _provision_info(flags: argparse.Namespace) -> Any:
     """Asks the runner what the job is: options, addresses, staged files."""
-    import grpc
-    from apache_beam.portability.api import beam_provision_api_pb2 as provision
-    from apache_beam.portability.api import beam_provision_api_pb2_grpc as provision_grpc
-
     with grpc.insecure_channel(flags.provision_endpoint) as channel:
         service = provision_grpc.ProvisionServiceStub(channel)
         answer = service.GetProvisionInfo(
@@ -62,10 +67,6 @@ def _fetch_artifacts(info: Any, flags: argparse.Namespace) -> str:
 
     Workers are killed at the end of a job, so a folder made here stays behind.
     """
-    import grpc
-    from apache_beam.portability.api import beam_artifact_api_pb2 as artifacts
-    from apache_beam.portability.api import beam_artifact_api_pb2_grpc as artifacts_grpc
-
     wanted = [(file, _staged_name(file)) for file in info.dependencies]
     wanted = [(file, name) for file, name in wanted if not name.startswith(_RECORDED_ONLY)]
     if not wanted:
@@ -86,16 +87,12 @@ def _fetch_artifacts(info: Any, flags: argparse.Namespace) -> str:
 
 def _staged_name(file: Any) -> str:
     """The name that a file was staged under, without folders."""
-    from apache_beam.portability.api import beam_runner_api_pb2 as runner_api
-
     role = runner_api.ArtifactStagingToRolePayload.FromString(file.role_payload)
     return os.path.basename(role.staged_name) or "unnamed"
 
 
 def _environment(info: Any, flags: argparse.Namespace, folder: str) -> dict[str, str]:
     """What the worker's main program reads."""
-    from google.protobuf import json_format
-
     found = {
         "WORKER_ID": flags.id,
         "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
@@ -115,9 +112,6 @@ def _environment(info: Any, flags: argparse.Namespace, folder: str) -> dict[str,
 
 
 def _address(url: str) -> str:
-    from apache_beam.portability.api import endpoints_pb2
-    from google.protobuf import text_format
-
     return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=url)))
 
 

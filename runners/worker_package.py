@@ -22,11 +22,10 @@ from pathlib import Path
 import imagenet_beam
 
 DISTRIBUTION = "imagenet-beam"
-_NOT_ON_WORKERS = ("tensorflow",)
+_NOT_ON_WORKERS = re.compile(r"tensorflow(?![A-Za-z0-9._-])", re.IGNORECASE)
 """What only readers of the data need: 600 MB that no worker ever imports."""
 
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest a zip file can hold: equal code, equal bytes
-_REQUIREMENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def write_wheel(folder: Path) -> Path:
@@ -54,12 +53,7 @@ def write_wheel(folder: Path) -> Path:
 def requirements(distribution: importlib.metadata.Distribution) -> list[str]:
     """What workers need besides the program: its dependencies, less those of readers."""
     wanted = (line for line in distribution.requires or () if "extra ==" not in line)
-    return [line for line in wanted if _name(line) not in _NOT_ON_WORKERS]
-
-
-def _name(requirement: str) -> str:
-    match = _REQUIREMENT_NAME.match(requirement)
-    return match[0].lower() if match else requirement
+    return [line for line in wanted if not _NOT_ON_WORKERS.match(line)]
 
 
 def _modules() -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from collections import Counter
@@ -50,11 +51,7 @@ def add_bounding_boxes_parser(commands: argparse._SubParsersAction[SentenceParse
 
 
 def run_bounding_boxes(args: argparse.Namespace) -> int:
-    """Writes the CSV and says what was read.
-
-    Raises:
-        InputError: If a file is missing or damaged.
-    """
+    """Writes the CSV and says what was read."""
     from imagenet_beam.transforms.labels.label_files import read_class_list
 
     storage = storage_from_flags(args, "output")
@@ -63,11 +60,10 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
         listed = storage.read_bytes(args.synsets, MAX_TEXT_BYTES)
         synsets = frozenset(read_class_list(listed, args.synsets))
     counts: Counter[str] = Counter()
-    paths = comma_separated(args.annotations)
-    lines = _lines(paths, storage, synsets, counts)
+    lines = _lines(comma_separated(args.annotations), storage, synsets, counts)
     file = storage.create(args.output)
     try:
-        for block in _blocks(lines):
+        while block := "".join(itertools.islice(lines, _WRITE_LINES)):
             file.write(block.encode())
         if not counts["boxes"]:
             raise InputError(f"--annotations={args.annotations} has no box of these classes")
@@ -98,13 +94,3 @@ def _lines(
             for fix in ("clamped", "swapped", "dropped"):
                 counts[fix] += getattr(annotation, fix)
             yield from write_boxes_csv((annotation.stem, box) for box in annotation.boxes)
-
-
-def _blocks(lines: Iterator[str]) -> Iterator[str]:
-    block: list[str] = []
-    for line in lines:
-        block.append(line)
-        if len(block) == _WRITE_LINES:
-            yield "".join(block)
-            block = []
-    yield "".join(block)

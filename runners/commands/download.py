@@ -40,18 +40,11 @@ def add_download_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--dataset", required=True, choices=DATASETS, metavar="NAME", help="one of %(choices)s"
     )
-    parser.add_argument(
-        "--output_dir",
-        default="",
-        metavar="DIR",
-        help="where the files go; default: the cache, see --download_dir",
-    )
-    parser.add_argument(
-        "--download_dir",
-        default="",
-        metavar="DIR",
-        help="the cache; default: $IMAGENET_BEAM_CACHE or ~/.cache/imagenet-beam",
-    )
+    for flag, text in (
+        ("--output_dir", "where the files go; default: the cache, see --download_dir"),
+        ("--download_dir", "the cache; default: $IMAGENET_BEAM_CACHE or ~/.cache/imagenet-beam"),
+    ):
+        parser.add_argument(flag, default="", metavar="DIR", help=text)
     parser.add_argument(
         "--connections",
         type=whole_number,
@@ -92,8 +85,7 @@ def run_download(
         imagenet: ImageNet's archives.
 
     Returns:
-        The exit status: 0 done; 1 the download failed; 2 the command line or
-        the files in `--from_dir` are wrong; 130 Ctrl-C ended it.
+        The exit status: 0 done; 1 failed; 2 flags or files are wrong; 130 Ctrl-C ended it.
     """
     try:
         return _run(args, sources or {args.dataset: DATASETS[args.dataset].downloads}, imagenet)

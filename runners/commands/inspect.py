@@ -37,19 +37,13 @@ def add_inspect_parser(commands: argparse._SubParsersAction[SentenceParser]) -> 
         help="compare md5 and sha256 with those of the published archives",
     )
     parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="count all images, however long it takes",
+        "--exact", action="store_true", help="count all images, however long it takes"
     )
     add_flags(parser, GCS, GCS_READ)
 
 
 def run_inspect(args: argparse.Namespace) -> int:
-    """Prints a paragraph for each path.
-
-    Returns:
-        The exit status: 0, or 2 if something is of no use.
-    """
+    """Prints a paragraph for each path; the exit status is 2 if something is of no use."""
     from imagenet_beam.pipeline.inspect import QUICK_SECONDS, inspect_path
 
     storage = storage_from_flags(args)

@@ -39,10 +39,7 @@ _SMALL_SETS: dict[str, Callable[..., object]] = {
 _SMALL_NUMBERS = {
     "flowers": {"images_per_class": (100, "images of each class of flowers")},
     "cifar10": {"images_per_batch": (1000, "images in each of the six batches of cifar10")},
-    "mnist": {
-        "train": (6000, "training images of mnist"),
-        "test": (1000, "test images of mnist"),
-    },
+    "mnist": {"train": (6000, "training images of mnist"), "test": (1000, "test images of mnist")},
 }
 """By data set and flag: the default, far below the real numbers for the sake of time."""
 
@@ -85,11 +82,7 @@ def _add_number(parser: SentenceParser, name: str, text: str) -> None:
 
 
 def run_synthesize(args: argparse.Namespace) -> int:
-    """Writes the archives; returns the exit status 0.
-
-    Raises:
-        InputError: If a flag's value is not accepted.
-    """
+    """Writes the archives; returns the exit status 0."""
     if not args.output_dir:
         raise InputError("--output_dir is missing; give the folder for the archives")
     _check_flags(args)

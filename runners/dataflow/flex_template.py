@@ -59,32 +59,25 @@ def switched(argv: Sequence[str], switches: set[str]) -> list[str]:
 
 def metadata() -> dict[str, Any]:
     """What a console shows and checks: every parameter, with its pattern."""
+    offered = [flag for flag in FLAGS if flag.name not in _NOT_FOR_TEMPLATES]
     return {
         "name": "imagenet-beam convert",
         "description": "Turns image archives into sharded TFRecords.",
         "streaming": False,
-        "parameters": [
-            *(_parameter(flag) for flag in FLAGS if flag.name not in _NOT_FOR_TEMPLATES),
-            _IMAGE,
-        ],
+        "parameters": [*map(_parameter, offered), _IMAGE],
     }
 
 
 def _parameter(flag: Flag) -> dict[str, Any]:
+    value = flag.value if isinstance(flag.value, str) else "|".join(flag.value)
+    text = flag.description % {"choices": value.replace("|", ", ")}
     return {
         "name": flag.name,
         "label": flag.name.replace("_", " ").capitalize(),
-        "helpText": _help(flag),
+        "helpText": f"{text}; --{flag.name}={value or 'true'}",
         "isOptional": flag.name != "output_dir",
         "regexes": [_pattern(flag)],
     }
-
-
-def _help(flag: Flag) -> str:
-    """What a flag does, and how it is given."""
-    value = flag.value if isinstance(flag.value, str) else "|".join(flag.value)
-    text = flag.description % {"choices": value.replace("|", ", ")}
-    return f"{text}; --{flag.name}={value or 'true'}"
 
 
 def _pattern(flag: Flag) -> str:
