@@ -13,8 +13,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
-from imagenet_beam.transforms.storage.spool import Spool
+from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat, Spool
 
 _COPY_BYTES = 1 << 20
 _RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
@@ -30,7 +29,7 @@ def _as_input_error(path: str) -> Iterator[None]:
         raise InputError(f"{path} cannot be used: {error}") from error
 
 
-class BeamRangeReader:
+class _BeamRangeReader:
     """Seeks in one open file; a lock keeps threads apart, since seeking is shared."""
 
     def __init__(self, path: str, size_bytes: int) -> None:
@@ -41,7 +40,6 @@ class BeamRangeReader:
             self._file: Any = FileSystems.open(path, **_RAW)
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """Reads exactly that range; raises `InputError` if the file is shorter."""
         with self._lock, _as_input_error(self.name):
             self._file.seek(offset_bytes)
             data: bytes = self._file.read(length_bytes)
@@ -50,18 +48,15 @@ class BeamRangeReader:
         return data
 
 
-class BeamAtomicFile(Spool):
+class _BeamAtomicFile(Spool):
     """Spooled to a local file, copied under a temporary name, then renamed."""
 
     def __init__(self, path: str, scratch_dir: str) -> None:
         super().__init__(path, scratch_dir, memory_bytes=0)
 
     def publish(self) -> None:
-        """Copies the spool beside its place and renames it.
-
-        Not every file system renames over a file, so an earlier one is removed
-        first: for a moment there is none, but never half a one.
-        """
+        # Not every file system renames over a file, so an earlier one is removed first:
+        # for a moment there is none, but never half a one.
         with _as_input_error(self._path):
             folder, name = FileSystems.split(self._path)
             temporary = FileSystems.join(folder, f".{name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
@@ -81,7 +76,7 @@ class BeamAtomicFile(Spool):
         self.discard()
 
 
-class BeamBackend:
+class BeamBackend(Backend):
     """The backend for `hdfs://`, `s3://` and whatever else Beam knows."""
 
     def __init__(self, scratch_dir: str) -> None:
@@ -98,9 +93,9 @@ class BeamBackend:
         version = str(found[0].last_updated_in_seconds or 0)
         return FileStat(path, found[0].size_in_bytes, version, path)
 
-    def open_ranges(self, path: str) -> BeamRangeReader:
+    def open_ranges(self, path: str) -> _BeamRangeReader:
         """Opens the file for reads that take turns."""
-        return BeamRangeReader(path, self.stat(path).size_bytes)
+        return _BeamRangeReader(path, self.stat(path).size_bytes)
 
     def read_bytes(self, path: str) -> bytes:
         """Reads a small file whole."""
@@ -119,17 +114,13 @@ class BeamBackend:
             if item.path.startswith(prefix)
         }
 
-    def folders(self, directory: str) -> Iterator[str]:
-        """One: Beam does not tell folders for all schemes, nor versions."""
-        yield ""
-
     def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
-        """All below the directory, without versions."""
+        """All below the directory, without versions: Beam does not tell them for all schemes."""
         return ((path, size_bytes, "") for path, size_bytes in self.list_sizes(directory).items())
 
-    def create(self, path: str) -> BeamAtomicFile:
+    def create(self, path: str) -> _BeamAtomicFile:
         """Starts a file in local scratch space."""
-        return BeamAtomicFile(path, self._scratch_dir)
+        return _BeamAtomicFile(path, self._scratch_dir)
 
     def remove(self, path: str) -> None:
         """Removes a file if it is there."""

@@ -188,11 +188,7 @@ class Storage:
         return [name for name in self.list_sizes(directory) if name.endswith(TEMPORARY_SUFFIX)]
 
     def exclusive(self, directory: str, lock: str) -> contextlib.AbstractContextManager[None]:
-        """Keeps a second run out of a local folder; remote storage has no locks.
-
-        Args:
-            directory: The folder.
-            lock: The path of the lock file in it.
+        """Keeps a second run out of a local folder by a lock file; remote storage has no locks.
 
         Raises:
             InputError: If another process holds the folder, or it cannot be written.

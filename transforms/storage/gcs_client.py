@@ -33,17 +33,11 @@ _PRODUCT_NAME = "/sys/class/dmi/id/product_name"
 
 
 class GcsName(NamedTuple):
-    """The parts of `gs://bucket/object#generation`.
-
-    Attributes:
-        bucket: The bucket.
-        key: The object's name, or a prefix of names; may be "".
-        generation: The pinned generation, or None for the live one.
-    """
+    """The parts of `gs://bucket/object#generation`."""
 
     bucket: str
-    key: str
-    generation: int | None = None
+    key: str  # the object's name, or a prefix of names; may be ""
+    generation: int | None = None  # the pinned one; None for the live one
 
     def __str__(self) -> str:
         return f"gs://{self.bucket}/{self.key}"

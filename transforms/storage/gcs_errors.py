@@ -93,15 +93,10 @@ def _brief(error: Exception) -> str:
     """The service's own words in one line, without what the library puts around them."""
     if isinstance(error, RetriesExhaustedError):
         return f"{error}: {_brief(error.last)}"
-    message = _said(error) or str(getattr(error, "message", "") or error)
+    message = str(getattr(error, "message", "") or error)
+    response = getattr(error, "response", None)
+    if response is not None:
+        with contextlib.suppress(ValueError, LookupError, TypeError):  # not JSON, or other JSON
+            message = str(response.json()["error"]["message"]) or message
     words = _URL.sub("", " ".join(message.split()))
     return words[:_LONGEST_QUOTE].rstrip(".")
-
-
-def _said(error: Exception) -> str:
-    """The message in the body of an answer, or ""."""
-    response = getattr(error, "response", None)
-    try:
-        return str(response.json()["error"]["message"]) if response is not None else ""
-    except (ValueError, LookupError, TypeError):  # not JSON, or other JSON
-        return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http
 import logging
 import time
 
@@ -16,16 +15,8 @@ from imagenet_beam.transforms.storage.retry import Retries
 
 _logger = logging.getLogger(__name__)
 
-_TRANSIENT_STATUS = frozenset(
-    {
-        http.HTTPStatus.REQUEST_TIMEOUT,
-        http.HTTPStatus.TOO_MANY_REQUESTS,
-        http.HTTPStatus.INTERNAL_SERVER_ERROR,
-        http.HTTPStatus.BAD_GATEWAY,
-        http.HTTPStatus.SERVICE_UNAVAILABLE,
-        http.HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
+# Too slow, too many, and what servers and the gateways before them fail with.
+_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class DamagedReadError(Exception):

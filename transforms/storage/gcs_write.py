@@ -12,10 +12,10 @@ from typing import IO, Any
 from google.api_core import exceptions as api
 
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.base import Spool
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess, GcsName, parse_object_name
 from imagenet_beam.transforms.storage.gcs_errors import as_input_error
 from imagenet_beam.transforms.storage.gcs_retry import UploadPausedError, UploadRestartError
-from imagenet_beam.transforms.storage.spool import Spool
 
 _ONE_REQUEST_BYTES = 8 << 20
 """Up to here one request carries a file; a larger one can continue where it broke."""
@@ -90,25 +90,15 @@ def _encoded(crc32c: int) -> str:
 
 @dataclass
 class _Upload:
-    """What an upload declares beforehand.
-
-    Attributes:
-        access: How to make requests.
-        name: The object.
-        file: Its content.
-        size_bytes: How long that is.
-        crc32c: Its checksum, as the service writes it.
-        generation: What the object must be while it is replaced; 0 if it is new.
-        sent_bytes: How much of it the service has confirmed.
-    """
+    """What an upload declares beforehand."""
 
     access: GcsAccess
     name: GcsName
     file: IO[bytes]
     size_bytes: int
-    crc32c: str
-    generation: int
-    sent_bytes: int = 0
+    crc32c: str  # as the service writes it
+    generation: int  # what the object must be while it is replaced; 0 if it is new
+    sent_bytes: int = 0  # how much the service has confirmed
 
     def declared(self) -> Any:
         """The object's handle, with the checksum, so that the service refuses other bytes.
@@ -124,7 +114,6 @@ class _OneRequest(_Upload):
     """Metadata and bytes in one multipart request."""
 
     def attempt(self) -> None:
-        """Sends the whole file."""
         with _damage_restarts():
             self.declared().upload_from_file(
                 self.file,

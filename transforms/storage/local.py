@@ -44,7 +44,7 @@ def _as_input_error(path: str) -> Iterator[None]:
         raise InputError(f"{path} cannot be used: {why}") from error
 
 
-class LocalRangeReader:
+class _LocalRangeReader:
     """Ranged reads of one local file by `pread`, which threads can share."""
 
     def __init__(self, path: str) -> None:
@@ -55,7 +55,6 @@ class LocalRangeReader:
         self.size_bytes = os.fstat(self._fd).st_size
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        """Reads exactly that range; raises `InputError` if the file is shorter."""
         with _as_input_error(self.name):
             data = os.pread(self._fd, length_bytes, offset_bytes)
             while len(data) < length_bytes:  # short reads are allowed above 2 GiB and on networks
@@ -67,7 +66,7 @@ class LocalRangeReader:
         return data
 
 
-class LocalAtomicFile:
+class _LocalAtomicFile:
     """Written under a temporary name in the same folder, then renamed."""
 
     def __init__(self, path: str) -> None:
@@ -92,7 +91,6 @@ class LocalAtomicFile:
             raise
 
     def write(self, data: bytes) -> None:
-        """Appends to the temporary file."""
         with self._or_nothing():
             self._file.write(data)
             self._write_back()
@@ -111,15 +109,13 @@ class LocalAtomicFile:
             self._written_back_bytes = end
 
     def publish(self) -> None:
-        """Flushes to the disk, then renames, so that no crash shows half a file."""
-        with self._or_nothing():
+        with self._or_nothing():  # to the disk first, so that no crash shows half a file
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             self._temporary.replace(self._path)
 
     def discard(self) -> None:
-        """Removes the temporary file."""
         with contextlib.suppress(OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
@@ -130,13 +126,7 @@ def locked(directory: str, name: str) -> Iterator[None]:
     """Holds a lock file in a folder; the lock ends with the process, however it ends.
 
     Where nothing was written meanwhile, the file and the folders made for it go again.
-
-    Args:
-        directory: The folder.
-        name: The lock file's path in it.
-
-    Raises:
-        InputError: If another process holds it, or the folder cannot be written.
+    Raises `InputError` if another process holds it, or the folder cannot be written.
     """
     path = Path(directory) / name
     with _as_input_error(directory):
@@ -198,9 +188,9 @@ class LocalBackend:
                 pass
         return FileStat(path, found.st_size, str(found.st_mtime_ns), path)
 
-    def open_ranges(self, path: str) -> LocalRangeReader:
+    def open_ranges(self, path: str) -> _LocalRangeReader:
         """Opens the file once for all threads."""
-        return LocalRangeReader(path)
+        return _LocalRangeReader(path)
 
     def read_bytes(self, path: str) -> bytes:
         """Reads a small file whole."""
@@ -233,9 +223,9 @@ class LocalBackend:
         """See `local_files`."""
         return local_files(directory, folder)
 
-    def create(self, path: str) -> LocalAtomicFile:
+    def create(self, path: str) -> _LocalAtomicFile:
         """Starts a file, and the folders above it."""
-        return LocalAtomicFile(path)
+        return _LocalAtomicFile(path)
 
     def remove(self, path: str) -> None:
         """Removes a file if it is there."""
@@ -244,4 +234,4 @@ class LocalBackend:
 
     def check_writable(self, directory: str) -> None:
         """Creates the folder, and creates and removes a file in it."""
-        LocalAtomicFile(os.path.join(directory, "probe")).discard()
+        _LocalAtomicFile(os.path.join(directory, "probe")).discard()

@@ -38,12 +38,7 @@ def _folders(directory: str, relative: str, above: frozenset[str]) -> Iterator[s
 
 
 def local_files(directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
-    """Yields path relative to the directory, size and version of the files in one folder.
-
-    Args:
-        directory: The top of the tree.
-        folder: A folder in it, as `local_folders` gives it.
-    """
+    """Yields path relative to the directory, size and version of the files in one folder."""
     entries = sorted(_scan(os.path.join(directory, folder)), key=lambda entry: entry.name)
     for entry in entries:
         try:
