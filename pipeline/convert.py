@@ -35,8 +35,7 @@ from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLa
 from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages
-from imagenet_beam.transforms.records.schema import RecordSet, SplitShards
-from imagenet_beam.transforms.records.schemas import find_schema
+from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import shard_path_format
 from imagenet_beam.transforms.select_images import Choice, SelectImages

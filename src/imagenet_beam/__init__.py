@@ -40,8 +40,8 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.transforms.list_images import ListImages as ListImages
     from imagenet_beam.transforms.records.example import serialize_example as serialize_example
     from imagenet_beam.transforms.records.schemas import inception_features as inception_features
+    from imagenet_beam.transforms.records.schemas import tfds_features as tfds_features
     from imagenet_beam.transforms.records.schemas import tpu_features as tpu_features
-    from imagenet_beam.transforms.records.tfds import tfds_features as tfds_features
     from imagenet_beam.transforms.storage.files import Storage as Storage
     from imagenet_beam.transforms.write_to_tfrecord import WriteToTFRecord as WriteToTFRecord
 
@@ -78,7 +78,7 @@ _MODULES = {
     "WriteToTFRecord": "transforms.write_to_tfrecord",
     "inception_features": "transforms.records.schemas",
     "serialize_example": "transforms.records.example",
-    "tfds_features": "transforms.records.tfds",
+    "tfds_features": "transforms.records.schemas",
     "tpu_features": "transforms.records.schemas",
 }
 

@@ -1,15 +1,81 @@
-"""All schemas: the keys that people's readers ask for."""
+"""The schemas: the features of records, and the files that stand beside their shards."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.extensions import Extensions
 from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.images.modes import turned_box
-from imagenet_beam.transforms.records.example import Floats, Ints
-from imagenet_beam.transforms.records.schema import Features, Schema
-from imagenet_beam.transforms.records.tfds import TFDS
+from imagenet_beam.transforms.records.example import FeatureValue, Floats, Ints
+
+Features = dict[str, FeatureValue]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Which features records have, and what a set of such records consists of.
+
+    Attributes:
+        name: What it is asked for by.
+        features: Makes the features of a record.
+        label_base: The label of the first class, unless another one is asked for; None is
+            that of the data set.
+        files: Names of the files that stand beside the shards.
+    """
+
+    name: str
+    features: Callable[[LabeledImage, EncodedImage], Features]
+    label_base: int | None = None
+    files: tuple[str, ...] = ()
+
+    def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:
+        """Raises `InputError` where its readers could not take what is asked for."""
+
+    def shard_prefix(self, dataset: str, split: str) -> str:
+        """What the names of shards start with; "" for the usual names."""
+        return ""
+
+    def metadata(self, records: RecordSet) -> dict[str, bytes]:
+        """The content of `files`, by name."""
+        return {}
+
+
+class SplitShards(NamedTuple):
+    """The shards of one split.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        shard_lengths: How many records each shard has.
+        size_bytes: The length of all shards.
+    """
+
+    name: str
+    shard_lengths: Sequence[int]
+    size_bytes: int
+
+
+class RecordSet(NamedTuple):
+    """What there is to say of a set of records, for the files beside its shards.
+
+    Attributes:
+        dataset: The data set, as the shards' names have it.
+        classes: The wnids or names of the classes, in label order.
+        channels: Channels of the images: 3, or 1 for gray ones.
+        image_format: `jpeg` or `png`.
+        splits: All splits.
+    """
+
+    dataset: str
+    classes: Sequence[str]
+    channels: int
+    image_format: str
+    splits: Sequence[SplitShards]
 
 
 def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
@@ -56,9 +122,103 @@ def tpu_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     }
 
 
+VERSION = "1.0.0"
+
+FEATURES, INFO, CLASS_NAMES = "features.json", "dataset_info.json", "label.labels.txt"
+
+_FEATURES = "tensorflow_datasets.core.features"
+
+
+class _TfdsSchema(Schema):
+    """The schema of tensorflow-datasets' `imagenet2012`, with the names and files it looks for.
+
+    The files (`features.json`, `dataset_info.json`, the names of the labels) have the form of
+    tensorflow-datasets 4.9, which `tfds.builder_from_directory` reads.
+    """
+
+    def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:
+        if label_base != 0:
+            raise InputError(
+                "`schema`=tfds has labels from 0; give `labels.base`=0 or leave it out"
+            )
+        if output_layout != "flat":
+            raise InputError("`schema`=tfds has all files in one folder; give `output_layout`=flat")
+        if has_boxes:
+            raise InputError(
+                "`schema`=tfds has no keys for `bounding_boxes`; leave one of them out"
+            )
+
+    def shard_prefix(self, dataset: str, split: str) -> str:
+        return f"{dataset}-{split}.tfrecord"
+
+    def metadata(self, records: RecordSet) -> dict[str, bytes]:
+        return {
+            FEATURES: _json(
+                _features(len(records.classes), records.channels, records.image_format)
+            ),
+            INFO: _json(_info(records.dataset, records.splits)),
+            CLASS_NAMES: "".join(f"{wnid}\n" for wnid in records.classes).encode(),
+        }
+
+
+def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
+    """The keys of `imagenet2012` in tensorflow-datasets; labels count from 0."""
+    return {
+        "image": encoded.data,
+        "label": image.label,
+        "file_name": image.ref.filename,
+    }
+
+
+TFDS = _TfdsSchema("tfds", tfds_features, label_base=0, files=(FEATURES, INFO, CLASS_NAMES))
+
+
+def _features(classes: int, channels: int, image_format: str) -> dict[str, Any]:
+    image: dict[str, Any] = {
+        "shape": {"dimensions": ["-1", "-1", str(channels)]},
+        "dtype": "uint8",
+    }
+    if image_format:
+        image["encodingFormat"] = image_format
+    return {
+        "pythonClassName": f"{_FEATURES}.features_dict.FeaturesDict",
+        "featuresDict": {
+            "features": {
+                "file_name": {"pythonClassName": f"{_FEATURES}.text_feature.Text", "text": {}},
+                "image": {"pythonClassName": f"{_FEATURES}.image_feature.Image", "image": image},
+                "label": {
+                    "pythonClassName": f"{_FEATURES}.class_label_feature.ClassLabel",
+                    "classLabel": {"numClasses": str(classes)},
+                },
+            }
+        },
+    }
+
+
+def _info(name: str, splits: Sequence[SplitShards]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": VERSION,
+        "description": "Converted by imagenet-beam; manifest.json says from what and how.",
+        "fileFormat": "tfrecord",
+        "splits": [
+            {
+                "name": split.name,
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "numBytes": str(split.size_bytes),
+                "shardLengths": [str(length) for length in split.shard_lengths],
+            }
+            for split in splits
+        ],
+    }
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
+
+
 INCEPTION = Schema("inception", inception_features)
 TPU = Schema("tpu", tpu_features)
-
 
 SCHEMAS = Extensions(
     "imagenet_beam.schemas", Schema, {schema.name: schema for schema in (INCEPTION, TPU, TFDS)}

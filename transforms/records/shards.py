@@ -55,12 +55,7 @@ def fingerprint(name: str, seed: int) -> bytes:
 
 
 def cut_shards(packed_keys: bytes, num_shards: int) -> ShardLayout:
-    """Cuts keys into shards.
-
-    Args:
-        packed_keys: All keys in any order, one after the other.
-        num_shards: How many shards to make; at least 1.
-    """
+    """Cuts keys, packed one after the other in any order, into at least one shard."""
     keys = np.sort(np.frombuffer(packed_keys, dtype=_KEY_DTYPE))
     starts = [len(keys) * shard // num_shards for shard in range(1, num_shards)]
     first_keys = tuple(
