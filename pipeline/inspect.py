@@ -20,7 +20,7 @@ from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed, open_stream
 from imagenet_beam.transforms.archives.tar import walk_tar
 from imagenet_beam.transforms.archives.zip import is_zip, walk_zip
-from imagenet_beam.transforms.boxes.csv_file import is_boxes_csv
+from imagenet_beam.transforms.boxes.annotations import is_boxes_csv
 from imagenet_beam.transforms.boxes.read import is_xml_name
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.devkit import META_NAME

@@ -82,7 +82,7 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
 def _lines(
     paths: Sequence[str], storage: Storage, synsets: Set[str], counts: Counter[str]
 ) -> Iterator[str]:
-    from imagenet_beam.transforms.boxes.csv_file import write_boxes_csv
+    from imagenet_beam.transforms.boxes.annotations import write_boxes_csv
     from imagenet_beam.transforms.boxes.read import iter_annotations
 
     for path in paths:

@@ -16,10 +16,8 @@ from imagenet_beam.transforms.boxes.annotations import (
     Annotation,
     annotated_stem,
     image_stem,
-    parse_annotation_xml,
-)
-from imagenet_beam.transforms.boxes.csv_file import (
     is_boxes_csv,
+    parse_annotation_xml,
     parse_boxes_csv,
     write_boxes_csv,
 )

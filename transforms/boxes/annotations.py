@@ -1,9 +1,10 @@
-"""PASCAL-VOC annotations: one XML file for each image, tens of thousands to an archive."""
+"""Files of boxes: PASCAL-VOC annotations, an XML file an image; and the CSV of inception."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ MAX_XML_BYTES = 1 << 20
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _SUFFIX = re.compile(r"\.[A-Za-z]+$")
 _OFFICIAL = re.compile(r"(ILSVRC[0-9]{4}_(?:val|test)_[0-9]{8}|n[0-9]{8}_[0-9]+)(?:_n[0-9]{8})?")
+_CSV_LINE = re.compile(rb"[^,\0<]+(?:, *[-+.0-9eE]+){4}")
 _NO_CLASS_FOLDERS = ("annotations", "annotation")
 
 
@@ -70,11 +72,6 @@ def parse_annotation_xml(data: bytes, path_name: str, stem: str = "") -> Annotat
     word instead of a wnid. Coordinates relate to the size in the XML, which is
     not always the JPEG's. A file that states no usable size loses its boxes, as
     dropped ones, because nothing can relate them to the image.
-
-    Args:
-        data: The XML.
-        path_name: The file's path, for messages.
-        stem: The image; by default what the path tells.
 
     Raises:
         InputError: It is no annotation, or a coordinate is missing or no number.
@@ -163,3 +160,39 @@ def _corners(box: ElementTree.Element, path_name: str) -> tuple[float, ...]:
 
 def _clamp(value: float) -> float:
     return min(max(value, 0.0), 1.0)
+
+
+def is_boxes_csv(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a CSV of boxes, told by its first line."""
+    line = head.lstrip(b"\xef\xbb\xbf").partition(b"\n")[0]
+    return _CSV_LINE.fullmatch(line.strip()) is not None
+
+
+def parse_boxes_csv(lines: Iterable[str], name: str) -> Iterator[tuple[str, BoundingBox]]:
+    """Reads the CSV of inception's `process_bounding_boxes.py`: stem and box of each line.
+
+    A line is `n00007846_64193.JPEG,0.0060,0.2620,0.7545,0.9940`: the image, xmin, ymin, xmax,
+    ymax. Raises `InputError` for one that is none, or has no fractions of the image.
+    """
+    for number, line in enumerate(lines, 1):
+        text = line.strip().lstrip("\ufeff")
+        if not text:
+            continue
+        filename, *values = text.split(",")
+        try:
+            box = BoundingBox(*map(float, values))
+        except (TypeError, ValueError):
+            box = BoundingBox(math.nan, math.nan, math.nan, math.nan)
+        in_order = 0 <= box.xmin <= box.xmax <= 1 and 0 <= box.ymin <= box.ymax <= 1
+        if not in_order or not filename:
+            raise InputError(
+                f"`bounding_boxes`: line {number} of {name} is {text[:80]!r}; expected a file name"
+                " and xmin, ymin, xmax, ymax as fractions of the image from 0 to 1, minima first"
+            )
+        yield annotated_stem(filename), box
+
+
+def write_boxes_csv(rows: Iterable[tuple[str, BoundingBox]]) -> Iterator[str]:
+    """Yields the lines that `process_bounding_boxes.py` would write, for stems and boxes."""
+    for stem, box in rows:
+        yield f"{stem}.JPEG,{box.xmin:.4f},{box.ymin:.4f},{box.xmax:.4f},{box.ymax:.4f}\n"

@@ -20,9 +20,10 @@ from imagenet_beam.transforms.boxes.annotations import (
     Annotation,
     annotated_stem,
     check_xml_bytes,
+    is_boxes_csv,
     parse_annotation_xml,
+    parse_boxes_csv,
 )
-from imagenet_beam.transforms.boxes.csv_file import is_boxes_csv, parse_boxes_csv
 from imagenet_beam.transforms.boxes.index import BoxIndex, boxes_by_name
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import InputError
@@ -64,10 +65,8 @@ def iter_annotations(path: str, storage: Storage) -> Iterator[Annotation]:
 def iter_annotations_tar(stream: ByteStream, name: str) -> Iterator[Annotation]:
     """Reads an annotation archive as a stream, one small file in memory at a time.
 
-    Args:
-        stream: `ILSVRC2012_bbox_train_v2.tar.gz`, `ILSVRC2012_bbox_val_v3.tgz`, the
-            same unpacked to a tar, or an older archive with a tar for each class.
-        name: The archive's name, for messages.
+    It is `ILSVRC2012_bbox_train_v2.tar.gz`, `ILSVRC2012_bbox_val_v3.tgz`, the same unpacked
+    to a tar, or an older archive with a tar for each class.
 
     Raises:
         InputError: The archive or an annotation in it cannot be read.
@@ -80,10 +79,6 @@ def iter_xml_members(stream: ByteStream, name: str) -> Iterator[tuple[str, bytes
     """Yields path and content of each XML file in a tar archive, compressed or not.
 
     Older box archives hold a compressed tar for each class; these are looked into.
-
-    Args:
-        stream: The archive, read once and forwards only.
-        name: Its name, for messages.
 
     Raises:
         InputError: It is no tar archive, it is damaged, or there is no XML in it.
@@ -140,12 +135,10 @@ def _members_at_any_depth(content: StreamReader) -> Iterator[tuple[StreamReader,
 
 
 def _members(content: StreamReader) -> Iterator[TarMember]:
-    walk = walk_tar(content, needs_bytes=_is_xml_or_tar)
+    walk = walk_tar(
+        content, needs_bytes=lambda name: is_xml_name(name) or name.lower().endswith(_TAR_SUFFIXES)
+    )
     return (member for member in walk if not is_hidden(member.name))
-
-
-def _is_xml_or_tar(name: str) -> bool:
-    return is_xml_name(name) or name.lower().endswith(_TAR_SUFFIXES)
 
 
 def _of_boxes(error: InputError) -> InputError:

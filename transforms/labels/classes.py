@@ -175,10 +175,7 @@ def _unique_names(classes: list[ClassInfo]) -> dict[str, str]:
 def _told_apart(wnid: str, words: tuple[str, ...], known: Counter[str]) -> Iterator[str]:
     """Names for a class whose first lemma others have too, best first, without end.
 
-    Args:
-        wnid: The class.
-        words: Its lemmas.
-        known: How many of the classes with this first lemma have each lemma, ignoring case.
+    `known` counts how many of the classes with this first lemma have each lemma, ignoring case.
     """
     for lemma in words[1:]:
         if known[lemma.casefold()] == 1:
@@ -213,11 +210,7 @@ def classes_csv(table: ClassTable) -> str:
 
 
 def read_classes_csv(text: str, name: str) -> ClassTable:
-    """Reads what `classes_csv` wrote.
-
-    Args:
-        text: The file's content, its line ends untouched.
-        name: The file's name, for messages.
+    """Reads what `classes_csv` wrote, its line ends untouched.
 
     Raises:
         InputError: It is another kind of file, or was edited so that labels do not count up.
@@ -238,15 +231,12 @@ def read_classes_csv(text: str, name: str) -> ClassTable:
             f"{name} is not the classes.csv of an earlier run: its second line is not"
             f" {','.join(_CSV_HEADER)}"
         )
-    base = int(settings["base"])
-    classes = tuple(_read_row(row, label, name) for label, row in enumerate(rows[1:], base))
-    return ClassTable(classes, base, settings["order"])
-
-
-def _read_row(row: list[str], label: int, name: str) -> ClassInfo:
-    if len(row) != len(_CSV_HEADER) or row[0] != str(label) or not (row[1] or "0").isdecimal():
-        raise InputError(
-            f"{name} cannot be used as classes.csv: where label {label} should stand it has"
-            f" {','.join(row)!r}"
-        )
-    return ClassInfo(row[2], row[3], int(row[1] or 0))
+    base, classes = int(settings["base"]), []
+    for label, row in enumerate(rows[1:], base):
+        if len(row) != len(_CSV_HEADER) or row[0] != str(label) or not (row[1] or "0").isdecimal():
+            raise InputError(
+                f"{name} cannot be used as classes.csv: where label {label} should stand it has"
+                f" {','.join(row)!r}"
+            )
+        classes.append(ClassInfo(row[2], row[3], int(row[1] or 0)))
+    return ClassTable(tuple(classes), base, settings["order"])

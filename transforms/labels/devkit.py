@@ -35,11 +35,7 @@ class Devkit(NamedTuple):
 
 
 def read_devkit(data: bytes, name: str) -> Devkit:
-    """Reads the devkit archive.
-
-    Args:
-        data: The archive, as `.tar.gz` or as the `.tar` that browsers on macOS leave.
-        name: The file's name, for messages.
+    """Reads the devkit archive, a `.tar.gz` or the `.tar` that browsers on macOS leave of it.
 
     Raises:
         InputError: It is not the devkit, or it is damaged.
@@ -55,12 +51,7 @@ def read_devkit(data: bytes, name: str) -> Devkit:
 
 
 def parse_devkit(meta_mat: bytes, ground_truth: bytes, name: str) -> Devkit:
-    """Reads the two files of the devkit that matter.
-
-    Args:
-        meta_mat: The content of `data/meta.mat`.
-        ground_truth: The content of `data/ILSVRC2012_validation_ground_truth.txt`.
-        name: The kit's archive or folder, for messages.
+    """Reads the content of the two files of the devkit that matter.
 
     Raises:
         InputError: One of the files is damaged, or they do not belong together.

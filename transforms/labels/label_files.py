@@ -77,10 +77,7 @@ def is_classes_csv(data: bytes, name: str) -> bool:
 def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[str, ...]:
     """Reads classes, one a line: `imagenet_lsvrc_2015_synsets.txt`, Caffe's `synsets.txt`.
 
-    Args:
-        data: The file's content.
-        name: The file's name, for messages.
-        any_names: Accept classes that are no wnids, for data sets that have none.
+    With `any_names` also classes that are no wnids, for data sets that have none.
     """
     lines = _lines(data, name)
     seen: dict[str, int] = {}
@@ -106,15 +103,9 @@ def read_validation_wnids(data: bytes, name: str) -> dict[int, str]:
 
 
 def read_caffe_labels(data: bytes, name: str, wnids: Sequence[str]) -> dict[int, str]:
-    """Reads Caffe's `val.txt`: lines of file name and label.
+    """Reads Caffe's `val.txt`, lines of file name and label: number in the name → wnid.
 
-    Args:
-        data: The file's content.
-        name: The file's name, for messages.
-        wnids: The class of label 0, 1, 2, …: Caffe's `synsets.txt`, or all wnids sorted.
-
-    Returns:
-        The wnid of each validation image by the number in its name.
+    `wnids` are the classes of label 0, 1, 2, …: Caffe's `synsets.txt`, or all wnids sorted.
 
     Raises:
         InputError: A line or label cannot be right, or it is `test.txt`, whose
@@ -235,11 +226,10 @@ def merge_texts(sources: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, s
     Raises:
         InputError: Two sources contradict each other.
     """
-    return merge_agreeing(sources, _share_a_lemma)
-
-
-def _share_a_lemma(a: str, b: str) -> bool:
-    return a == b or not set(lemmas(a.casefold())).isdisjoint(lemmas(b.casefold()))
+    return merge_agreeing(
+        sources,
+        lambda a, b: a == b or not set(lemmas(a.casefold())).isdisjoint(lemmas(b.casefold())),
+    )
 
 
 def decode_text(data: bytes, name: str) -> str:

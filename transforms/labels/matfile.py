@@ -43,17 +43,10 @@ class _Matrix(NamedTuple):
 def read_structs(
     data: bytes, variable: str, fields: Sequence[str], max_bytes: int
 ) -> list[tuple[Value, ...]]:
-    """Returns the wanted fields of each struct in an array of structs.
+    """Returns the wanted fields of each struct in the array of structs of that name.
 
-    Args:
-        data: The whole file.
-        variable: The array's name.
-        fields: Which fields, in the order in which the values are returned.
-        max_bytes: How large the file may become when it is unpacked.
-
-    Returns:
-        A tuple for each struct: text, a number (the first, of a numeric array), or
-        None for an empty array or one of another kind.
+    A value is text, a number (the first, of a numeric array), or None for an empty array or
+    one of another kind. Unpacked, the file may have up to `max_bytes`.
 
     Raises:
         MatFileError: The file is damaged, too large, or has no such array or field.

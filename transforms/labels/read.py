@@ -51,11 +51,21 @@ def load_labels(source: LabelSource, storage: Storage) -> Labels:
         InputError: If a file is missing, damaged, of another kind than its field says,
             or contradicts another; the first three disagreements are shown.
     """
-    devkit = _load_devkit(source.devkit, storage)
+    files = [
+        storage.read_bytes(file, MAX_TEXT_BYTES) for file in devkit_files(source.devkit, storage)
+    ]
+    devkit = None
+    if len(files) == 2:
+        devkit = parse_devkit(files[0], files[1], source.devkit)
+    elif files:
+        devkit = read_devkit(files[0], source.devkit)
     in_file = _listed_classes(source, storage)
     texts, ids = _load_names(source, storage, devkit, in_file)
     wnids = _class_list(source, devkit, in_file)
-    truth = _load_truth(source, storage, devkit, wnids)
+    truths = [(source.devkit, truth_by_number(devkit))] if devkit else []
+    for path in source.validation_labels:
+        truths.append((path, _validation_labels(path, source, storage, wnids)))
+    truth = merge_agreeing(truths)
     if source.are_classes_found:
         known = {wnid: ClassInfo(wnid, text, ids.get(wnid, 0)) for wnid, text in texts.items()}
         return Labels(ClassTable((), source.base, source.order), truth, known)
@@ -86,14 +96,6 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
             )
         paths.append(join(devkit, found[0]))
     return tuple(paths)
-
-
-def _load_devkit(path: str, storage: Storage) -> Devkit | None:
-    files = devkit_files(path, storage)
-    if len(files) == 2:
-        meta, truth = (storage.read_bytes(file, MAX_TEXT_BYTES) for file in files)
-        return parse_devkit(meta, truth, path)
-    return read_devkit(storage.read_bytes(path, MAX_TEXT_BYTES), path) if files else None
 
 
 def _load_names(
@@ -163,17 +165,6 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
             "another file"
         )
     return table.classes
-
-
-def _load_truth(
-    source: LabelSource, storage: Storage, devkit: Devkit | None, wnids: Sequence[str]
-) -> dict[int, str]:
-    sources = [(source.devkit, truth_by_number(devkit))] if devkit else []
-    sources += [
-        (path, _validation_labels(path, source, storage, wnids))
-        for path in source.validation_labels
-    ]
-    return merge_agreeing(sources)
 
 
 def _validation_labels(

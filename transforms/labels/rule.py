@@ -18,14 +18,11 @@ NO_LABEL = -1
 def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     """Joins one image with its class.
 
-    Args:
-        ref: The image.
-        labels: The classes, and the validation labels.
-        label_from: `place` takes the class that the image lies in (its class tar or
-            folder); `number` looks up the number in the file name, as of validation
-            images, and takes the place where there are no labels by number; `index` takes
-            the number that the source gives for a place in the list of classes; `none`
-            gives the label -1, as for test images.
+    Where that comes from, `label_from` says: `place` takes the class that the image lies in
+    (its class tar or folder); `number` looks up the number in the file name, as of validation
+    images, and takes the place where there are no labels by number; `index` takes the number
+    that the source gives for a place in the list of classes; `none` gives the label -1, as
+    for test images.
 
     Raises:
         InputError: If its class cannot be told or is not known.
@@ -33,7 +30,13 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     if label_from == "none":
         return LabeledImage(ref, NO_LABEL, "", "")
     if label_from == "index":
-        wnid = _listed_class(ref, labels.classes.classes)
+        classes = labels.classes.classes
+        if not 0 <= ref.class_index < len(classes):
+            raise InputError(
+                f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.class_index}; "
+                f"accepted are 0 to {len(classes) - 1}"
+            )
+        wnid = classes[ref.class_index].wnid
     elif label_from == "number" and (labels.truth or not ref.wnid):
         wnid = require_truth(labels, ref.filename)
     else:
@@ -67,25 +70,10 @@ def require_truth(labels: Labels, filename: str) -> str:
 
 
 def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> Labels:
-    """Numbers the classes that were found, where no file fixes them.
-
-    Args:
-        labels: What the files say.
-        wnids: The classes of the images; those of the validation labels are added.
-        source: Says base and order.
-    """
+    """Numbers the classes of images and of validation labels, where no file fixes them."""
     found = sorted({*wnids, *labels.truth.values()} - {""})
     infos = [labels.known.get(wnid, ClassInfo(wnid)) for wnid in found]
     return Labels(ClassTable.build(infos, source.base, source.order), labels.truth)
-
-
-def _listed_class(ref: ImageRef, classes: tuple[ClassInfo, ...]) -> str:
-    if not 0 <= ref.class_index < len(classes):
-        raise InputError(
-            f"{unpinned(ref.archive)} gives {ref.filename} the label {ref.class_index}; accepted "
-            f"are 0 to {len(classes) - 1}"
-        )
-    return classes[ref.class_index].wnid
 
 
 def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:
