@@ -220,11 +220,7 @@ register(EncodedImage, DecodedImage)
 
 @dataclass(eq=False)
 class ReadImages(beam.PTransform):
-    """Reads images: PCollection[LabeledImage] → the same with `ref.data`.
-
-    Args:
-        storage: How to reach the archives.
-    """
+    """Reads images: PCollection[LabeledImage] → the same with `ref.data`."""
 
     storage: Storage = field(default_factory=Storage)
 
@@ -243,9 +239,6 @@ class DecodeAndResize(beam.PTransform):
     The images have been read by `ReadImages`. The result has `.images`,
     PCollection[DecodedImage], and `.rejects`, PCollection[Reject]: each image that goes in
     comes out of one of the two.
-
-    Args:
-        options: The size and how to encode.
     """
 
     options: ImageOptions = field(default_factory=ImageOptions)
@@ -312,8 +305,5 @@ class ToExample(beam.PTransform):
         """A `tf.train.Example` of each image, without TensorFlow."""
         schema, extra = self.schema, self.extra
         return images | "SerializeExample" >> beam.MapTuple(
-            lambda image, encoded: (
-                image.ref.filename,
-                to_record(image, encoded, schema, extra),
-            )
+            lambda image, encoded: (image.ref.filename, to_record(image, encoded, schema, extra))
         ).with_output_types(tuple[str, Record])

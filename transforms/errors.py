@@ -24,11 +24,7 @@ class InputError(ValueError):
         return found[1] if found else ""
 
     def sentence(self, spell: Callable[[str], str]) -> str:
-        """The sentence with other names for the parameters.
-
-        Args:
-            spell: Maps the path of a field to what to call it.
-        """
+        """The sentence with other names for the parameters, by the paths of their fields."""
         return _PARAMETER.sub(lambda found: spell(found[1]), str(self))
 
 

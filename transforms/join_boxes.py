@@ -18,23 +18,20 @@ from imagenet_beam.transforms.errors import changed_input
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
-class BoxIndexCoder(coders.Coder):
+class _BoxIndexCoder(coders.Coder):
     """The index's own bytes: all boxes of ImageNet are one element of 24 MB."""
 
     def encode(self, value: BoxIndex) -> bytes:
-        """See `BoxIndex.to_bytes`."""
         return value.to_bytes()
 
     def decode(self, encoded: bytes) -> BoxIndex:
-        """The same index."""
         return BoxIndex.from_bytes(encoded)
 
     def is_deterministic(self) -> bool:
-        """True: equal indexes have equal encodings."""
         return True
 
 
-coders.registry.register_coder(BoxIndex, BoxIndexCoder)
+coders.registry.register_coder(BoxIndex, _BoxIndexCoder)
 
 
 @dataclass(eq=False)
@@ -77,6 +74,7 @@ def read_known_boxes(
     return index
 
 
+@dataclass(eq=False)
 class JoinBoxes(beam.PTransform):
     """Gives each image its boxes: PCollection[LabeledImage] → PCollection[LabeledImage].
 
@@ -85,14 +83,12 @@ class JoinBoxes(beam.PTransform):
             docs/decisions/0012.
     """
 
-    def __init__(self, boxes: beam.PCollection[BoxIndex]) -> None:
-        super().__init__()
-        self._boxes = boxes
+    boxes: beam.PCollection[BoxIndex]
 
     def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
         """Looks the image's name up as `image_stem` gives it, then without its class."""
         return images | "FindBoxes" >> beam.Map(
-            with_boxes, AsSingleton(self._boxes)
+            with_boxes, AsSingleton(self.boxes)
         ).with_output_types(LabeledImage)
 
 

@@ -46,11 +46,7 @@ _LEVEL = 1  # of zlib, the fastest; higher levels save little on so few bytes
 
 
 class Packer:
-    """Packs `(key, value)` pairs into bytes and back.
-
-    Args:
-        value_coder: Encodes the values.
-    """
+    """Packs `(key, value)` pairs into bytes and back."""
 
     def __init__(self, value_coder: coders.Coder) -> None:
         self._pair = coders.TupleCoder((coders.BytesCoder(), value_coder))
@@ -114,10 +110,7 @@ class EncodeImages(beam.PTransform):
     DoFn with state it makes one bundle a key; so this one has a state, which it does
     not use, and keys that stand for 16 MiB of an archive each.
 
-    Args:
-        encoder: Makes the records.
-        threads: As for `PooledFn`.
-        read_threads: As for `PooledFn`.
+    Args are those of `PooledFn`.
     """
 
     encoder: RecordEncoder[Any]

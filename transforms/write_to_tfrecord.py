@@ -201,10 +201,7 @@ class WriteShards(beam.PTransform):
 class PlanShards(beam.PTransform):
     """Decides which element goes to which shard: one `ShardLayout`.
 
-    Args:
-        num_shards: How many shards there are.
-        encode: Knows the elements' names.
-        seed: Another seed gives another order.
+    `encode` knows the elements' names; another seed gives another order.
     """
 
     num_shards: int

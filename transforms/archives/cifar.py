@@ -70,7 +70,7 @@ CIFAR100 = CifarVariant(
 )
 
 
-class CifarForm(Form):
+class _CifarForm(Form):
     """The python or the binary archive of a CIFAR; which one, its content tells."""
 
     streamed = True
@@ -80,7 +80,7 @@ class CifarForm(Form):
         self._variant = variant
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
-        """In the order of the archive, with one batch in memory."""
+        # In the order of the archive, with one batch in memory.
         name = unpinned(span.archive)
         for wanted in (split,) if split else self._variant.batches:
             file = read_forward(storage, span.archive)
@@ -90,7 +90,7 @@ class CifarForm(Form):
                 yield ref, image.pixels
 
 
-FORMS = (CifarForm("cifar10", CIFAR10), CifarForm("cifar100", CIFAR100))
+FORMS = (_CifarForm("cifar10", CIFAR10), _CifarForm("cifar100", CIFAR100))
 
 
 class CifarImage(NamedTuple):
@@ -131,17 +131,11 @@ def unique_names(images: Iterator[CifarImage]) -> Iterator[tuple[str, CifarImage
 def read_cifar_images(
     stream: ByteStream, name: str, split: str, variant: CifarVariant = CIFAR10
 ) -> Iterator[CifarImage]:
-    """Reads the images of one split in the archive's own order.
+    """Reads the images of one split, `train` or `test`, in the archive's own order.
 
     A batch with more than half as many images as the official one is taken for
     an official one and must be complete; smaller batches are samples, and need
-    only agree with themselves.
-
-    Args:
-        stream: The archive, opened by the caller, who also closes it.
-        name: The archive's name for messages.
-        split: `train` or `test`.
-        variant: Which CIFAR.
+    only agree with themselves. The caller closes the stream.
 
     Raises:
         InputError: The archive is not this one, is incomplete, or holds what

@@ -12,23 +12,20 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
-class FolderForm(Form):
+class _FolderForm(Form):
     """Each image is a file: its path is the reference's archive, its offset 0."""
 
     name = "folder"
     is_folder = True
 
     def stat(self, storage: Storage, path: str) -> FileStat:
-        """Path, size and time of each image."""
         return stat_tree(storage, path)
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
-        """A part for each folder of the tree."""
         for folder in storage.folders(archive):
             yield Span(self.name, archive, 0, 0, folder)
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        """Lists one folder; files are not opened."""
         for file in storage.files(span.archive, span.name):
             if is_wanted(file.path, split):
                 if not file.path.isprintable():  # bytes that are not UTF-8 come as lone surrogates
@@ -41,7 +38,7 @@ class FolderForm(Form):
                 yield make_ref(file.pinned, file.path, 0, file.size_bytes)
 
 
-FORMS = (FolderForm(),)
+FORMS = (_FolderForm(),)
 
 
 def stat_tree(
@@ -50,15 +47,9 @@ def stat_tree(
     is_wanted_name: Callable[[str], bool] = is_image_name,
     what: str = "images (.jpeg, .jpg, .png and the like, in it or in folders below it)",
 ) -> FileStat:
-    """Identifies the state of a tree: path, size and time of each image in it.
+    """Identifies the state of a tree: path, size and time of each file that is wanted.
 
     Memory is bounded by the largest folder.
-
-    Args:
-        storage: How to reach it.
-        directory: Its top.
-        is_wanted_name: Which files count.
-        what: What these files are called in messages.
 
     Raises:
         InputError: If there is no such folder, or no such file in it.
@@ -75,13 +66,8 @@ def stat_tree(
 def stat_files(directory: str, files: Iterable[FileStat], if_none: str) -> FileStat:
     """Identifies the state of several files of a folder together.
 
-    Args:
-        directory: The folder.
-        files: The files.
-        if_none: What to say if there are none.
-
     Raises:
-        InputError: If there are none.
+        InputError: With the text `if_none`, if there are none.
     """
     digest, size_bytes, count = hashlib.sha256(), 0, 0
     for file in files:

@@ -139,11 +139,7 @@ class IdxImages:
 
 
 def read_idx_images(stream: ByteStream, name: str) -> IdxImages:
-    """Opens an IDX file of images, compressed or not.
-
-    Args:
-        stream: The file, opened by the caller, who also closes it.
-        name: The file's name for messages.
+    """Opens an IDX file of images, compressed or not; the caller closes the stream.
 
     Raises:
         InputError: It is not an IDX file of images.
@@ -160,10 +156,6 @@ def read_idx_images(stream: ByteStream, name: str) -> IdxImages:
 
 def read_idx_labels(stream: ByteStream, name: str) -> bytes:
     """Reads an IDX file of labels, compressed or not; byte *i* is the label of image *i*.
-
-    Args:
-        stream: The file, opened by the caller, who also closes it.
-        name: The file's name for messages.
 
     Raises:
         InputError: It is not an IDX file of labels, or its length differs from its header.

@@ -55,11 +55,7 @@ def image_name(path: str, wnid: str = "") -> str:
 
     Official names lose what copies have added: the wnid at the end (Hugging Face)
     and another spelling of `.JPEG`. Other names are unique in their class only, so
-    that the class stands before them.
-
-    Args:
-        path: The image's path in its archive or folder.
-        wnid: Its class, if its place tells it.
+    that the class, if the place of the image tells it, stands before them.
     """
     name = base_name(path)
     official = OFFICIAL_NAME.fullmatch(name)
@@ -104,26 +100,14 @@ def split_in_path(path: str) -> str:
 
 
 def is_wanted(path: str, split: str) -> bool:
-    """Whether a member is an image, and of no other split than the one that is wanted.
-
-    Args:
-        path: The member's path.
-        split: `train`, `validation` or `test`; "" wants all.
-    """
+    """Whether a member is an image, and of no other split than the wanted one; "" wants all."""
     return is_image_name(path) and (not split or split_in_path(path) in ("", split))
 
 
 def make_ref(
     archive: str, path: str, offset_bytes: int, size_bytes: int, wnid: str = ""
 ) -> ImageRef:
-    """A reference to an image, named and classed by its path.
-
-    Args:
-        archive: The file that holds it.
-        path: Its path there.
-        offset_bytes: Where it starts.
-        size_bytes: How long it is.
-        wnid: Its class where something else than the path tells it: a class tar.
+    """A reference to an image, named by its path; also classed, where no class tar tells `wnid`.
 
     Raises:
         InputError: If the path climbs out of the archive. No path of a member is ever
@@ -146,14 +130,6 @@ def leads_out(archive: str, path: str) -> InputError:
 def make_pixel_ref(
     archive: str, index: int, filename: str, class_index: int, layout: PixelLayout
 ) -> ImageRef:
-    """A reference to the raw pixels of an image in a stream of equal ones.
-
-    Args:
-        archive: The file that holds it.
-        index: How many images of the split come before it.
-        filename: Its name.
-        class_index: The number of its class.
-        layout: How its pixels lie.
-    """
+    """A reference to the raw pixels of image `index` in a stream of equal ones."""
     size_bytes = layout.size_bytes
     return ImageRef(archive, index * size_bytes, size_bytes, filename, "", class_index, str(layout))

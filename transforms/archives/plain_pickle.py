@@ -64,10 +64,6 @@ class _UnexpectedPickle(Exception):
 def load_plain_pickle(data: bytes, name: str) -> Any:
     """Gives what a pickle holds: dicts, lists, tuples, bytes, int, bool, None and `Uint8Array`.
 
-    Args:
-        data: The pickle, of Python 2 and protocol 2.
-        name: The file's name for messages.
-
     Raises:
         InputError: The pickle is damaged, or would need more than plain data.
     """

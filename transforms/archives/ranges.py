@@ -85,7 +85,8 @@ class RangedFile(io.RawIOBase):
         """Reads up to `size` bytes; fewer only at the end of the range."""
         left = max(0, self._size - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
-        data = self._from_block(wanted)
+        begin = self._position - self._block_start
+        data = self._block[begin : begin + wanted] if begin >= 0 else b""
         if len(data) < wanted:
             data += self._fetch(self._position + len(data), wanted - len(data))
         self._position += len(data)
@@ -98,21 +99,15 @@ class RangedFile(io.RawIOBase):
         view[: len(data)] = data
         return len(data)
 
-    def _from_block(self, wanted: int) -> bytes:
-        begin = self._position - self._block_start
-        return self._block[begin : begin + wanted] if begin >= 0 else b""
-
     def _fetch(self, position: int, wanted: int) -> bytes:
         """Reads a block, or more where more is wanted, and keeps it."""
-        self._block_bytes = self._next_block_bytes(position)
+        skipped = position - (self._block_start + len(self._block))
+        if self._block_bytes and 0 <= skipped < _READ_THROUGH_BYTES:
+            self._block_bytes = min(self._block_bytes * _GROWTH, self._max_block_bytes)
+        else:
+            self._block_bytes = self._min_block_bytes
         length = min(max(wanted, self._block_bytes), self._size - position)
         self._block = b""  # or two of them would be held while waiting
         self._block = self._reader.read(self._start + position, length)
         self._block_start = position
         return self._block[:wanted]
-
-    def _next_block_bytes(self, position: int) -> int:
-        skipped = position - (self._block_start + len(self._block))
-        if not self._block_bytes or not 0 <= skipped < _READ_THROUGH_BYTES:
-            return self._min_block_bytes
-        return min(self._block_bytes * _GROWTH, self._max_block_bytes)

@@ -78,9 +78,7 @@ def read_forward(storage: Storage, path: str) -> RangedFile:
 def open_stream(stream: ByteStream, name: str) -> StreamReader:
     """The content of a file, decompressed if it is compressed with gzip, bzip2 or xz.
 
-    Args:
-        stream: The file, opened by the caller, who also closes it.
-        name: What to call it in messages.
+    The caller closes the stream; `name` is for messages.
 
     Raises:
         InputError: If its beginning cannot be read.

@@ -29,53 +29,45 @@ from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes, un
 _TAR = "tar"
 
 
-class TarForm(Form):
+class _TarForm(Form):
     """Plain tar archives: flat, with folders, or of class tars."""
 
     name = _TAR
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
-        """A part for each class tar, or the whole of a flat one."""
         return split_archive(storage.open_ranges(archive), archive, read_ahead_bytes(archive))
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        """Reads headers only."""
         reader = storage.open_ranges(span.archive)
         return list_span(reader, span, split, read_ahead_bytes(span.archive))
 
 
-class CompressedTarForm(Form):
+class _CompressedTarForm(Form):
     """Tar archives compressed as a whole: `.tar.gz`, `.tgz`, `.tar.bz2`, `.tar.xz`."""
 
     name = "compressed_tar"
     streamed = True
 
     def recognises(self, head: bytes) -> bool:
-        """By the magic number of gzip, bzip2 or xz."""
         return is_compressed(head)
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        """Decompresses the whole file."""
         return list_stream(self._open(storage, span), span.archive, split)
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
-        """Decompresses it once more, with one image in memory."""
         return stream_images(self._open(storage, span), span.archive, split)
 
     def _open(self, storage: Storage, span: Span) -> StreamReader:
         return open_stream(read_forward(storage, span.archive), unpinned(span.archive))
 
 
-FORMS = (TarForm(), CompressedTarForm())
+FORMS = (_TarForm(), _CompressedTarForm())
 
 
 def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> Iterator[Span]:
     """Yields the class tars of a tar of tars, or the whole of a flat tar.
 
-    Args:
-        reader: The archive's bytes.
-        archive: Its path, pinned where the storage has versions.
-        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
+    Blocks of header reads may grow to `max_block_bytes`; see `RangedFile`.
 
     Raises:
         InputError: If it is no tar archive, is damaged, or mixes both kinds.
@@ -104,13 +96,8 @@ def list_span(
 ) -> Iterator[ImageRef]:
     """Yields a reference to each image of a span, headers only.
 
-    The class is that of the class tar, or what the member's path tells.
-
-    Args:
-        reader: The file that holds the span.
-        span: A class tar, or the whole of a flat tar.
-        split: Images of other splits are passed over; "" takes all.
-        max_block_bytes: What blocks of header reads may grow to; see `RangedFile`.
+    The class is that of the class tar, or what the member's path tells. Images of other
+    splits than `split` are passed over; "" takes all.
 
     Raises:
         InputError: If the archive is damaged or truncated, or mixes images and class tars.
@@ -130,11 +117,6 @@ def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator
 
     Offsets count in the uncompressed content. Between two images the caller may
     read the first one's bytes from the same reader, and nothing else.
-
-    Args:
-        reader: The uncompressed content.
-        archive: The archive's path, pinned where the storage has versions.
-        split: Images of other splits are passed over; "" takes all.
 
     Raises:
         InputError: If the archive is damaged or truncated.

@@ -78,24 +78,22 @@ class ZipMember(NamedTuple):
     entry: ZipEntry
 
 
-class ZipForm(Form):
+class _ZipForm(Form):
     """Zip archives, such as Kaggle's. The list of members is short and is read in sequence."""
 
     name = "zip"
 
     def recognises(self, head: bytes) -> bool:
-        """By its magic number."""
         return is_zip(head)
 
     def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        """Reads the list of members."""
         for name, offset_bytes, size_bytes, entry in walk_zip(storage.open_ranges(span.archive)):
             if is_wanted(name, split):
                 ref = make_ref(span.archive, name, offset_bytes, size_bytes)
                 yield ref._replace(zip_entry=str(entry))
 
 
-FORMS = (ZipForm(),)
+FORMS = (_ZipForm(),)
 
 
 def is_zip(head: bytes) -> bool:

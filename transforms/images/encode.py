@@ -77,13 +77,6 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     Pillow does not pass its warnings on; so damage in mid-file may go unnoticed here,
     too. Files that are cut off are rejected.
 
-    Args:
-        data: The image file.
-        options: What to make of it.
-
-    Returns:
-        The encoded image with its size and notes.
-
     Raises:
         ImageRejected: The image cannot become a record; see `REJECT_REASONS`.
     """
@@ -94,16 +87,11 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     options.check_pixels(image.width, image.height)
     with _BUDGET.room_for(image.width * image.height):
         load_pixels(image_format, image)
-        return _encode_loaded(image_format, image, options)
-
-
-def _encode_loaded(image_format: str, image: Image.Image, options: ImageOptions) -> EncodedImage:
-    notes: tuple[str, ...] = ()
-    if image_format != options.output_format:
-        notes = (f"repaired:{image_format.lower()}",)
-    orientation, exif_notes = _orientation(image.info.get("exif", b""), options)
-    target = _stored_target(image.width, image.height, orientation, options)
-    return _finish(image, None, target, orientation, notes + exif_notes, options)
+        orientation, notes = _orientation(image.info.get("exif", b""), options)
+        if image_format != options.output_format:
+            notes = (f"repaired:{image_format.lower()}", *notes)
+        target = _stored_target(image.width, image.height, orientation, options)
+        return _finish(image, None, target, orientation, notes, options)
 
 
 def encode_pixels(
@@ -111,15 +99,7 @@ def encode_pixels(
 ) -> EncodedImage:
     """Makes the image of a record from raw pixels, as MNIST and CIFAR-10 have them.
 
-    Args:
-        pixels: Rows from the top, 8 bits a sample, channels interleaved.
-        width: Pixels.
-        height: Pixels.
-        channels: 1 for gray, 3 for RGB.
-        options: What to make of them.
-
-    Returns:
-        The encoded image.
+    They are rows from the top, 8 bits a sample, 1 channel (gray) or 3 interleaved ones (RGB).
 
     Raises:
         ImageRejected: `truncated` or `corrupt` where there are too few or too many

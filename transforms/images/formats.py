@@ -62,13 +62,7 @@ _UNSUPPORTED = (
 
 
 def sniff_format(data: bytes) -> str:
-    """Tells the format of an image from its first bytes.
-
-    Args:
-        data: The whole file.
-
-    Returns:
-        `JPEG`, `PNG`, `GIF`, `WEBP` or `BMP`.
+    """Tells the format of an image file: `JPEG`, `PNG`, `GIF`, `WEBP` or `BMP`.
 
     Raises:
         ImageRejected: `empty`, `gzip`, `unsupported` for image formats that are
@@ -103,14 +97,9 @@ def _unknown_format(data: bytes) -> ImageRejected:
 
 
 def open_image(image_format: str, data: bytes) -> ImageFile:
-    """Reads the header of an image; its pixels are not decoded yet.
+    """Reads the header of an image file of the format that `sniff_format` told.
 
-    Args:
-        image_format: What `sniff_format` returned.
-        data: The file.
-
-    Returns:
-        Pillow's image, to be loaded within `DECODE_ERRORS` after a look at its size.
+    Pillow's image is to be loaded by `load_pixels`, after a look at its size.
 
     Raises:
         ImageRejected: `truncated`, `corrupt`, or `unsupported` by this Pillow.
@@ -120,7 +109,12 @@ def open_image(image_format: str, data: bytes) -> ImageFile:
     elif image_format == "GIF":
         data = _first_gif_frame(data)
     elif image_format == "WEBP":
-        _check_webp(data)
+        if not WebPImagePlugin.SUPPORTED:
+            raise ImageRejected("unsupported", "this Pillow was built without WebP")
+        if 8 + int.from_bytes(data[4:8], "little") > len(data):
+            raise ImageRejected(
+                "truncated", f"the WebP goes beyond the {len(data)} bytes there are"
+            )
     try:
         return _CLASSES[image_format](io.BytesIO(data))
     except DECODE_ERRORS as error:
@@ -248,11 +242,7 @@ def _first_gif_frame(data: bytes) -> bytes:
 
 
 def _gif_control(data: bytes, position: int) -> tuple[bytes, int]:
-    """Walks the extensions of a GIF's first frame.
-
-    Returns:
-        The graphic control extension without its disposal method, and where the frame is.
-    """
+    """A GIF's graphic control extension without its disposal method, and where the frame is."""
     control = b""
     while data[position : position + 1] == b"!":
         start = position
@@ -264,10 +254,3 @@ def _gif_control(data: bytes, position: int) -> tuple[bytes, int]:
             flags = data[start + 3 : start + 4].translate(_WITHOUT_DISPOSAL)
             control = data[start : start + 3] + flags + data[start + 4 : position]
     return control, position
-
-
-def _check_webp(data: bytes) -> None:
-    if not WebPImagePlugin.SUPPORTED:
-        raise ImageRejected("unsupported", "this Pillow was built without WebP")
-    if 8 + int.from_bytes(data[4:8], "little") > len(data):
-        raise ImageRejected("truncated", f"the WebP goes beyond the {len(data)} bytes there are")

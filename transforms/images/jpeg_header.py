@@ -64,12 +64,6 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
     Bytes after the end marker (padding, a second picture) are tolerated, as are
     bytes that are no marker between segments, which libjpeg skips too.
 
-    Args:
-        data: The file; it must begin with 0xFFD8.
-
-    Returns:
-        The header.
-
     Raises:
         ImageRejected: `truncated` where the data end before they should, `corrupt`
             where the structure is wrong, `unsupported` without a height (DNL).
@@ -98,14 +92,16 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
         raise ImageRejected("corrupt", "the JPEG has no frame header before its first scan")
     if not data.endswith(_EOI) and data.rfind(_EOI, scan_start) < 0:
         raise ImageRejected("truncated", f"the JPEG has no end marker in its {len(data)} bytes")
+    sampling = frame.sampling
     return JpegHeader(
         width=frame.width,
         height=frame.height,
-        components=len(frame.sampling),
+        components=len(sampling),
         precision_bits=frame.precision_bits,
         sof_marker=frame.marker,
         adobe_transform=adobe_transform,
-        is_subsampled_ycck=_is_subsampled_ycck(frame.sampling),
+        is_subsampled_ycck=len(sampling) == 4
+        and sampling[0] == sampling[3] != sampling[1] == sampling[2],
         exif_spans=exif_spans,
     )
 
@@ -136,10 +132,6 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
                 raise IndexError
             yield marker, position, end
             position = end
-
-
-def _is_subsampled_ycck(sampling: bytes) -> bool:
-    return len(sampling) == 4 and sampling[0] == sampling[3] != sampling[1] == sampling[2]
 
 
 def _parse_frame(marker: int, segment: bytes) -> _Frame:
@@ -179,22 +171,19 @@ def with_adobe_transform(data: bytes, transform: int) -> bytes:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """Reads the orientation from an Exif block, and nothing else.
+    """Reads the orientation, 1 (as stored, or not told) to 8, from an Exif block.
 
-    Only the first directory is walked (Exif 3.0, 4.6.2, which is TIFF 6.0's), so
-    damage elsewhere, such as in a maker note, goes unnoticed and does no harm.
-
-    Args:
-        exif: The block, from its byte-order mark on.
-
-    Returns:
-        1 (as stored) to 8; 1 where the block does not tell it.
+    The block begins with its byte-order mark. Only the first directory is walked (Exif
+    3.0, 4.6.2, which is TIFF 6.0's), so damage elsewhere, such as in a maker note, goes
+    unnoticed and does no harm.
 
     Raises:
         ValueError: The block is corrupt: no byte order, or its directory or the
             orientation lies outside of what it may be.
     """
-    order = _byte_order(exif)
+    if not exif.startswith((b"II*\0", b"MM\0*")):
+        raise ValueError("the Exif block has no byte order")
+    order: Literal["little", "big"] = "little" if exif.startswith(b"II") else "big"
     directory = int.from_bytes(exif[4:8], order)
     entries_start = directory + 2
     entries_end = entries_start + 12 * int.from_bytes(exif[directory:entries_start], order)
@@ -208,11 +197,3 @@ def exif_orientation(exif: bytes) -> int:
                 raise ValueError(f"the Exif orientation is {value}")
             return value
     return 1
-
-
-def _byte_order(exif: bytes) -> Literal["little", "big"]:
-    if exif.startswith(b"II*\0"):
-        return "little"
-    if exif.startswith(b"MM\0*"):
-        return "big"
-    raise ValueError("the Exif block has no byte order")

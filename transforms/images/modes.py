@@ -38,9 +38,6 @@ def to_rgb_or_gray(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     CMYK is converted without its colour profile, as TensorFlow and Pillow do, so the
     colours are those that other converters give. 16-bit samples keep their upper byte.
 
-    Args:
-        image: Of any mode that JPEG, PNG, GIF, WebP or BMP can have.
-
     Returns:
         The converted picture, and notes on what was done.
 
@@ -59,7 +56,9 @@ def to_rgb_or_gray(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if mode == "1":
         return image.convert("L"), ("repaired:1bit",)
     if mode in ("I;16", "I;16L", "I;16B"):
-        return _upper_byte(image), ("repaired:16bit",)
+        first = 0 if mode == "I;16B" else 1  # value // 256, as Pillow does with 16-bit RGB
+        upper = Image.frombytes("L", image.size, image.tobytes()[first::2])
+        return upper, ("repaired:16bit",)
     raise ImageRejected("unsupported", f"pixels of mode {mode} are not read")
 
 
@@ -83,12 +82,6 @@ def _strip_on_white(image: Image.Image) -> Image.Image:
     opaque = Image.merge("RGB", bands[:3]) if mode == "RGBA" else bands[0]
     white = Image.new(opaque.mode, opaque.size, "white")
     return Image.composite(opaque, white, bands[-1])
-
-
-def _upper_byte(image: Image.Image) -> Image.Image:
-    """Scales 16 bits to 8 by value // 256, as Pillow does with 16-bit RGB."""
-    first = 0 if image.mode == "I;16B" else 1
-    return Image.frombytes("L", image.size, image.tobytes()[first::2])
 
 
 def rotated(image: Image.Image, orientation: int) -> Image.Image:

@@ -56,7 +56,8 @@ class PixelBudget:
             yield
             return
         with self._changed:
-            self._changed.wait_for(lambda: self._has_room(pixels))
+            while self._used_pixels and self._used_pixels + pixels > self._max_pixels:
+                self._changed.wait()
             self._used_pixels += pixels
         try:
             yield
@@ -66,9 +67,6 @@ class PixelBudget:
             with self._changed:
                 self._used_pixels -= pixels
                 self._changed.notify_all()
-
-    def _has_room(self, pixels: int) -> bool:
-        return not self._used_pixels or self._used_pixels + pixels <= self._max_pixels
 
 
 @functools.cache

@@ -82,10 +82,6 @@ class Resize:
         The side that the mode does not fix is the exact quotient rounded to the
         nearest integer, halves up, in integer arithmetic (so it is the same on each
         machine), and at least 1. It may exceed `MAX_SIDE_PX`; the caller checks.
-
-        Args:
-            width: Of the input, at least 1.
-            height: Of the input, at least 1.
         """
         if self.mode == "none":
             return width, height
