@@ -25,11 +25,7 @@ _MTIME_SECONDS = 1_339_632_000
 
 
 def check_range(flag: str, value: int, least: int, most: int) -> None:
-    """Refuses a number that is out of range.
-
-    Raises:
-        InputError: It is; the message names the flag.
-    """
+    """Refuses a number that is out of range with an `InputError`."""
     if not least <= value <= most:
         raise InputError(f"--{flag}={value} is not between {least:,} and {most:,}.")
 
@@ -37,8 +33,7 @@ def check_range(flag: str, value: int, least: int, most: int) -> None:
 def claim_folder(output_dir: Path, names: Iterable[str]) -> None:
     """Makes the output folder and removes those of the files that an earlier call wrote there.
 
-    They bear the names of real archives, which took somebody days to download, and are
-    replaced only in a folder that is marked as synthetic.
+    They bear the names of real archives: only those in a marked folder are replaced.
 
     Raises:
         InputError: It cannot be made, or holds such a file that is not synthetic.
@@ -63,24 +58,27 @@ def claim_folder(output_dir: Path, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def published(path: Path, *, packed: bool = False) -> Iterator[BinaryIO]:
-    """Opens a file that gets its name when all is written; gzip keeps name and time out of it."""
+def published(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that gets its name when all is written; all but `.tar` is gzipped.
+
+    Name and time are kept out of the gzip.
+    """
     partial = path.with_name(f"{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            if packed:
+            if path.suffix == ".tar":
+                yield file
+            else:
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packer:
                     yield packer  # type: ignore[misc]
-            else:
-                yield file
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def publish_tar(path: Path, members: Iterable[Member], *, packed: bool = False) -> None:
+def publish_tar(path: Path, members: Iterable[Member]) -> None:
     """Writes a tar, or one that is compressed as a whole; see `published`."""
-    with published(path, packed=packed) as file:
+    with published(path) as file:
         write_tar(file, members)
 
 

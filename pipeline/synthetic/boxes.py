@@ -1,7 +1,6 @@
 """Bounding boxes in PASCAL-VOC XML, with the quirks of the real ones."""
 
 from collections.abc import Iterable, Iterator
-from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,28 +19,8 @@ _STRANGER_WNID = "n00007846"
 _STRANGER = f"{_STRANGER_WNID}_64193"
 
 
-class Quirk(Enum):
-    """What is odd about an annotation; the boxes in the picture are the same."""
-
-    NONE = auto()
-    PLACEHOLDER_FILENAME = auto()  # the filename is %s
-    WORD_AS_NAME = auto()  # the object's name is a word instead of a wnid
-    OTHER_SIZE = auto()  # size and boxes are those of a picture twice as large
-    SWAPPED = auto()  # xmin is larger than xmax, ymin than ymax
-    OUTSIDE = auto()  # a second box reaches out of the picture
-    EMPTY_BOX = auto()  # a second box has no area
-
-
 class Annotation(NamedTuple):
-    """The annotation of one image.
-
-    Attributes:
-        filename: What it claims to be of.
-        name: What the objects are.
-        size: Width and height that it claims.
-        pixel_boxes: Left, top, right, bottom of each object, as written.
-        boxes: What a reader should make of it.
-    """
+    """What is written of one image, and the `boxes` that a reader should make of it."""
 
     filename: str
     name: str
@@ -51,7 +30,7 @@ class Annotation(NamedTuple):
 
 
 def annotate(plan: Plan, image: PlannedImage) -> Annotation | None:
-    """The annotation of an image; None for the training images that have none."""
+    """The annotation of an image, most with a quirk; None for training images that have none."""
     draw, choice = numbers(2, plan.spec.seed, "boxes", image.filename)
     if image.split == "train" and draw % 100 >= _TRAIN_SHARE_PERCENT:
         return None
@@ -64,21 +43,21 @@ def annotate(plan: Plan, image: PlannedImage) -> Annotation | None:
         left, top, right, bottom = box
     filename, name, size = image.stem, row.wnid, (width, height)
     pixel_boxes, inside = [box], [box]
-    quirk = list(Quirk)[choice % len(Quirk)]
-    if quirk is Quirk.PLACEHOLDER_FILENAME:
-        filename = "%s"
-    elif quirk is Quirk.WORD_AS_NAME:
-        name = row.name.replace(" ", "_")
-    elif quirk is Quirk.OTHER_SIZE:
-        size = (2 * width, 2 * height)
-        pixel_boxes = [(2 * left, 2 * top, 2 * right, 2 * bottom)]
-    elif quirk is Quirk.SWAPPED:
-        pixel_boxes = [(right, bottom, left, top)]
-    elif quirk is Quirk.OUTSIDE:
-        pixel_boxes.append((left, top, width + 20, height + 5))
-        inside.append((left, top, width, height))
-    elif quirk is Quirk.EMPTY_BOX:
-        pixel_boxes.append((left, top, left, bottom))
+    match choice % 7:  # 0 has no quirk
+        case 1:
+            filename = "%s"
+        case 2:  # a word instead of a wnid
+            name = row.name.replace(" ", "_")
+        case 3:  # size and boxes of a picture twice as large
+            size = (2 * width, 2 * height)
+            pixel_boxes = [(2 * left, 2 * top, 2 * right, 2 * bottom)]
+        case 4:  # xmin is larger than xmax, ymin than ymax
+            pixel_boxes = [(right, bottom, left, top)]
+        case 5:  # a second box reaches out of the picture
+            pixel_boxes.append((left, top, width + 20, height + 5))
+            inside.append((left, top, width, height))
+        case 6:  # a second box has no area
+            pixel_boxes.append((left, top, left, bottom))
     boxes = (
         BoundingBox(x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in inside
     )
@@ -87,19 +66,14 @@ def annotate(plan: Plan, image: PlannedImage) -> Annotation | None:
 
 def write_boxes(output_dir: Path, plan: Plan) -> None:
     """Writes the box archives of the training and the validation images."""
-    publish_tar(output_dir / TRAIN_BOXES_NAME, _train_members(plan), packed=True)
-    validation = in_folder("val/", _members(plan, plan.validation_images, "val"))
-    publish_tar(output_dir / VALIDATION_BOXES_NAME, validation, packed=True)
-
-
-def _train_members(plan: Plan) -> Iterator[Member]:
     stranger = Annotation(_STRANGER, _STRANGER_WNID, (500, 375), ((10, 20, 200, 300),))
-    yield "./", b""
     xml = (f"{_STRANGER}.xml", _voc(_STRANGER_WNID, stranger))
-    yield from in_folder(f"./{_STRANGER_WNID}/", [xml])
-    for label, row in enumerate(plan.classes):
-        members = _members(plan, plan.train_images(label), row.wnid)
-        yield from in_folder(f"./{row.wnid}/", members)
+    folders = [in_folder(f"{_STRANGER_WNID}/", [xml])]
+    for label, wnid in enumerate(plan.wnids):
+        folders.append(in_folder(f"{wnid}/", _members(plan, plan.train_images(label), wnid)))
+    publish_tar(output_dir / TRAIN_BOXES_NAME, in_folder("./", *folders))
+    validation = in_folder("val/", _members(plan, plan.validation_images, "val"))
+    publish_tar(output_dir / VALIDATION_BOXES_NAME, validation)
 
 
 def _members(plan: Plan, images: Iterable[PlannedImage], folder: str) -> Iterator[Member]:

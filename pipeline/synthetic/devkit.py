@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,45 +43,40 @@ class Synset(NamedTuple):
 
 def write_devkit(output_dir: Path, plan: Plan) -> None:
     """Writes ILSVRC2012_devkit_t12.tar.gz."""
-    ids = [plan.ilsvrc_ids[row.wnid] for row in plan.classes]
-    truth = "".join(f"{ids[image.label]}\n" for image in plan.validation_images)
-    members = (
-        ("readme.txt", _README),
-        ("data/", b""),
-        ("data/meta.mat", meta_mat(list_synsets(plan))),
-        ("data/ILSVRC2012_validation_ground_truth.txt", truth.encode()),
-    )
+    ids = list(plan.ilsvrc_ids.values())
+    truth = "".join(f"{ids[image.label]}\n" for image in plan.validation_images).encode()
+    data = (("meta.mat", _meta_mat(plan)), ("ILSVRC2012_validation_ground_truth.txt", truth))
+    members = (("readme.txt", _README), *in_folder("data/", data))
     folder = DEVKIT_NAME.replace(".tar.gz", "/")
-    publish_tar(output_dir / DEVKIT_NAME, in_folder(folder, members), packed=True)
+    publish_tar(output_dir / DEVKIT_NAME, in_folder(folder, members))
 
 
 def list_synsets(plan: Plan) -> list[Synset]:
     """The rows of meta.mat: classes by ILSVRC2012_ID, then their ancestors."""
-    rows = []
-    for look in plan.classes:
-        gloss = f"a synthetic class whose pictures show a {look.color} {look.shape}"
-        number, images = plan.ilsvrc_ids[look.wnid], plan.spec.train_per_class
-        rows.append(Synset(number, look.wnid, look.words, gloss, num_train_images=images))
+    rows, branches = [], []
+    for wnid, words, shape, color in plan.classes:
+        gloss = f"a synthetic class whose pictures show a {color} {shape}"
+        cells = (plan.ilsvrc_ids[wnid], wnid, words, gloss)
+        rows.append(Synset(*cells, num_train_images=plan.spec.train_per_class))
     rows.sort()
-    animals = tuple(row.ilsvrc_id for row in rows if row.wnid < _FIRST_ARTIFACT)
-    things = tuple(row.ilsvrc_id for row in rows if row.wnid >= _FIRST_ARTIFACT)
-    branches = []
-    for wnid, words, children in (
-        ("n00015388", "animal, animate being, beast, brute, creature, fauna", animals),
-        ("n00021939", "artifact, artefact", things),
+    for wnid, words, is_animal in (
+        ("n00015388", "animal, animate being, beast, brute, creature, fauna", True),
+        ("n00021939", "artifact, artefact", False),
     ):
-        if children:
+        found = (row.ilsvrc_id for row in rows if (row.wnid < _FIRST_ARTIFACT) == is_animal)
+        if children := tuple(found):
             branches.append(len(rows) + 1)
             rows.append(Synset(branches[-1], wnid, words, "an ancestor", children, 1))
     root = Synset(len(rows) + 1, "n00001740", "entity", "the ancestor of all", tuple(branches), 2)
     return [*rows, root]
 
 
-def meta_mat(synsets: Sequence[Synset]) -> bytes:
+def _meta_mat(plan: Plan) -> bytes:
     """A MAT-file, level 5, with the struct array `synsets`.
 
     Source: MathWorks, "MAT-File Format", chapter 1.
     """
+    synsets = list_synsets(plan)
     names = b"".join(name.encode().ljust(32, b"\0") for name in _FIELDS)
     cells = [_element(_INT32, struct.pack("<i", 32)), _element(_INT8, names)]
     for row in synsets:
@@ -114,38 +109,28 @@ def _text(text: str) -> bytes:
 def _numbers(*values: int) -> bytes:
     """Doubles, stored in the narrowest type that holds them, as MATLAB does.
 
-    Readers get uint8 for one id and uint16 for the next: arithmetic on them overflows,
-    which is a trap worth having in the test data.
+    Readers get uint8 for one id, uint16 for the next, and arithmetic that overflows.
     """
     most = max(values, default=0)
-    kind, code = (_UINT8, "B") if most < 1 << 8 else (_UINT16, "H")
-    if most >= 1 << 16:
-        kind, code = _UINT32, "I"
+    kind, code = (_UINT16, "H") if most < 1 << 16 else (_UINT32, "I")
+    if most < 1 << 8:
+        kind, code = _UINT8, "B"
     data = struct.pack(f"<{len(values)}{code}", *values)
     return _matrix(_DOUBLES, (1, len(values)), _element(kind, data))
 
 
 def write_labels(labels_dir: Path, plan: Plan) -> None:
     """Writes every form of label file into a folder."""
-    labels_dir.mkdir(parents=True, exist_ok=True)
-    for name, lines in _label_files(plan).items():
-        text = "".join(f"{line}\n" for line in lines)
-        (labels_dir / name).write_text(text, encoding="utf-8", newline="\n")
-
-
-def _label_files(plan: Plan) -> dict[str, Iterable[str]]:
-    classes, images = plan.classes, plan.validation_images
-    wnids = [row.wnid for row in classes]
-    words = [f"{row.wnid} {row.words}" for row in classes]
-    by_id = sorted((plan.ilsvrc_ids[row.wnid], row) for row in classes)
-    solution = []
+    wnids, images = plan.wnids, plan.validation_images
+    words = [f"{row.wnid} {row.words}" for row in plan.classes]
+    by_id = sorted((plan.ilsvrc_ids[row.wnid], row) for row in plan.classes)
+    solution = ["ImageId,PredictionString"]
     for place in shuffled(len(images), plan.spec.seed, "kaggle order"):
         image, wnid = images[place], wnids[images[place].label]
-        annotation = annotate(plan, image)
-        boxes = annotation.pixel_boxes if annotation else ()
+        boxes = annotation.pixel_boxes if (annotation := annotate(plan, image)) else ()
         objects = "".join(f"{wnid} {' '.join(map(str, box))} " for box in boxes)
         solution.append(f"{image.stem},{objects}")
-    return {
+    files: dict[str, Iterable[str]] = {
         "imagenet_lsvrc_2015_synsets.txt": wnids,
         "imagenet_2012_validation_synset_labels.txt": (wnids[image.label] for image in images),
         # Words of classes and ancestors alike: the real file has 21,842 lines.
@@ -155,5 +140,9 @@ def _label_files(plan: Plan) -> dict[str, Iterable[str]]:
         "val.txt": (f"{image.filename} {image.label}" for image in images),
         "map_clsloc.txt": (f"{row.wnid} {n} {row.name.replace(' ', '_')}" for n, row in by_id),
         "LOC_synset_mapping.txt": words,
-        "LOC_val_solution.csv": ["ImageId,PredictionString", *solution],
+        "LOC_val_solution.csv": solution,
     }
+    labels_dir.mkdir(parents=True, exist_ok=True)
+    for name, lines in files.items():
+        text = "".join(f"{line}\n" for line in lines)
+        (labels_dir / name).write_text(text, encoding="utf-8", newline="\n")

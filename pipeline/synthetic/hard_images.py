@@ -1,12 +1,10 @@
 """The kinds of image files that break converters, and what should become of each.
 
 They occur in ImageNet itself, in photographs at large, or after a failed download.
-Each maker takes an RGB picture and gives the bytes of a file that would bear the
-suffix .JPEG.
+Each maker takes an RGB picture and gives the bytes of a file with the suffix .JPEG.
 """
 
 import gzip
-import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -16,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops
 
-from imagenet_beam.pipeline.synthetic.pictures import encode_jpeg
+from imagenet_beam.pipeline.synthetic.pictures import encode_jpeg, encode_png
 
-RECORD = "record"
 _ADOBE_MARKER = b"\xff\xee\x00\x0eAdobe"
 _ADOBE_SEGMENT_BYTES = 16
 _YCCK = 2
@@ -26,24 +23,15 @@ _START_OF_SCAN = b"\xff\xda\x00\x0c"
 _ORIENTATION_TAG = 0x0112
 _BOMB_PIXELS = 60_000
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>\n"
+# A TIFF header whose directory claims 65,535 entries far behind its end.
+_CORRUPT_EXIF = b"Exif\x00\x00II*\x00\xf0\xff\xff\x7f" + b"\xff" * 24
 
 
 class HardImage(NamedTuple):
-    """One kind of difficult file.
-
-    Attributes:
-        make: Makes the file's bytes from an RGB picture.
-        fate: "record", or the reason with which it is rejected.
-    """
+    """One kind of difficult file, and its fate: "record", or the reason of its rejection."""
 
     make: Callable[[Image.Image], bytes]
-    fate: str
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    fate: str = "record"
 
 
 def _cmyk(picture: Image.Image) -> bytes:
@@ -61,8 +49,8 @@ def _ycck(picture: Image.Image) -> bytes:
     # Pillow cannot write YCCK, but the file differs from CMYK only in what the first
     # three components mean: store their YCbCr and change the marker's transform byte.
     # ITU-T T.872: the stored Y, Cb, Cr are those of the inverted cyan, magenta, yellow.
-    cyan, magenta, yellow, black = _with_black(picture).split()
-    luma = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    *inks, black = _with_black(picture).split()
+    luma = Image.merge("RGB", inks).convert("YCbCr")
     channels = (*(ImageChops.invert(channel) for channel in luma.split()), black)
     data = bytearray(encode_jpeg(Image.merge("CMYK", channels)))
     data[data.index(_ADOBE_MARKER) + _ADOBE_SEGMENT_BYTES - 1] = _YCCK
@@ -82,17 +70,11 @@ def _png_alpha(picture: Image.Image) -> bytes:
     fade = Image.linear_gradient("L").point(lambda level: 64 + level // 2)
     with_alpha = picture.copy()
     with_alpha.putalpha(fade.resize(picture.size))
-    return _png(with_alpha)
+    return encode_png(with_alpha)
 
 
 def _png_16_bit_gray(picture: Image.Image) -> bytes:
-    levels = np.asarray(picture.convert("L"), dtype=np.uint16) * 257
-    return _png(Image.fromarray(levels))
-
-
-def _exif_corrupt(picture: Image.Image) -> bytes:
-    # A TIFF header whose directory claims 65,535 entries far behind its end.
-    return encode_jpeg(picture, exif=b"Exif\x00\x00II*\x00\xf0\xff\xff\x7f" + b"\xff" * 24)
+    return encode_png(Image.fromarray(np.asarray(picture.convert("L"), dtype=np.uint16) * 257))
 
 
 def _exif_orientation_6(picture: Image.Image) -> bytes:
@@ -105,41 +87,35 @@ def _exif_orientation_6(picture: Image.Image) -> bytes:
 def _truncated(picture: Image.Image) -> bytes:
     """A whole header, and the first half of the pixels."""
     data = encode_jpeg(picture)
-    scan = data.index(_START_OF_SCAN)
-    return data[: (scan + len(data)) // 2]
+    return data[: (data.index(_START_OF_SCAN) + len(data)) // 2]
 
 
-def _bomb(picture: Image.Image) -> bytes:
+def _bomb(_: Image.Image) -> bytes:
     """A PNG of a few hundred bytes whose header announces 3.6 thousand million pixels."""
     header = struct.pack(">IIBBBBB", _BOMB_PIXELS, _BOMB_PIXELS, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(65_536))), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks)
+    png = b"\x89PNG\r\n\x1a\n"
+    for body in (b"IHDR" + header, b"IDAT" + zlib.compress(bytes(65_536)), b"IEND"):
+        png += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-HARD_IMAGES: Mapping[str, HardImage] = MappingProxyType(
-    {
-        "png": HardImage(_png, RECORD),
-        "png_palette": HardImage(lambda picture: _png(picture.quantize(64)), RECORD),
-        "png_alpha": HardImage(_png_alpha, RECORD),
-        "png_16_bit_gray": HardImage(_png_16_bit_gray, RECORD),
-        "cmyk": HardImage(_cmyk, RECORD),
-        "cmyk_unmarked": HardImage(_cmyk_unmarked, RECORD),
-        "ycck": HardImage(_ycck, RECORD),
-        "gray": HardImage(lambda picture: encode_jpeg(picture.convert("L")), RECORD),
-        "progressive": HardImage(lambda picture: encode_jpeg(picture, progressive=True), RECORD),
-        "exif_corrupt": HardImage(_exif_corrupt, RECORD),
-        "exif_orientation_6": HardImage(_exif_orientation_6, RECORD),
-        "truncated": HardImage(_truncated, "truncated"),
-        "empty": HardImage(lambda _: b"", "empty"),
-        "html": HardImage(lambda _: _PAGE, "not_an_image"),
-        "gzip": HardImage(lambda picture: gzip.compress(encode_jpeg(picture), mtime=0), "gzip"),
-        "bomb": HardImage(_bomb, "too_large"),
-    }
-)
-
-GOOD_KINDS = tuple(kind for kind, image in HARD_IMAGES.items() if image.fate == RECORD)
-BAD_KINDS = tuple(kind for kind, image in HARD_IMAGES.items() if image.fate != RECORD)
+HARD_IMAGES: Mapping[str, HardImage] = MappingProxyType({
+    "png": HardImage(encode_png),
+    "png_palette": HardImage(lambda picture: encode_png(picture.quantize(64))),
+    "png_alpha": HardImage(_png_alpha),
+    "png_16_bit_gray": HardImage(_png_16_bit_gray),
+    "cmyk": HardImage(_cmyk),
+    "cmyk_unmarked": HardImage(_cmyk_unmarked),
+    "ycck": HardImage(_ycck),
+    "gray": HardImage(lambda picture: encode_jpeg(picture.convert("L"))),
+    "progressive": HardImage(lambda picture: encode_jpeg(picture, progressive=True)),
+    "exif_corrupt": HardImage(lambda picture: encode_jpeg(picture, exif=_CORRUPT_EXIF)),
+    "exif_orientation_6": HardImage(_exif_orientation_6),
+    "truncated": HardImage(_truncated, "truncated"),
+    "empty": HardImage(lambda _: b"", "empty"),
+    "html": HardImage(lambda _: _PAGE, "not_an_image"),
+    "gzip": HardImage(lambda picture: gzip.compress(encode_jpeg(picture), mtime=0), "gzip"),
+    "bomb": HardImage(_bomb, "too_large"),
+})  # fmt: skip
+GOOD_KINDS = tuple(kind for kind, image in HARD_IMAGES.items() if image.fate == "record")
+BAD_KINDS = tuple(kind for kind, image in HARD_IMAGES.items() if image.fate != "record")

@@ -30,11 +30,6 @@ class Expected(Plan):
     """What was written, as a converter should find it; computed when asked for."""
 
     @cached_property
-    def wnids(self) -> tuple[str, ...]:
-        """The classes, sorted."""
-        return tuple(row.wnid for row in self.classes)
-
-    @cached_property
     def words(self) -> dict[str, str]:
         """By wnid: the synonyms of the class."""
         return {row.wnid: row.words for row in self.classes}
@@ -43,8 +38,8 @@ class Expected(Plan):
     def train(self) -> dict[str, str]:
         """By file name of a training image: its wnid."""
         return {
-            image.filename: row.wnid
-            for label, row in enumerate(self.classes)
+            image.filename: wnid
+            for label, wnid in enumerate(self.wnids)
             for image in self.train_images(label)
         }
 

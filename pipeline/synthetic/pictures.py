@@ -67,14 +67,7 @@ SHAPES: Mapping[str, Outline] = MappingProxyType({
 
 
 class Layout(NamedTuple):
-    """The composition of one picture.
-
-    Attributes:
-        width: In pixels.
-        height: In pixels.
-        box: Left, top, right and bottom of the shape, in pixels.
-        hue: Of the background, from 0 to 1.
-    """
+    """The composition of one picture: pixels, and the background's hue from 0 to 1."""
 
     width: int
     height: int
@@ -127,8 +120,13 @@ def draw_shape(image: Image.Image, shape: str, color: str, box: Box) -> None:
 
 def encode_jpeg(image: Image.Image, **options: object) -> bytes:
     """Encodes a picture as the ordinary files of the archives are: baseline JPEG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90, **options)
+    image.save(buffer := io.BytesIO(), "JPEG", quality=90, **options)
+    return buffer.getvalue()
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encodes a picture as some files of the archives are."""
+    image.save(buffer := io.BytesIO(), "PNG")
     return buffer.getvalue()
 
 
@@ -136,9 +134,7 @@ def _caption_height(width: int, height: int) -> int:
     return 0 if min(width, height) < TINY_PIXELS else max(10, min(width, height) // 7)
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+_font = cache(ImageFont.load_default)
 
 
 def _tone(hue: float, lightness: float) -> tuple[int, int, int]:

@@ -1,13 +1,12 @@
 """Pickles as Python 2 wrote them, which is what the CIFAR archives hold.
 
-Python 3 writes bytes in another way even with protocol 2, and NumPy's modules have
-other names today; a reader that copes with today's pickles need not cope with the
-real files. Instructions: the standard library's `pickletools`.
+Python 3 writes bytes and the names of NumPy's modules in another way, even with protocol 2:
+a reader of today's pickles need not cope with the real files. Instructions: `pickletools`.
 """
 
 import struct
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 
 import numpy as np
 
@@ -23,16 +22,12 @@ def dump_python2(value: object) -> bytes:
 
 def _save(value: object, memo: Iterator[int]) -> Iterator[bytes]:
     """The instructions for a value; each container and text gets the next number of the memo."""
-    if isinstance(value, dict):
-        yield b"}" + _put(memo) + b"("
-        for item in (item for pair in value.items() for item in pair):
+    if isinstance(value, dict | list):
+        start, end = (b"}", b"u") if isinstance(value, dict) else (b"]", b"e")
+        yield start + _put(memo) + b"("
+        for item in chain(*value.items()) if isinstance(value, dict) else value:
             yield from _save(item, memo)
-        yield b"u"
-    elif isinstance(value, list):
-        yield b"]" + _put(memo) + b"("
-        for item in value:
-            yield from _save(item, memo)
-        yield b"e"
+        yield end
     elif isinstance(value, bytes):
         yield _string(value) + _put(memo)
     elif isinstance(value, int):
@@ -56,8 +51,9 @@ def _put(memo: Iterator[int]) -> bytes:
 
 def _string(value: bytes) -> bytes:
     size = len(value)
-    head = struct.pack("<cB", b"U", size) if size < 256 else struct.pack("<ci", b"T", size)
-    return head + value
+    return (
+        struct.pack("<cB", b"U", size) if size < 256 else struct.pack("<ci", b"T", size)
+    ) + value
 
 
 def _integer(value: int) -> bytes:

@@ -12,40 +12,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from imagenet_beam.pipeline.synthetic.archives import (
-    check_range,
-    claim_folder,
-    in_folder,
-    publish_tar,
-    published,
-)
-from imagenet_beam.pipeline.synthetic.pictures import (
-    draw_picture,
-    draw_shape,
-    encode_jpeg,
-    plan_layout,
-)
+from imagenet_beam.pipeline.synthetic import archives, pictures
 from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
 from imagenet_beam.pipeline.synthetic.variation import fractions, numbers, shuffled
 
 _FLOWERS_NAME = "flower_photos.tgz"
 # In the order in which the real archive has them.
 _FLOWERS = {
-    "roses": ("heart", "red"),
-    "sunflowers": ("star", "yellow"),
-    "daisy": ("flower", "white"),
-    "dandelion": ("circle", "orange"),
-    "tulips": ("drop", "purple"),
-}
+    "roses": ("heart", "red"), "sunflowers": ("star", "yellow"), "daisy": ("flower", "white"),
+    "dandelion": ("circle", "orange"), "tulips": ("drop", "purple"),
+}  # fmt: skip
 FLOWER_CLASSES = tuple(sorted(_FLOWERS))
 _LICENSE = b"""All pictures in this archive are synthetic drawings.
 
 The real archive lists the photographers and the licence of each photograph here.
 """
 _MNIST_SIDE, _CIFAR_SIDE = 28, 32
-_MOST_IMAGES = 1_000_000
-_IMAGES_NAME = "{}-images-idx3-ubyte.gz"
-_LABELS_NAME = "{}-labels-idx1-ubyte.gz"
+_MNIST_FILES = ("{}-images-idx3-ubyte.gz", "{}-labels-idx1-ubyte.gz")
 _CIFAR10 = {
     "airplane": ("arrow", "white"), "automobile": ("square", "red"), "bird": ("crown", "brown"),
     "cat": ("cat", "orange"), "deer": ("triangle", "brown"), "dog": ("heart", "black"),
@@ -54,8 +37,6 @@ _CIFAR10 = {
 }  # fmt: skip
 CIFAR10_CLASSES = tuple(_CIFAR10)
 CIFAR10_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
-_PYTHON_NAME = "cifar-10-python.tar.gz"
-_BINARY_NAME = "cifar-10-binary.tar.gz"
 # Their order in the real archive.
 _ORDER = ("data_batch_4", "test_batch", *(f"data_batch_{number}" for number in (3, 2, 5, 1)))
 _README = (
@@ -69,38 +50,26 @@ def write_flowers(output_dir: Path, images_per_class: int = 100, seed: int = 0) 
     Returns:
         By class and file name, such as `daisy/100080576_f52e8ee070_n.jpg`: the JPEG.
     """
-    check_range("images_per_class", images_per_class, 1, 100_000)
-    claim_folder(output_dir, [_FLOWERS_NAME])
-    written = {
-        _photo_name(seed, flower, number): _draw_flower(flower, seed, number)
-        for flower in _FLOWERS
-        for number in range(1, images_per_class + 1)
-    }
-    folders = ((f"{flower}/", b"") for flower in _FLOWERS)
-    members = in_folder("flower_photos/", [("LICENSE.txt", _LICENSE)], folders, written.items())
-    publish_tar(output_dir / _FLOWERS_NAME, members, packed=True)
+    archives.check_range("images_per_class", images_per_class, 1, 100_000)
+    archives.claim_folder(output_dir, [_FLOWERS_NAME])
+    written = {}
+    for flower, look in _FLOWERS.items():
+        for number in range(1, images_per_class + 1):
+            # A name as the photo site gave them: number, secret, size.
+            photo, secret, more, size = numbers(4, "flower name", seed, flower, number)
+            ending = f"{more % 256:02x}{('_n', '_m', '')[size % 3]}.jpg"
+            layout = pictures.plan_layout(320, 240, seed, "flower", flower, number)
+            picture = pictures.draw_picture(*look, layout, f"{flower}  #{number}")
+            name = f"{flower}/{photo % 10**10}_{secret:08x}{ending}"
+            written[name] = pictures.encode_jpeg(picture)
+    about = [("LICENSE.txt", _LICENSE), *((f"{flower}/", b"") for flower in _FLOWERS)]
+    members = archives.in_folder("flower_photos/", about, written.items())
+    archives.publish_tar(output_dir / _FLOWERS_NAME, members)
     return written
 
 
-def _photo_name(seed: int, flower: str, number: int) -> str:
-    """A name as the photo site gave them: number, secret, size."""
-    photo, secret, more, size = numbers(4, "flower name", seed, flower, number)
-    ending = f"{more % 256:02x}{('_n', '_m', '')[size % 3]}.jpg"
-    return f"{flower}/{photo % 10**10}_{secret:08x}{ending}"
-
-
-def _draw_flower(flower: str, seed: int, number: int) -> bytes:
-    layout = plan_layout(320, 240, seed, "flower", flower, number)
-    return encode_jpeg(draw_picture(*_FLOWERS[flower], layout, f"{flower}  #{number}"))
-
-
 class MnistSplit(NamedTuple):
-    """One split.
-
-    Attributes:
-        images: Shape (count, 28, 28); 0 is paper, 255 is ink.
-        labels: The digits.
-    """
+    """One split: digits of shape (count, 28, 28), where 255 is ink, and their labels."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.uint8]
@@ -117,19 +86,19 @@ def write_mnist(
     output_dir: Path, train: int = 60_000, test: int = 10_000, seed: int = 0
 ) -> MnistSet:
     """Writes the four IDX files under their real names."""
-    check_range("train", train, 1, _MOST_IMAGES)
-    check_range("test", test, 1, _MOST_IMAGES)
-    files = (_IMAGES_NAME, _LABELS_NAME)
-    claim_folder(output_dir, [name.format(split) for split in ("train", "t10k") for name in files])
-    splits = []
-    for split, count in (("train", train), ("t10k", test)):
+    archives.check_range("train", train, 1, 1_000_000)
+    archives.check_range("test", test, 1, 1_000_000)
+    counts, splits = {"train": train, "t10k": test}, []
+    names = [name.format(split) for split in counts for name in _MNIST_FILES]
+    archives.claim_folder(output_dir, names)
+    for split, count in counts.items():
         labels = [place % 10 for place in shuffled(count, seed, "mnist labels", split)]
         digits = [np.asarray(_draw_digit(label, seed, split, i)) for i, label in enumerate(labels)]
         splits.append(MnistSplit(np.stack(digits), np.array(labels, dtype=np.uint8)))
-        for name, values in zip(files, splits[-1], strict=True):
+        for name, values in zip(_MNIST_FILES, splits[-1], strict=True):
             # The magic number ends in the number of dimensions.
             head = struct.pack(f">{1 + values.ndim}I", 0x0800 + values.ndim, *values.shape)
-            with published(output_dir / name.format(split), packed=True) as file:
+            with archives.published(output_dir / name.format(split)) as file:
                 file.write(head + values.tobytes())
     return MnistSet(*splits)
 
@@ -145,13 +114,7 @@ def _draw_digit(digit: int, *key: object) -> Image.Image:
 
 
 class CifarBatch(NamedTuple):
-    """One batch.
-
-    Attributes:
-        filenames: As in the Python form; the binary form has none.
-        labels: From 0 to 9.
-        pixels: An image a row: 1,024 red values, then green, then blue.
-    """
+    """One batch; a row of pixels has 1,024 red values, then green, then blue."""
 
     filenames: tuple[str, ...]
     labels: tuple[int, ...]
@@ -166,41 +129,33 @@ def write_cifar10(
     Returns:
         The content by the names in `CIFAR10_BATCHES`.
     """
-    check_range("images_per_batch", images_per_batch, 1, 10_000)
-    claim_folder(output_dir, (_PYTHON_NAME, _BINARY_NAME))
+    archives.check_range("images_per_batch", images_per_batch, 1, 10_000)
+    paths = [output_dir / f"cifar-10-{form}.tar.gz" for form in ("python", "binary")]
+    archives.claim_folder(output_dir, [path.name for path in paths])
     batches = {name: _draw_batch(name, images_per_batch, seed) for name in CIFAR10_BATCHES}
     meta = {
         b"num_cases_per_batch": images_per_batch,
         b"label_names": [name.encode() for name in CIFAR10_CLASSES],
         b"num_vis": 3 * _CIFAR_SIDE * _CIFAR_SIDE,
     }
-    about = (("readme.html", _README), ("batches.meta", dump_python2(meta)))
-    members = ((name, _python_batch(name, batches[name])) for name in _ORDER)
-    python = in_folder("cifar-10-batches-py/", about, members)
-    publish_tar(output_dir / _PYTHON_NAME, python, packed=True)
     names = "".join(f"{name}\n" for name in CIFAR10_CLASSES) + "\n"
-    about = (("readme.html", _README), ("batches.meta.txt", names.encode()))
-    members = ((f"{name}.bin", _binary_batch(batches[name])) for name in _ORDER)
-    binary = in_folder("cifar-10-batches-bin/", about, members)
-    publish_tar(output_dir / _BINARY_NAME, binary, packed=True)
+    python = [("readme.html", _README), ("batches.meta", dump_python2(meta))]
+    binary = [("readme.html", _README), ("batches.meta.txt", names.encode())]
+    for name in _ORDER:
+        files, labels, pixels = batches[name]
+        title = f"training batch {name.removeprefix('data_batch_')} of 5"
+        content = {
+            b"batch_label": b"testing batch 1 of 1" if name == "test_batch" else title.encode(),
+            b"labels": list(labels),
+            b"data": pixels,
+            b"filenames": [file.encode() for file in files],
+        }
+        python.append((name, dump_python2(content)))
+        rows = np.hstack([np.array(labels, dtype=np.uint8)[:, np.newaxis], pixels])
+        binary.append((f"{name}.bin", rows.tobytes()))
+    archives.publish_tar(paths[0], archives.in_folder("cifar-10-batches-py/", python))
+    archives.publish_tar(paths[1], archives.in_folder("cifar-10-batches-bin/", binary))
     return batches
-
-
-def _python_batch(name: str, batch: CifarBatch) -> bytes:
-    number = name.removeprefix("data_batch_")
-    title = "testing batch 1 of 1" if name == "test_batch" else f"training batch {number} of 5"
-    content = {
-        b"batch_label": title.encode(),
-        b"labels": list(batch.labels),
-        b"data": batch.pixels,
-        b"filenames": [filename.encode() for filename in batch.filenames],
-    }
-    return dump_python2(content)
-
-
-def _binary_batch(batch: CifarBatch) -> bytes:
-    labels = np.array(batch.labels, dtype=np.uint8)[:, np.newaxis]
-    return np.hstack([labels, batch.pixels]).tobytes()
 
 
 def _draw_batch(name: str, count: int, seed: int) -> CifarBatch:
@@ -211,11 +166,11 @@ def _draw_batch(name: str, count: int, seed: int) -> CifarBatch:
 
 
 def _draw_object(label: int, *key: object) -> Image.Image:
-    red, green, blue, across, down, x, y = fractions(7, "cifar", label, *key)
-    sky = tuple(int(110 + 130 * share) for share in (red, green, blue))
-    image = Image.new("RGB", (_CIFAR_SIDE, _CIFAR_SIDE), sky)
+    *sky, across, down, x, y = fractions(7, "cifar", label, *key)
+    color = tuple(int(110 + 130 * share) for share in sky)
+    image = Image.new("RGB", (_CIFAR_SIDE, _CIFAR_SIDE), color)
     width, height = (round((0.6 + 0.4 * share) * _CIFAR_SIDE) for share in (across, down))
     left, top = int(x * (_CIFAR_SIDE - width)), int(y * (_CIFAR_SIDE - height))
-    shape, color = _CIFAR10[CIFAR10_CLASSES[label]]
-    draw_shape(image, shape, color, (left, top, left + width, top + height))
+    box = (left, top, left + width, top + height)
+    pictures.draw_shape(image, *_CIFAR10[CIFAR10_CLASSES[label]], box)
     return image
