@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
-from imagenet_beam.pipeline.download.sources import IMAGENET_2012
-from imagenet_beam.pipeline.download.verify import digest_parts
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
 from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path

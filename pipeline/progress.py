@@ -20,11 +20,13 @@ _RATE_WINDOW_SECONDS = 15.0
 
 def in_units(size_bytes: float) -> str:
     """Writes a size as people read it: `147.9 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+    if size_bytes < 1000:
+        return f"{size_bytes:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
         size_bytes /= 1000
-    return f"{size_bytes:.1f} TB"
+        if size_bytes < 1000:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / 1000:.1f} TB"
 
 
 def counted(number: int, noun: str) -> str:
@@ -60,26 +62,35 @@ class RateMeter:
 
 
 class View(NamedTuple):
-    """What there is to be seen at a time.
-
-    Attributes:
-        line: All of it in a line.
-        done: How long the bar is.
-        total: How long it will be, or 0 while that is not known.
-    """
+    """What is seen at a time: a line, and a bar whose total is 0 while that is not known."""
 
     line: str
     done: int
     total: int
 
 
-class Display:
+class Progress:
+    """What transfers and checks report to, from any thread; this one shows nothing."""
+
+    def start(self, task: str, total: int | None, done: int = 0) -> None:
+        """Begins a task such as `downloading x.tar`, or sets it to another position."""
+
+    def advance(self, amount: int) -> None:
+        """Counts further bytes of the task."""
+
+    def tick(self) -> None:
+        """Is called about every second, also when nothing arrives."""
+
+    def say(self, message: str) -> None:
+        """Shows a sentence."""
+
+
+class Display(Progress):
     """Shows views when it is told that time has passed; a context manager.
 
     Args:
         look: Gives the view of a time; called no more often than is of use.
         stream: Where to show it.
-        interactive: Whether to draw a bar; by default, whether that is a terminal.
         log_seconds: How often a line is printed where no bar is drawn.
         clock: Tells the time in seconds.
 
@@ -91,17 +102,14 @@ class Display:
         self,
         look: Callable[[float], View],
         stream: TextIO,
-        interactive: bool | None = None,
         log_seconds: float = LOG_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look = look
-        self._stream = stream
-        self.has_bar = stream.isatty() if interactive is None else interactive
+        self._look, self._stream, self._clock = look, stream, clock
+        self.has_bar = stream.isatty()
         self.sample_seconds = _BAR_SECONDS if self.has_bar else min(_SAMPLE_SECONDS, log_seconds)
         self._log_seconds = log_seconds
-        self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._live: Live | None = None
         self._looked = self._printed = clock()
 
@@ -161,23 +169,7 @@ def bar(view: View) -> Table:
     return table
 
 
-class Progress:
-    """What transfers and checks report to, from any thread; this one shows nothing."""
-
-    def start(self, task: str, total: int | None, done: int = 0) -> None:
-        """Begins a task such as `downloading x.tar`, or sets it to another position."""
-
-    def advance(self, amount: int) -> None:
-        """Counts further bytes of the task."""
-
-    def tick(self) -> None:
-        """Is called about every second, also when nothing arrives."""
-
-    def say(self, message: str) -> None:
-        """Shows a sentence."""
-
-
-class ShownProgress(Progress):
+class ShownProgress(Display):
     """Shows one task after the other; a context manager.
 
     Args:
@@ -192,19 +184,10 @@ class ShownProgress(Progress):
         spell: Callable[[float], str] = in_units,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._display = Display(self._look, stream, clock=clock)
+        super().__init__(self._view, stream, clock=clock)
         self._spell = spell
-        self._clock = clock
-        self._lock = threading.Lock()
         self._task, self._total, self._done = "", 0, 0
         self._meter = RateMeter()
-
-    def __enter__(self) -> ShownProgress:
-        self._display.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._display.__exit__(*error)
 
     def start(self, task: str, total: int | None, done: int = 0) -> None:
         """Shows the task's name when it is another than before."""
@@ -215,29 +198,20 @@ class ShownProgress(Progress):
             self._meter.update(self._clock(), done)
         if is_new:
             self.say(f"{task}: {self._position()}")
-        self._display.restart()
+        self.restart()
 
     def advance(self, amount: int) -> None:
         """Counts, and shows how far it is when it is time."""
         with self._lock:
             self._done += amount
-        self._display.tick()
+        self.tick()
 
-    def tick(self) -> None:
-        """Shows how far it is when it is time."""
-        self._display.tick()
-
-    def say(self, message: str) -> None:
-        """Writes a line, above the bar."""
-        self._display.say(message)
-
-    def _look(self, now: float) -> View:
-        with self._lock:
-            (speed,) = self._meter.update(now, self._done)
-            line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
-            if self._display.has_bar and speed > 0 and self._total:
-                line += f", {duration(max(0, self._total - self._done) / speed)} left"
-            return View(line, self._done, self._total)
+    def _view(self, now: float) -> View:
+        (speed,) = self._meter.update(now, self._done)
+        line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
+        if self.has_bar and speed > 0 and self._total:
+            line += f", {duration(max(0, self._total - self._done) / speed)} left"
+        return View(line, self._done, self._total)
 
     def _position(self) -> str:
         if not self._total:

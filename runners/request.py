@@ -118,12 +118,12 @@ def download_if_asked(args: argparse.Namespace) -> None:
     if args.input or not dataset.downloads:
         return
     # Imported here, as below: who downloads nothing need not wait for requests.
-    from imagenet_beam.pipeline.download.cache import cache_dir, ensure_downloaded
+    from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
     from imagenet_beam.pipeline.progress import ShownProgress
 
     cache, sources = cache_dir(args.download_dir or ""), {dataset.name: dataset.downloads}
     with ShownProgress(sys.stderr) as progress:
-        ensure_downloaded(dataset.name, cache, sources, progress=progress)
+        download_dataset(dataset.name, cache / dataset.name, sources, progress=progress)
 
 
 def _splits(

@@ -21,9 +21,8 @@ def cache_dir(flag: str = "", environ: Mapping[str, str] = os.environ) -> Path:
     Raises:
         InputError: It is not a folder on this machine.
     """
-    origin, path = "--download_dir", flag
-    if not path:
-        origin, path = CACHE_VARIABLE, environ.get(CACHE_VARIABLE, "")
+    origin = "--download_dir" if flag else CACHE_VARIABLE
+    path = flag or environ.get(CACHE_VARIABLE, "")
     if not path:
         base = environ.get("XDG_CACHE_HOME") or "~/.cache"
         return Path(base).expanduser() / "imagenet-beam"
@@ -59,14 +58,3 @@ def download_dataset(
         source.name: download_file(source, directory, options, progress)
         for source in sources[dataset]
     }
-
-
-def ensure_downloaded(
-    dataset: str,
-    cache: Path,
-    sources: Mapping[str, tuple[SourceFile, ...]] = SOURCES,
-    options: TransferOptions | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Path]:
-    """Does the same in the cache, in which each data set has a folder of its own."""
-    return download_dataset(dataset, cache / dataset, sources, options, progress)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -127,19 +127,21 @@ def open_session(options: TransferOptions) -> requests.Session:
 
 
 class Body:
-    """An answer whose bytes are still to be read; a context manager."""
+    """An answer whose bytes are still to be read."""
 
     def __init__(self, response: requests.Response, url: str) -> None:
         self._response = response
         self._url = url
-        self.start, self.remote = _describe(response)
-        self.is_page = response.headers.get("Content-Type", "").startswith("text/html")
-
-    def __enter__(self) -> Body:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._response.close()
+        headers = response.headers
+        self.is_page = headers.get("Content-Type", "").startswith("text/html")
+        is_part = response.status_code == requests.codes.partial_content
+        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "")) if is_part else None
+        if is_part and not found:
+            raise MirrorFailed(f"{redact(response.url)} sends a part without saying which")
+        self.start = int(found[1]) if found else 0
+        length = found[3] if found else headers.get("Content-Length", "")
+        identity = (headers.get("ETag", ""), headers.get("Last-Modified", ""), is_part)
+        self.remote = RemoteFile(int(length) if length.isdigit() else None, *identity)
 
     def read(self, size_bytes: int) -> bytes:
         """Reads up to so many bytes; b"" only at the end.
@@ -154,13 +156,14 @@ class Body:
         return data
 
 
+@contextmanager
 def get(
     session: requests.Session,
     url: str,
     options: TransferOptions,
     byte_range: tuple[int, int] | None = None,
     if_range: str = "",
-) -> AbstractContextManager[Body]:
+) -> Iterator[Body]:
     """Asks for a file, or for the bytes from the first to the last of `byte_range`.
 
     Raises:
@@ -176,37 +179,24 @@ def get(
     except requests.RequestException as error:
         kind = MirrorFailed if isinstance(error, _FINAL_ERRORS) else Interrupted
         raise kind(f"{redact(url)} cannot be reached ({_reason(error)})") from error
-    too_short = requests.codes.requested_range_not_satisfiable
-    if response.status_code == too_short and byte_range is not None:
-        response.close()
-        # The file is empty, or became shorter: only the whole of it can be asked for.
-        return get(session, url, options)
-    if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-        response.close()
-        _refuse(response, url)
-    return Body(response, url)
-
-
-def _refuse(response: requests.Response, url: str) -> None:
-    said = f"{redact(url)} answers {response.status_code} {response.reason}".rstrip()
-    if response.status_code in _RETRY_STATUSES:
-        seconds = response.headers.get("Retry-After", "")
-        raise Interrupted(said, float(seconds) if seconds.isdigit() else 0.0)
-    if response.status_code in (401, 403):
-        said += "; if it needs a login, write one for this host into ~/.netrc"
-    raise MirrorFailed(said)
-
-
-def _describe(response: requests.Response) -> tuple[int, RemoteFile]:
-    headers = response.headers
-    etag, last_modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-    if response.status_code == requests.codes.partial_content:
-        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-        if not found:
-            raise MirrorFailed(f"{redact(response.url)} sends a part without saying which")
-        return int(found[1]), RemoteFile(int(found[3]), etag, last_modified, is_ranged=True)
-    length = headers.get("Content-Length", "")
-    return 0, RemoteFile(int(length) if length.isdigit() else None, etag, last_modified)
+    with response:
+        status = response.status_code
+        if status == requests.codes.requested_range_not_satisfiable and byte_range is not None:
+            response.close()
+            # The file is empty, or became shorter: only the whole of it can be asked for.
+            with get(session, url, options) as body:
+                yield body
+            return
+        if status in (requests.codes.ok, requests.codes.partial_content):
+            yield Body(response, url)
+            return
+        said = f"{redact(url)} answers {status} {response.reason}".rstrip()
+        if status in _RETRY_STATUSES:
+            seconds = response.headers.get("Retry-After", "")
+            raise Interrupted(said, float(seconds) if seconds.isdigit() else 0.0)
+        if status in (401, 403):
+            said += "; if it needs a login, write one for this host into ~/.netrc"
+        raise MirrorFailed(said)
 
 
 def _reason(error: BaseException) -> str:

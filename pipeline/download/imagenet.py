@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from imagenet_beam.pipeline.download.client import TransferOptions, redact, url_name
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
-from imagenet_beam.pipeline.download.verify import find_fault
 from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
 
@@ -138,10 +137,9 @@ def check_folder(
         raise InputError(f"{directory} holds none of the archives; accepted are {', '.join(paths)}")
     faults = []
     for source in known:
-        if source.name in there:
-            path = there[source.name]
+        if path := there.get(source.name):
             progress.start(f"checking {source.name}", path.stat().st_size)
-            fault = find_fault(path, source, progress.advance)
+            fault = source.find_fault(path, progress.advance)
             progress.say(f"{source.name} {fault or 'is right'}")
             faults += [f"{path} {fault}"] if fault else []
         else:
@@ -153,19 +151,18 @@ def check_folder(
 
 def _check_url(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        shown = redact(url)
+        parts, shown = urlsplit(url), f"--url={redact(url)}"
     except ValueError:
-        raise InputError("--url is not an address; accepted is https://host/…/name") from None
+        parts, shown = urlsplit(""), "--url"
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--url={shown} is not an address; accepted is https://host/…/name")
+        raise InputError(f"{shown} is not an address; accepted is https://host/…/name")
     if parts.username or parts.password:
         raise InputError(
-            f"--url={shown} holds a user name or password, which other users of this machine "
+            f"{shown} holds a user name or password, which other users of this machine "
             f"can see; write them into ~/.netrc, or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
         )
     name = url_name(url)
     if name == _DOGS:
-        raise InputError(f"--url={shown} is not the archive to take: {_DOGS_HINT}")
+        raise InputError(f"{shown} is not the archive to take: {_DOGS_HINT}")
     if not name or name.startswith(".") or "/" in name or not name.isprintable():
-        raise InputError(f"--url={shown} does not end in a file name; accepted is …/name.tar")
+        raise InputError(f"{shown} does not end in a file name; accepted is …/name.tar")

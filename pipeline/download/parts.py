@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from imagenet_beam.pipeline.progress import in_units
 
 _MAX_PIECES = 1024
 _UNKNOWN_END = 1 << 62
+_IDENTITY = ("size_bytes", "etag", "last_modified")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -28,7 +29,7 @@ def free_bytes_of(directory: Path) -> int:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a server says of the file that it offers now.
+    """What a server says of the file that it offers now; bytes of equal ones go together.
 
     Attributes:
         size_bytes: The length, or None where it is not told.
@@ -40,7 +41,7 @@ class RemoteFile:
     size_bytes: int | None
     etag: str = ""
     last_modified: str = ""
-    is_ranged: bool = False
+    is_ranged: bool = field(default=False, compare=False)
 
     @property
     def if_range(self) -> str:
@@ -72,28 +73,26 @@ class Piece:
         return self.end - self.position
 
 
+@dataclass
 class PartFile:
     """A file in the making; a context manager that holds a lock on it.
 
-    Args:
+    Attributes:
         target: The path of the finished file.
         piece_bytes: How much one connection fetches at a time, at least.
         free_bytes: Tells the free space of a folder.
     """
 
-    def __init__(
-        self,
-        target: Path,
-        piece_bytes: int,
-        free_bytes: Callable[[Path], int] = free_bytes_of,
-    ) -> None:
-        self.target = target
-        self.path = target.with_name(target.name + ".part")
-        self._state_path = target.with_name(target.name + ".part.json")
-        self._piece_bytes = piece_bytes
-        self._free_bytes = free_bytes
-        self._remote: RemoteFile | None = None
-        self._pieces: list[Piece] = []
+    target: Path
+    piece_bytes: int
+    free_bytes: Callable[[Path], int] = free_bytes_of
+    _remote: RemoteFile | None = field(default=None, init=False)
+    _pieces: list[Piece] = field(default_factory=list, init=False)
+    _step: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.path = self.target.with_name(self.target.name + ".part")
+        self._notes_path = self.target.with_name(self.target.name + ".part.json")
 
     def __enter__(self) -> PartFile:
         with self._disk_errors():
@@ -124,11 +123,28 @@ class PartFile:
         Raises:
             DownloadError: The disk has not enough room.
         """
-        self._remote = remote
-        self._pieces = self._load(remote) or self._reset(remote)
-        self._check_space()
+        self._remote, size = remote, remote.size_bytes
+        done: list[int] = []
+        if not remote.is_ranged or size is None:
+            self._pieces = [Piece(0, _UNKNOWN_END if size is None else size)]
+        else:
+            least = max(self.piece_bytes, -(-size // _MAX_PIECES))
+            self._step, done = self._noted(remote) or (least, done)
+            starts = range(0, size, self._step)
+            self._pieces = [Piece(start, min(start + self._step, size)) for start in starts]
+        for piece, done_bytes in zip(self._pieces, done, strict=False):
+            piece.done_bytes = max(0, min(done_bytes, piece.end - piece.start))
+        if not self.done_bytes:
+            self.forget()
+        needed, free = (size or 0) - self.done_bytes, self.free_bytes(self.target.parent)
+        if needed > free:
+            raise DownloadError(
+                f"the disk of {self.target.parent} has {in_units(free)} free, but "
+                f"{self.target.name} needs {in_units(needed)} more; make room and run the same "
+                "command again"
+            )
         with self._disk_errors():
-            os.truncate(self.path, remote.size_bytes or 0)
+            os.truncate(self.path, size or 0)
 
     def forget(self) -> None:
         """Drops all bytes, because they are of another file than the server has now."""
@@ -138,7 +154,7 @@ class PartFile:
 
     def forget_notes(self) -> None:
         """Drops what would make a later run continue: the file is whole."""
-        self._state_path.unlink(missing_ok=True)
+        self._notes_path.unlink(missing_ok=True)
 
     def missing(self) -> list[Piece]:
         """The pieces that are not whole."""
@@ -165,20 +181,15 @@ class PartFile:
 
     def save(self) -> None:
         """Writes down what is there, so that a later run can go on."""
-        remote = self._remote
-        if remote is None or not remote.is_ranged:
+        if self._remote is None or not self._remote.is_ranged:
             return
-        state = {
-            "size_bytes": remote.size_bytes,
-            "etag": remote.etag,
-            "last_modified": remote.last_modified,
-            "piece_bytes": self._step(remote),
-            "done_bytes": [piece.done_bytes for piece in self._pieces],
-        }
-        temporary = self._state_path.with_name(self._state_path.name + ".new")
+        done = [piece.done_bytes for piece in self._pieces]
+        state = {name: getattr(self._remote, name) for name in _IDENTITY}
+        state |= {"piece_bytes": self._step, "done_bytes": done}
+        temporary = self._notes_path.with_name(self._notes_path.name + ".new")
         with self._disk_errors():
             temporary.write_text(json.dumps(state), encoding="utf-8")
-            os.replace(temporary, self._state_path)
+            os.replace(temporary, self._notes_path)
 
     def publish(self) -> None:
         """Gives the file its name in one atomic step."""
@@ -186,48 +197,17 @@ class PartFile:
             os.fsync(self._lock_file.fileno())
             os.replace(self.path, self.target)
 
-    def _step(self, remote: RemoteFile) -> int:
-        return max(self._piece_bytes, -(-(remote.size_bytes or 0) // _MAX_PIECES))
-
-    def _reset(self, remote: RemoteFile) -> list[Piece]:
-        self.forget()
-        if not remote.is_ranged or remote.size_bytes is None:
-            return [Piece(0, _UNKNOWN_END if remote.size_bytes is None else remote.size_bytes)]
-        size, step = remote.size_bytes, self._step(remote)
-        return [Piece(start, min(start + step, size)) for start in range(0, size, step)]
-
-    def _load(self, remote: RemoteFile) -> list[Piece] | None:
-        """The pieces of an earlier run, if its notes are whole and of the same file."""
-        if not remote.is_ranged or remote.size_bytes is None:
-            return None
+    def _noted(self, remote: RemoteFile) -> tuple[int, list[int]] | None:
+        """Length and progress of an earlier run's pieces, if the notes are whole and fit."""
         try:
-            state = json.loads(self._state_path.read_text(encoding="utf-8"))
-            before = RemoteFile(state["size_bytes"], state["etag"], state["last_modified"])
+            state = json.loads(self._notes_path.read_text(encoding="utf-8"))
+            before = RemoteFile(*(state[name] for name in _IDENTITY))
             step, done = int(state["piece_bytes"]), [int(size) for size in state["done_bytes"]]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        size = remote.size_bytes
-        starts = range(0, size, max(1, step))
-        if not before.is_same(remote) or len(done) != len(starts):
-            return None
-        if self.path.stat().st_size != size:
-            return None
-        pieces = [Piece(start, min(start + step, size)) for start in starts]
-        for piece, done_bytes in zip(pieces, done, strict=True):
-            piece.done_bytes = max(0, min(done_bytes, piece.end - piece.start))
-        return pieces
-
-    def _check_space(self) -> None:
-        if self._remote is None or self._remote.size_bytes is None:
-            return
-        needed = self._remote.size_bytes - self.done_bytes
-        free = self._free_bytes(self.target.parent)
-        if needed > free:
-            raise DownloadError(
-                f"the disk of {self.target.parent} has {in_units(free)} free, but "
-                f"{self.target.name} needs {in_units(needed)} more; make room and run the same "
-                "command again"
-            )
+        size = self.path.stat().st_size
+        fits = before == remote and size == remote.size_bytes and step > 0
+        return (step, done) if fits and len(done) == len(range(0, size, step)) else None
 
     @contextlib.contextmanager
     def _disk_errors(self) -> Iterator[None]:

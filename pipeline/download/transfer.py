@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from math import inf
@@ -25,7 +27,6 @@ from imagenet_beam.pipeline.download.client import (
 from imagenet_beam.pipeline.download.errors import DownloadError, MirrorFailed
 from imagenet_beam.pipeline.download.parts import PartFile, Piece, RemoteFile
 from imagenet_beam.pipeline.download.sources import SourceFile
-from imagenet_beam.pipeline.download.verify import find_fault, set_aside
 from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
 
@@ -53,12 +54,6 @@ def download_file(
 
     What an earlier run has left is continued. A file that turns out wrong is
     renamed to `name.wrong-1` and so on, and the next mirror is tried.
-
-    Args:
-        source: The file, with at least one address.
-        directory: Where it goes; it is created.
-        options: How to fetch it.
-        progress: What to report to.
 
     Returns:
         The path of the file, whose checksum is right.
@@ -92,29 +87,27 @@ def download_file(
 def _check(path: Path, target: Path, source: SourceFile, progress: Progress) -> str:
     """Says what is wrong with a file after setting it aside, or "" if it is right."""
     progress.start(f"checking {source.name}", path.stat().st_size)
-    fault = find_fault(path, source, progress.advance)
+    fault = source.find_fault(path, progress.advance)
     if not fault:
         return ""
-    aside = set_aside(path, target)
+    number = 1
+    while (aside := target.with_name(f"{target.name}.wrong-{number}")).exists():
+        number += 1
+    os.replace(path, aside)
     return f"{source.name} {fault}, and is kept as {aside.name}"
 
 
+@dataclass
 class _Transfer:
     """One file from one address."""
 
-    def __init__(
-        self,
-        source: SourceFile,
-        url: str,
-        part: PartFile,
-        options: TransferOptions,
-        progress: Progress,
-    ) -> None:
-        self._source = source
-        self._url = url
-        self._part = part
-        self._options = options
-        self._progress = progress
+    _source: SourceFile
+    _url: str
+    _part: PartFile
+    _options: TransferOptions
+    _progress: Progress
+
+    def __post_init__(self) -> None:
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
 
@@ -134,14 +127,8 @@ class _Transfer:
     def _repeat(self, request: Callable[[], None], piece: Piece | None = None) -> None:
         """Fetches until it succeeds; new bytes of the piece forget the failures before."""
         options = self._options
-        retries = DownloadRetries(
-            inf,
-            options.backoff_seconds,
-            options.max_backoff_seconds,
-            options.attempts,
-            stop=self._stop,
-            say=self._progress.say,
-        )
+        waits = (options.backoff_seconds, options.max_backoff_seconds, options.attempts)
+        retries = DownloadRetries(inf, *waits, stop=self._stop, say=self._progress.say)
         try:
             retries.run(request, lambda: piece.done_bytes if piece else 0)
         except RetriesExhaustedError as error:
@@ -153,8 +140,13 @@ class _Transfer:
             with get(session, self._url, self._options, first_byte) as body:
                 self._begin(body)
                 if not body.remote.is_ranged:
-                    return self._copy(body)
-            return self._fetch_pieces(body.remote)
+                    (piece,) = self._part.missing() or [Piece(0, 0)]
+                    with self._part.open_data() as file:
+                        while data := body.read(_READ_BYTES):
+                            self._part.write(file, piece, data)
+                            self._progress.advance(len(data))
+                    return
+            self._fetch_pieces(body.remote)
 
     def _begin(self, body: Body) -> None:
         remote, wanted = body.remote, self._source.size_bytes
@@ -169,13 +161,6 @@ class _Transfer:
             f"downloading {self._source.name}", remote.size_bytes, self._part.done_bytes
         )
 
-    def _copy(self, body: Body) -> None:
-        (piece,) = self._part.missing() or [Piece(0, 0)]
-        with self._part.open_data() as file:
-            while data := body.read(_READ_BYTES):
-                self._part.write(file, piece, data)
-                self._progress.advance(len(data))
-
     def _fetch_pieces(self, remote: RemoteFile) -> None:
         """Fetches the missing pieces in threads; what is there is noted whatever happens."""
         todo = deque(self._part.missing())
@@ -186,9 +171,14 @@ class _Transfer:
         ]
         for thread in threads:
             thread.start()
-        patience_seconds = _PATIENCE_SECONDS
+        patience_seconds, next_save = _PATIENCE_SECONDS, time.monotonic() + _SAVE_SECONDS
         try:
-            self._wait_for(threads)
+            while not self._stop.is_set() and (alive := [t for t in threads if t.is_alive()]):
+                alive[0].join(_TICK_SECONDS)
+                self._progress.tick()
+                if time.monotonic() >= next_save:
+                    self._part.save()
+                    next_save = time.monotonic() + _SAVE_SECONDS
             patience_seconds = inf
         finally:
             self._stop.set()
@@ -199,15 +189,6 @@ class _Transfer:
             self._part.save()
         if self._failures:
             raise self._failures[0]
-
-    def _wait_for(self, threads: list[threading.Thread]) -> None:
-        next_save = time.monotonic() + _SAVE_SECONDS
-        while not self._stop.is_set() and any(thread.is_alive() for thread in threads):
-            next(thread for thread in threads if thread.is_alive()).join(_TICK_SECONDS)
-            self._progress.tick()
-            if time.monotonic() >= next_save:
-                self._part.save()
-                next_save = time.monotonic() + _SAVE_SECONDS
 
     def _work(self, remote: RemoteFile, todo: deque[Piece]) -> None:
         try:
@@ -232,7 +213,7 @@ class _Transfer:
         byte_range = (piece.position, piece.end - 1)
         with get(session, self._url, self._options, byte_range, remote.if_range) as body:
             is_part = body.remote.is_ranged and body.start == piece.position
-            if not is_part or not body.remote.is_same(remote):
+            if not is_part or body.remote != remote:
                 raise _RemoteChanged
             while piece.missing_bytes and not self._stop.is_set():
                 data = body.read(min(_READ_BYTES, piece.missing_bytes))

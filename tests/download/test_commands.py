@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_beam.pipeline.download.cache import cache_dir, ensure_downloaded
+from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
 from imagenet_beam.pipeline.download.client import TransferOptions, redact
 from imagenet_beam.pipeline.download.imagenet import credentials_from, download_urls, sources_of
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
@@ -53,11 +53,11 @@ def test_without_a_folder_it_goes_to_the_cache(site, tmp_path, capsys):
 def test_what_the_cache_has_is_not_fetched_again(site, options, tmp_path):
     sources = {"mnist": (site.put("a.gz", b"first"),)}
     for _ in range(2):
-        paths = ensure_downloaded("mnist", tmp_path, sources, options)
+        paths = download_dataset("mnist", tmp_path / "mnist", sources, options)
         assert paths == {"a.gz": tmp_path / "mnist" / "a.gz"}
     assert len(site.requests) == 2
     with pytest.raises(InputError, match="--dataset=imagenet2012 cannot be downloaded"):
-        ensure_downloaded("imagenet2012", tmp_path, sources, options)
+        download_dataset("imagenet2012", tmp_path, sources, options)
 
 
 def test_the_cache_folder_is_the_flag_s_or_the_environment_s_or_the_usual_one(tmp_path):
