@@ -93,9 +93,6 @@ class Display(Progress):
         stream: Where to show it.
         log_seconds: How often a line is printed where no bar is drawn.
         clock: Tells the time in seconds.
-
-    Attributes:
-        sample_seconds: How often it wants to be told.
     """
 
     def __init__(
@@ -127,11 +124,15 @@ class Display(Progress):
         if self._live:
             self._live.stop()
 
-    def tick(self) -> None:
-        """Draws the bar, or prints a line, when it is time; from any thread."""
+    def tick(self, restart: bool = False) -> None:
+        """Draws the bar, or prints a line, when it is time; from any thread.
+
+        A restart draws the bar at once, and the next line comes after the whole time.
+        """
         with self._lock:
             now = self._clock()
-            if now - self._looked < self.sample_seconds:
+            self._printed = now if restart else self._printed
+            if now - self._looked < self.sample_seconds and not restart:
                 return
             self._looked = now
             view = self._look(now)
@@ -140,13 +141,6 @@ class Display(Progress):
             elif now - self._printed >= self._log_seconds:
                 self._printed = now
                 print(view.line, file=self._stream, flush=True)
-
-    def restart(self) -> None:
-        """Draws the bar at once; the next line comes after the whole time."""
-        with self._lock:
-            self._looked = self._printed = self._clock()
-            if self._live:
-                self._live.update(bar(self._look(self._looked)), refresh=True)
 
     def say(self, message: str) -> None:
         """Writes a line, above the bar."""
@@ -170,13 +164,7 @@ def bar(view: View) -> Table:
 
 
 class ShownProgress(Display):
-    """Shows one task after the other; a context manager.
-
-    Args:
-        stream: Where.
-        spell: Writes an amount; by default, of bytes.
-        clock: Tells the time in seconds.
-    """
+    """Shows one task after the other; `spell` writes an amount, by default of bytes."""
 
     def __init__(
         self,
@@ -198,7 +186,7 @@ class ShownProgress(Display):
             self._meter.update(self._clock(), done)
         if is_new:
             self.say(f"{task}: {self._position()}")
-        self.restart()
+        self.tick(restart=True)
 
     def advance(self, amount: int) -> None:
         """Counts, and shows how far it is when it is time."""

@@ -9,6 +9,7 @@ import sys
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.datasets.base import SPLIT_INPUTS, Dataset
 from imagenet_beam.pipeline.datasets.registry import DATASETS
+from imagenet_beam.pipeline.download.sources import cache_dir
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.flags import (
     BEAM,
@@ -118,7 +119,7 @@ def download_if_asked(args: argparse.Namespace) -> None:
     if args.input or not dataset.downloads:
         return
     # Imported here, as below: who downloads nothing need not wait for requests.
-    from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
+    from imagenet_beam.pipeline.download.transfer import download_dataset
     from imagenet_beam.pipeline.progress import ShownProgress
 
     cache, sources = cache_dir(args.download_dir or ""), {dataset.name: dataset.downloads}
@@ -136,8 +137,6 @@ def _splits(
         if paths:
             given[parameter] = (paths,) if isinstance(paths, str) else paths
     if not given and dataset.downloads:
-        from imagenet_beam.pipeline.download.cache import cache_dir
-
         folder = cache_dir(args.download_dir or "") / dataset.name
         given = {"input": (dataset.downloaded_path(folder),)}
     shards = {name: getattr(args, f"{name}_shards", None) for name in dataset.splits}

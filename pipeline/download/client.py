@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 import urllib3
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError, TooManyRedirects
 
 from imagenet_beam.pipeline.download.errors import MirrorFailed
 from imagenet_beam.pipeline.download.parts import RemoteFile, free_bytes_of
@@ -29,14 +30,7 @@ _MAX_CONNECTIONS = 32
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 # Trying again cannot help these.
-_FINAL_ERRORS = (
-    requests.exceptions.SSLError,
-    requests.exceptions.TooManyRedirects,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidProxyURL,
-)
+_FINAL_ERRORS = (InvalidSchema, InvalidURL, MissingSchema, SSLError, TooManyRedirects)
 
 
 @dataclass(frozen=True)
@@ -144,11 +138,7 @@ class Body:
         self.remote = RemoteFile(int(length) if length.isdigit() else None, *identity)
 
     def read(self, size_bytes: int) -> bytes:
-        """Reads up to so many bytes; b"" only at the end.
-
-        Raises:
-            Interrupted: The connection broke, or nothing came for too long.
-        """
+        """Reads up to so many bytes, b"" only at the end, or raises `Interrupted`."""
         try:
             data: bytes = self._response.raw.read(size_bytes, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -166,9 +156,7 @@ def get(
 ) -> Iterator[Body]:
     """Asks for a file, or for the bytes from the first to the last of `byte_range`.
 
-    Raises:
-        Interrupted: The next attempt may succeed.
-        MirrorFailed: It cannot.
+    Raises `Interrupted` where the next attempt may succeed, else `MirrorFailed`.
     """
     headers = {"If-Range": if_range} if if_range else {}
     if byte_range is not None:
@@ -207,10 +195,9 @@ def _reason(error: BaseException) -> str:
         if not isinstance(following, Exception):
             break
         inner = following
-    if isinstance(inner, requests.RequestException):
-        return type(inner).__name__
-    if isinstance(inner, OSError):
-        return inner.strerror or type(inner).__name__
-    text = str(inner) if isinstance(inner, urllib3.exceptions.HTTPError) else ""
-    is_plain = text and "url" not in text.lower() and "/" not in text
-    return text if is_plain else type(inner).__name__
+    text = ""
+    if isinstance(inner, OSError) and not isinstance(inner, requests.RequestException):
+        text = inner.strerror or ""
+    elif isinstance(inner, urllib3.exceptions.HTTPError):
+        text = "" if "url" in str(inner).lower() or "/" in str(inner) else str(inner)
+    return text or type(inner).__name__

@@ -58,11 +58,7 @@ The development kit, which has the labels, is not among them: it comes from imag
 
 
 def credentials_from(environ: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
-    """User and password from the environment; None leaves it to netrc.
-
-    Raises:
-        InputError: Only one of the two is set.
-    """
+    """User and password from the environment, or neither: None leaves it to netrc."""
     user, password = environ.get(USER_VARIABLE, ""), environ.get(PASSWORD_VARIABLE, "")
     if bool(user) != bool(password):
         raise InputError(
@@ -75,16 +71,11 @@ def credentials_from(environ: Mapping[str, str] = os.environ) -> tuple[str, str]
 def sources_of(
     urls: Iterable[str], known: tuple[SourceFile, ...] = IMAGENET_2012
 ) -> tuple[SourceFile, ...]:
-    """Groups addresses by file name; several of one name are its mirrors.
-
-    Raises:
-        InputError: An address cannot be used, or holds a password.
-    """
+    """Groups addresses by file name, once checked; several of one name are its mirrors."""
     by_name = {source.name: source for source in known}
     found: dict[str, SourceFile] = {}
     for url in urls:
-        _check_url(url)
-        name = url_name(url)
+        name = _checked_name(url)
         source = found.get(name) or by_name.get(name) or SourceFile(name)
         found[name] = replace(source, urls=(*source.urls, url))
     return tuple(found.values())
@@ -97,7 +88,7 @@ def download_urls(
     progress: Progress | None = None,
     known: tuple[SourceFile, ...] = IMAGENET_2012,
 ) -> dict[str, Path]:
-    """Fetches archives from the addresses that a person was given; `known` are their checksums.
+    """Fetches archives, checked by what is `known`, from the addresses that a person was given.
 
     Returns:
         The path of each archive by its name.
@@ -128,13 +119,12 @@ def check_folder(
     Raises:
         InputError: There is none, or one is wrong.
     """
-    progress = progress or Progress()
-    paths = {source.name: directory / source.name for source in known}
-    there = {name: path for name, path in paths.items() if path.is_file()}
+    progress, names = progress or Progress(), [source.name for source in known]
+    there = {name: directory / name for name in names if (directory / name).is_file()}
     if (directory / _DOGS).exists():
         progress.say(_DOGS_HINT)
     if not there:
-        raise InputError(f"{directory} holds none of the archives; accepted are {', '.join(paths)}")
+        raise InputError(f"{directory} holds none of the archives; accepted are {', '.join(names)}")
     faults = []
     for source in known:
         if path := there.get(source.name):
@@ -149,7 +139,8 @@ def check_folder(
     return there
 
 
-def _check_url(url: str) -> None:
+def _checked_name(url: str) -> str:
+    """The file name of an address, of which nothing secret gets into a message."""
     try:
         parts, shown = urlsplit(url), f"--url={redact(url)}"
     except ValueError:
@@ -166,3 +157,4 @@ def _check_url(url: str) -> None:
         raise InputError(f"{shown} is not the archive to take: {_DOGS_HINT}")
     if not name or name.startswith(".") or "/" in name or not name.isprintable():
         raise InputError(f"{shown} does not end in a file name; accepted is …/name.tar")
+    return name

@@ -8,13 +8,16 @@ on one.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from imagenet_beam.transforms.archives.streams import HEAD_BYTES, describe_content, is_markup
+from imagenet_beam.transforms.errors import InputError
 
+CACHE_VARIABLE = "IMAGENET_BEAM_CACHE"
 _READ_BYTES = 1 << 20
 
 
@@ -68,6 +71,25 @@ def digest_parts(parts: Iterable[bytes], advance: Callable[[int], None]) -> tupl
         sha256.update(part)
         advance(len(part))
     return md5.hexdigest(), sha256.hexdigest()
+
+
+def cache_dir(flag: str = "", environ: Mapping[str, str] = os.environ) -> Path:
+    """The cache folder: the flag's, else the environment's, else `~/.cache/imagenet-beam`.
+
+    Raises:
+        InputError: It is not a folder on this machine.
+    """
+    origin = "--download_dir" if flag else CACHE_VARIABLE
+    path = flag or environ.get(CACHE_VARIABLE, "")
+    if not path:
+        base = environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return Path(base).expanduser() / "imagenet-beam"
+    if "://" in path:
+        raise InputError(f"{origin}={path} is not on this machine; accepted is a local folder")
+    folder = Path(path).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{origin}={path} is not a folder")
+    return folder
 
 
 def _mirrored(

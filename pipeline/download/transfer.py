@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -26,8 +26,9 @@ from imagenet_beam.pipeline.download.client import (
 )
 from imagenet_beam.pipeline.download.errors import DownloadError, MirrorFailed
 from imagenet_beam.pipeline.download.parts import PartFile, Piece, RemoteFile
-from imagenet_beam.pipeline.download.sources import SourceFile
+from imagenet_beam.pipeline.download.sources import SOURCES, SourceFile
 from imagenet_beam.pipeline.progress import Progress
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
 
 _READ_BYTES = 1 << 18
@@ -82,6 +83,32 @@ def download_file(
         progress.say(problem)
         problems.append(problem)
     raise DownloadError(f"{source.name} could not be downloaded: {'; '.join(problems)}")
+
+
+def download_dataset(
+    dataset: str,
+    directory: Path,
+    sources: Mapping[str, tuple[SourceFile, ...]] = SOURCES,
+    options: TransferOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Puts the files of a data set, a key of `sources`, into a folder; checks what is there.
+
+    Returns:
+        The path of each file by its official name.
+
+    Raises:
+        InputError: The data set is not known.
+        DownloadError: A file could not be had.
+    """
+    if dataset not in sources:
+        raise InputError(
+            f"--dataset={dataset} cannot be downloaded; accepted are {', '.join(sorted(sources))}"
+        )
+    return {
+        source.name: download_file(source, directory, options, progress)
+        for source in sources[dataset]
+    }
 
 
 def _check(path: Path, target: Path, source: SourceFile, progress: Progress) -> str:

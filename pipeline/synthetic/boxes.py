@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_beam.pipeline.synthetic.archives import Member, in_folder, publish_tar
-from imagenet_beam.pipeline.synthetic.pictures import Box
+from imagenet_beam.pipeline.synthetic.pictures import Box, numbers
 from imagenet_beam.pipeline.synthetic.plan import Plan, PlannedImage
-from imagenet_beam.pipeline.synthetic.variation import numbers
 from imagenet_beam.transforms.elements import BoundingBox
 
 TRAIN_BOXES_NAME = "ILSVRC2012_bbox_train_v2.tar.gz"

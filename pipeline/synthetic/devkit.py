@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from imagenet_beam.pipeline.synthetic.archives import in_folder, publish_tar
 from imagenet_beam.pipeline.synthetic.boxes import annotate
+from imagenet_beam.pipeline.synthetic.pictures import shuffled
 from imagenet_beam.pipeline.synthetic.plan import Plan
-from imagenet_beam.pipeline.synthetic.variation import shuffled
 
 DEVKIT_NAME = "ILSVRC2012_devkit_t12.tar.gz"
 _README = b"""Synthetic classes and labels in the form of the ILSVRC2012 development kit.
@@ -20,22 +20,19 @@ data/ILSVRC2012_validation_ground_truth.txt    one ILSVRC2012_ID a line: line i 
 """
 # WordNet numbers its plants, things and places roughly in this order, after the animals.
 _FIRST_ARTIFACT = "n02600000"
-_FIELDS = (
-    "ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children",
-    "wordnet_height", "num_train_images",
-)  # fmt: skip
 # Types of data elements and classes of arrays of a MAT-file.
 _INT8, _UINT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED, _UTF8 = 1, 2, 4, 5, 6, 14, 15, 16
 _STRUCTS, _TEXT, _DOUBLES = 2, 4, 6
 
 
 class Synset(NamedTuple):
-    """One row of meta.mat: a class, or an ancestor of classes."""
+    """One row of meta.mat, with its names and order: a class, or an ancestor of classes."""
 
-    ilsvrc_id: int
-    wnid: str
+    ILSVRC2012_ID: int
+    WNID: str
     words: str
     gloss: str
+    num_children: int = 0
     children: tuple[int, ...] = ()
     wordnet_height: int = 0
     num_train_images: int = 0
@@ -63,12 +60,13 @@ def list_synsets(plan: Plan) -> list[Synset]:
         ("n00015388", "animal, animate being, beast, brute, creature, fauna", True),
         ("n00021939", "artifact, artefact", False),
     ):
-        found = (row.ilsvrc_id for row in rows if (row.wnid < _FIRST_ARTIFACT) == is_animal)
+        found = (row.ILSVRC2012_ID for row in rows if (row.WNID < _FIRST_ARTIFACT) == is_animal)
         if children := tuple(found):
             branches.append(len(rows) + 1)
-            rows.append(Synset(branches[-1], wnid, words, "an ancestor", children, 1))
-    root = Synset(len(rows) + 1, "n00001740", "entity", "the ancestor of all", tuple(branches), 2)
-    return [*rows, root]
+            row = (branches[-1], wnid, words, "an ancestor", len(children), children, 1)
+            rows.append(Synset(*row))
+    top = (len(rows) + 1, "n00001740", "entity", "the ancestor of all")
+    return [*rows, Synset(*top, len(branches), tuple(branches), 2)]
 
 
 def _meta_mat(plan: Plan) -> bytes:
@@ -77,12 +75,9 @@ def _meta_mat(plan: Plan) -> bytes:
     Source: MathWorks, "MAT-File Format", chapter 1.
     """
     synsets = list_synsets(plan)
-    names = b"".join(name.encode().ljust(32, b"\0") for name in _FIELDS)
+    names = b"".join(name.encode().ljust(32, b"\0") for name in Synset._fields)
     cells = [_element(_INT32, struct.pack("<i", 32)), _element(_INT8, names)]
-    for row in synsets:
-        cells += [_numbers(row.ilsvrc_id), _text(row.wnid), _text(row.words), _text(row.gloss)]
-        cells += [_numbers(len(row.children)), _numbers(*row.children)]
-        cells += [_numbers(row.wordnet_height), _numbers(row.num_train_images)]
+    cells += (_cell(value) for row in synsets for value in row)
     table = zlib.compress(_matrix(_STRUCTS, (len(synsets), 1), b"".join(cells), b"synsets"))
     text = b"MATLAB 5.0 MAT-file, synthetic classes in the form of ILSVRC2012"
     header = text.ljust(116) + struct.pack("<8xH2s", 0x0100, b"IM")
@@ -102,15 +97,14 @@ def _element(kind: int, data: bytes) -> bytes:
     return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
 
 
-def _text(text: str) -> bytes:
-    return _matrix(_TEXT, (1, len(text)), _element(_UTF8, text.encode()))
-
-
-def _numbers(*values: int) -> bytes:
-    """Doubles, stored in the narrowest type that holds them, as MATLAB does.
+def _cell(value: str | int | tuple[int, ...]) -> bytes:
+    """Text, or doubles, stored in the narrowest type that holds them, as MATLAB does.
 
     Readers get uint8 for one id, uint16 for the next, and arithmetic that overflows.
     """
+    if isinstance(value, str):
+        return _matrix(_TEXT, (1, len(value)), _element(_UTF8, value.encode()))
+    values = (value,) if isinstance(value, int) else value
     most = max(values, default=0)
     kind, code = (_UINT16, "H") if most < 1 << 16 else (_UINT32, "I")
     if most < 1 << 8:
@@ -134,7 +128,7 @@ def write_labels(labels_dir: Path, plan: Plan) -> None:
         "imagenet_lsvrc_2015_synsets.txt": wnids,
         "imagenet_2012_validation_synset_labels.txt": (wnids[image.label] for image in images),
         # Words of classes and ancestors alike: the real file has 21,842 lines.
-        "imagenet_metadata.txt": sorted(f"{row.wnid}\t{row.words}" for row in list_synsets(plan)),
+        "imagenet_metadata.txt": sorted(f"{row.WNID}\t{row.words}" for row in list_synsets(plan)),
         "synsets.txt": wnids,
         "synset_words.txt": words,
         "val.txt": (f"{image.filename} {image.label}" for image in images),

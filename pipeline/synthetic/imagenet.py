@@ -13,9 +13,8 @@ from imagenet_beam.pipeline.synthetic.boxes import (
 )
 from imagenet_beam.pipeline.synthetic.devkit import DEVKIT_NAME, write_devkit, write_labels
 from imagenet_beam.pipeline.synthetic.hard_images import HARD_IMAGES
-from imagenet_beam.pipeline.synthetic.pictures import draw_picture, encode_jpeg
+from imagenet_beam.pipeline.synthetic.pictures import draw_picture, encode_jpeg, shuffled
 from imagenet_beam.pipeline.synthetic.plan import Plan, PlannedImage, SyntheticImageNet
-from imagenet_beam.pipeline.synthetic.variation import shuffled
 from imagenet_beam.transforms.elements import BoundingBox
 
 __all__ = ["Expected", "SyntheticImageNet", "write_imagenet"]

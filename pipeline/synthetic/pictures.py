@@ -1,7 +1,9 @@
 """Pictures of the synthetic classes: one shape in one colour, and a caption."""
 
 import colorsys
+import hashlib
 import io
+import struct
 from collections.abc import Callable, Mapping
 from functools import cache
 from math import cos, pi, sin
@@ -9,8 +11,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
-
-from imagenet_beam.pipeline.synthetic.variation import fractions
 
 Box = tuple[int, int, int, int]
 Outline = tuple[tuple[float, float], ...]
@@ -73,6 +73,23 @@ class Layout(NamedTuple):
     height: int
     box: Box
     hue: float
+
+
+def numbers(count: int, *key: object) -> tuple[int, ...]:
+    """`count` integers in [0, 2**32) that depend on the key only, in any version of Python."""
+    text = "/".join(map(str, key)).encode()
+    return struct.unpack(f"<{count}I", hashlib.shake_128(text).digest(4 * count))
+
+
+def fractions(count: int, *key: object) -> tuple[float, ...]:
+    """`count` numbers in [0, 1) that depend on the key only."""
+    return tuple(number / 2**32 for number in numbers(count, *key))
+
+
+def shuffled(count: int, *key: object) -> list[int]:
+    """The numbers 0 … count - 1 in an order that depends on the key only."""
+    ranks = numbers(count, *key)
+    return sorted(range(count), key=lambda index: (ranks[index], index))
 
 
 def plan_layout(width: int, height: int, *key: object) -> Layout:

@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 from imagenet_beam.pipeline.synthetic.archives import check_range
 from imagenet_beam.pipeline.synthetic.hard_images import BAD_KINDS, GOOD_KINDS
-from imagenet_beam.pipeline.synthetic.pictures import COLORS, SHAPES, Layout, plan_layout
-from imagenet_beam.pipeline.synthetic.variation import numbers, shuffled
+from imagenet_beam.pipeline.synthetic.pictures import (
+    COLORS,
+    SHAPES,
+    Layout,
+    numbers,
+    plan_layout,
+    shuffled,
+)
 
 # The number in a real training file's name goes up to about this.
 _FILE_NUMBER_SPAN = 50_000

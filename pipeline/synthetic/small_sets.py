@@ -13,8 +13,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from imagenet_beam.pipeline.synthetic import archives, pictures
+from imagenet_beam.pipeline.synthetic.pictures import fractions, numbers, shuffled
 from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
-from imagenet_beam.pipeline.synthetic.variation import fractions, numbers, shuffled
 
 _FLOWERS_NAME = "flower_photos.tgz"
 # In the order in which the real archive has them.

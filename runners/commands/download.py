@@ -11,7 +11,7 @@ from typing import Any
 
 from imagenet_beam.pipeline.datasets.registry import DATASETS, IMAGENET
 from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile, cache_dir
 from imagenet_beam.runners.arguments import whole_number
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.transforms.errors import InputError
@@ -107,8 +107,8 @@ def _run(
 ) -> int:
     # Imported here: the other commands need not wait for requests.
     from imagenet_beam.pipeline.download import imagenet
-    from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
     from imagenet_beam.pipeline.download.client import TransferOptions
+    from imagenet_beam.pipeline.download.transfer import download_dataset
     from imagenet_beam.pipeline.progress import ShownProgress
 
     _check_flags(args)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_beam.pipeline.download.cache import cache_dir, download_dataset
 from imagenet_beam.pipeline.download.client import TransferOptions, redact
 from imagenet_beam.pipeline.download.imagenet import credentials_from, download_urls, sources_of
 from imagenet_beam.pipeline.download.parts import PartFile, RemoteFile
-from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES
+from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SOURCES, cache_dir
+from imagenet_beam.pipeline.download.transfer import download_dataset
 from imagenet_beam.pipeline.progress import ShownProgress, in_units
 from imagenet_beam.runners.commands.download import add_download_parser, run_download
 from imagenet_beam.transforms.errors import InputError

@@ -12,9 +12,14 @@ from scipy.io import loadmat
 
 from imagenet_beam.pipeline.synthetic.hard_images import BAD_KINDS, GOOD_KINDS, HARD_IMAGES
 from imagenet_beam.pipeline.synthetic.imagenet import Expected, SyntheticImageNet, write_imagenet
-from imagenet_beam.pipeline.synthetic.pictures import COLORS, SHAPES, draw_picture, plan_layout
+from imagenet_beam.pipeline.synthetic.pictures import (
+    COLORS,
+    SHAPES,
+    draw_picture,
+    plan_layout,
+    shuffled,
+)
 from imagenet_beam.pipeline.synthetic.plan import choose_classes
-from imagenet_beam.pipeline.synthetic.variation import shuffled
 from imagenet_beam.transforms.archives.official_names import validation_number
 from imagenet_beam.transforms.elements import BoundingBox
 from imagenet_beam.transforms.errors import ImageRejected, InputError
