@@ -7,7 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 
-from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.runners.arguments import (
     SentenceParser,
     check_beam_flags,

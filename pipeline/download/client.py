@@ -20,8 +20,8 @@ import requests
 import urllib3
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, SSLError, TooManyRedirects
 
-from imagenet_beam.pipeline.download.errors import MirrorFailed
 from imagenet_beam.pipeline.download.parts import RemoteFile, free_bytes_of
+from imagenet_beam.pipeline.download.sources import MirrorFailed
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.retry import Retries
 

@@ -88,10 +88,7 @@ def download_urls(
     progress: Progress | None = None,
     known: tuple[SourceFile, ...] = IMAGENET_2012,
 ) -> dict[str, Path]:
-    """Fetches archives, checked by what is `known`, from the addresses that a person was given.
-
-    Returns:
-        The path of each archive by its name.
+    """Fetches archives, checked by what is `known`, and gives the path of each by its name.
 
     Raises:
         InputError: An address cannot be used.
@@ -111,10 +108,7 @@ def check_folder(
     progress: Progress | None = None,
     known: tuple[SourceFile, ...] = IMAGENET_2012,
 ) -> dict[str, Path]:
-    """Checks the archives that lie in a folder; none is changed or renamed.
-
-    Returns:
-        The path of each archive that is there, by its name.
+    """Checks the archives that lie in a folder, unchanged, and gives their paths by name.
 
     Raises:
         InputError: There is none, or one is wrong.

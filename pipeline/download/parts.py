@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
-from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.pipeline.progress import in_units
 
 _MAX_PIECES = 1024
@@ -77,10 +77,7 @@ class Piece:
 class PartFile:
     """A file in the making; a context manager that holds a lock on it.
 
-    Attributes:
-        target: The path of the finished file.
-        piece_bytes: How much one connection fetches at a time, at least.
-        free_bytes: Tells the free space of a folder.
+    A connection fetches `piece_bytes` or more at a time.
     """
 
     target: Path

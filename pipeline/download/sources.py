@@ -21,6 +21,18 @@ CACHE_VARIABLE = "IMAGENET_BEAM_CACHE"
 _READ_BYTES = 1 << 20
 
 
+class DownloadError(Exception):
+    """A download that failed: network, server, disk or checksum; the next run continues it.
+
+    The message is one sentence for the user, printed without a traceback, and holds no
+    credentials.
+    """
+
+
+class MirrorFailed(DownloadError):
+    """One address does not give the file; another one may."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a data set.

@@ -15,18 +15,10 @@ from pathlib import Path
 
 import requests
 
-from imagenet_beam.pipeline.download.client import (
-    Body,
-    DownloadRetries,
-    Interrupted,
-    TransferOptions,
-    get,
-    open_session,
-    redact,
-)
-from imagenet_beam.pipeline.download.errors import DownloadError, MirrorFailed
+from imagenet_beam.pipeline.download import client
+from imagenet_beam.pipeline.download.client import TransferOptions
 from imagenet_beam.pipeline.download.parts import PartFile, Piece, RemoteFile
-from imagenet_beam.pipeline.download.sources import SOURCES, SourceFile
+from imagenet_beam.pipeline.download.sources import SOURCES, DownloadError, MirrorFailed, SourceFile
 from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.retry import RetriesExhaustedError
@@ -92,10 +84,7 @@ def download_dataset(
     options: TransferOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Puts the files of a data set, a key of `sources`, into a folder; checks what is there.
-
-    Returns:
-        The path of each file by its official name.
+    """Puts a data set of `sources` into a folder, or checks it there; gives paths by name.
 
     Raises:
         InputError: The data set is not known.
@@ -149,13 +138,13 @@ class _Transfer:
                 self._stop.clear()
                 self._failures.clear()
                 self._part.forget()
-                self._progress.say(f"{redact(self._url)} has changed: starting anew")
+                self._progress.say(f"{client.redact(self._url)} has changed: starting anew")
 
     def _repeat(self, request: Callable[[], None], piece: Piece | None = None) -> None:
         """Fetches until it succeeds; new bytes of the piece forget the failures before."""
         options = self._options
         waits = (options.backoff_seconds, options.max_backoff_seconds, options.attempts)
-        retries = DownloadRetries(inf, *waits, stop=self._stop, say=self._progress.say)
+        retries = client.DownloadRetries(inf, *waits, stop=self._stop, say=self._progress.say)
         try:
             retries.run(request, lambda: piece.done_bytes if piece else 0)
         except RetriesExhaustedError as error:
@@ -163,8 +152,8 @@ class _Transfer:
 
     def _pass(self, ask_ranges: bool) -> None:
         first_byte = (0, 0) if ask_ranges else None
-        with open_session(self._options) as session:
-            with get(session, self._url, self._options, first_byte) as body:
+        with client.open_session(self._options) as session:
+            with client.get(session, self._url, self._options, first_byte) as body:
                 self._begin(body)
                 if not body.remote.is_ranged:
                     (piece,) = self._part.missing() or [Piece(0, 0)]
@@ -175,12 +164,12 @@ class _Transfer:
                     return
             self._fetch_pieces(body.remote)
 
-    def _begin(self, body: Body) -> None:
+    def _begin(self, body: client.Body) -> None:
         remote, wanted = body.remote, self._source.size_bytes
         if wanted and remote.size_bytes not in (None, wanted):
             page = ", an HTML page, perhaps of an error or a login" if body.is_page else ""
             raise MirrorFailed(
-                f"{redact(self._url)} offers {remote.size_bytes:,} bytes{page}; "
+                f"{client.redact(self._url)} offers {remote.size_bytes:,} bytes{page}; "
                 f"{self._source.name} has {wanted:,}"
             )
         self._part.begin(remote)
@@ -219,7 +208,7 @@ class _Transfer:
 
     def _work(self, remote: RemoteFile, todo: deque[Piece]) -> None:
         try:
-            with open_session(self._options) as session, self._part.open_data() as file:
+            with client.open_session(self._options) as session, self._part.open_data() as file:
                 while not self._stop.is_set():
                     try:
                         piece = todo.popleft()
@@ -238,15 +227,15 @@ class _Transfer:
         if self._stop.is_set() or not piece.missing_bytes:
             return
         byte_range = (piece.position, piece.end - 1)
-        with get(session, self._url, self._options, byte_range, remote.if_range) as body:
+        with client.get(session, self._url, self._options, byte_range, remote.if_range) as body:
             is_part = body.remote.is_ranged and body.start == piece.position
             if not is_part or body.remote != remote:
                 raise _RemoteChanged
             while piece.missing_bytes and not self._stop.is_set():
                 data = body.read(min(_READ_BYTES, piece.missing_bytes))
                 if not data:
-                    what = "sends fewer bytes than it announces"
-                    raise Interrupted(f"{redact(self._url)} {what}")
+                    shown = client.redact(self._url)
+                    raise client.Interrupted(f"{shown} sends fewer bytes than it announces")
                 if self._stop.is_set():
                     return
                 self._part.write(file, piece, data)

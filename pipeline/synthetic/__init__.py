@@ -1,5 +1,1 @@
-"""Archives that look like the real ones, for the demo, the tests and benchmarks.
-
-Each writer makes the files that a user would download, with the real names and
-structure, from nothing but a few numbers; the same numbers give the same bytes.
-"""
+"""Archives that look like the real ones, in names, structure and size, for trying and testing."""

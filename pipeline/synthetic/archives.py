@@ -89,13 +89,6 @@ def in_folder(folder: str, *members: Iterable[Member]) -> Iterator[Member]:
         yield folder + name, data
 
 
-def tar_bytes(members: Iterable[Member]) -> bytes:
-    """A tar that is to lie in another one."""
-    file = io.BytesIO()
-    write_tar(file, members)
-    return file.getvalue()
-
-
 def write_tar(file: BinaryIO, members: Iterable[Member]) -> None:
     """Writes files, and folders where a name ends in a slash; times and modes are fixed."""
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:

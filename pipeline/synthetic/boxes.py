@@ -9,8 +9,7 @@ from imagenet_beam.pipeline.synthetic.pictures import Box, numbers
 from imagenet_beam.pipeline.synthetic.plan import Plan, PlannedImage
 from imagenet_beam.transforms.elements import BoundingBox
 
-TRAIN_BOXES_NAME = "ILSVRC2012_bbox_train_v2.tar.gz"
-VALIDATION_BOXES_NAME = "ILSVRC2012_bbox_val_v3.tgz"
+BOX_ARCHIVES = ("ILSVRC2012_bbox_train_v2.tar.gz", "ILSVRC2012_bbox_val_v3.tgz")
 # The real archive has boxes for 544,546 of 1,281,167 training images.
 _TRAIN_SHARE_PERCENT = 42
 # A class that is annotated in the real archive and not among the thousand.
@@ -70,9 +69,9 @@ def write_boxes(output_dir: Path, plan: Plan) -> None:
     folders = [in_folder(f"{_STRANGER_WNID}/", [xml])]
     for label, wnid in enumerate(plan.wnids):
         folders.append(in_folder(f"{wnid}/", _members(plan, plan.train_images(label), wnid)))
-    publish_tar(output_dir / TRAIN_BOXES_NAME, in_folder("./", *folders))
+    publish_tar(output_dir / BOX_ARCHIVES[0], in_folder("./", *folders))
     validation = in_folder("val/", _members(plan, plan.validation_images, "val"))
-    publish_tar(output_dir / VALIDATION_BOXES_NAME, validation)
+    publish_tar(output_dir / BOX_ARCHIVES[1], validation)
 
 
 def _members(plan: Plan, images: Iterable[PlannedImage], folder: str) -> Iterator[Member]:

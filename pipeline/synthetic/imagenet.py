@@ -1,16 +1,12 @@
 """Writes archives with the structure of ILSVRC2012."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from imagenet_beam.pipeline.synthetic.archives import Member, claim_folder, publish_tar, tar_bytes
-from imagenet_beam.pipeline.synthetic.boxes import (
-    TRAIN_BOXES_NAME,
-    VALIDATION_BOXES_NAME,
-    annotate,
-    write_boxes,
-)
+from imagenet_beam.pipeline.synthetic.archives import Member, claim_folder, publish_tar, write_tar
+from imagenet_beam.pipeline.synthetic.boxes import BOX_ARCHIVES, annotate, write_boxes
 from imagenet_beam.pipeline.synthetic.devkit import DEVKIT_NAME, write_devkit, write_labels
 from imagenet_beam.pipeline.synthetic.hard_images import HARD_IMAGES
 from imagenet_beam.pipeline.synthetic.pictures import draw_picture, encode_jpeg, shuffled
@@ -22,7 +18,7 @@ __all__ = ["Expected", "SyntheticImageNet", "write_imagenet"]
 _TRAIN = "ILSVRC2012_img_train.tar"
 _VALIDATION = "ILSVRC2012_img_val.tar"
 _TEST = "ILSVRC2012_img_test_v10102019.tar"
-_ARCHIVES = (_TRAIN, _VALIDATION, _TEST, DEVKIT_NAME, TRAIN_BOXES_NAME, VALIDATION_BOXES_NAME)
+_ARCHIVES = (_TRAIN, _VALIDATION, _TEST, DEVKIT_NAME, *BOX_ARCHIVES)
 
 
 class Expected(Plan):
@@ -36,11 +32,8 @@ class Expected(Plan):
     @cached_property
     def train(self) -> dict[str, str]:
         """By file name of a training image: its wnid."""
-        return {
-            image.filename: wnid
-            for label, wnid in enumerate(self.wnids)
-            for image in self.train_images(label)
-        }
+        images = (image for image in self._labeled() if image.split == "train")
+        return {image.filename: self.wnids[image.label] for image in images}
 
     @cached_property
     def validation(self) -> dict[str, str]:
@@ -103,11 +96,12 @@ def write_imagenet(
         for place in shuffled(len(images), spec.seed, *order):
             yield images[place].filename, draw(images[place])
 
-    train = (
-        (f"{plan.wnids[label]}.tar", tar_bytes(members(plan.train_images(label), "train", label)))
-        for label in shuffled(spec.classes, spec.seed, "class tars")
-    )
-    publish_tar(output_dir / _TRAIN, train)
+    def class_tars() -> Iterator[Member]:
+        for label in shuffled(spec.classes, spec.seed, "class tars"):
+            write_tar(file := io.BytesIO(), members(plan.train_images(label), "train", label))
+            yield f"{plan.wnids[label]}.tar", file.getvalue()
+
+    publish_tar(output_dir / _TRAIN, class_tars())
     publish_tar(output_dir / _VALIDATION, members(plan.validation_images, "validation order"))
     if spec.test_images:
         test = ((f"test/{image.filename}", draw(image)) for image in plan.test_images())

@@ -6,16 +6,10 @@ from functools import cached_property
 from itertools import accumulate, product
 from typing import NamedTuple
 
+from imagenet_beam.pipeline.synthetic import pictures
 from imagenet_beam.pipeline.synthetic.archives import check_range
 from imagenet_beam.pipeline.synthetic.hard_images import BAD_KINDS, GOOD_KINDS
-from imagenet_beam.pipeline.synthetic.pictures import (
-    COLORS,
-    SHAPES,
-    Layout,
-    numbers,
-    plan_layout,
-    shuffled,
-)
+from imagenet_beam.pipeline.synthetic.pictures import COLORS, SHAPES, numbers, shuffled
 
 # The number in a real training file's name goes up to about this.
 _FILE_NUMBER_SPAN = 50_000
@@ -199,10 +193,10 @@ class Plan:
             label = numbers(1, self.spec.seed, "test classes", number)[0] % self.spec.classes
             yield PlannedImage(f"ILSVRC2012_test_{number:08d}.JPEG", "test", label, number)
 
-    def layout(self, image: PlannedImage) -> Layout:
+    def layout(self, image: PlannedImage) -> pictures.Layout:
         """Size and composition of the picture, as it is meant to be looked at."""
         key = (self.spec.seed, image.split, self.wnids[image.label], image.number)
-        return plan_layout(self.spec.image_width, self.spec.image_height, *key)
+        return pictures.plan_layout(self.spec.image_width, self.spec.image_height, *key)
 
     def _places_of_kinds(self, count: int) -> dict[int, str]:
         """Spreads the hard images evenly over `count` places, one of each kind."""

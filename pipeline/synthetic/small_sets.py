@@ -5,6 +5,8 @@ that gives other ones. It raises what `check_range` and `claim_folder` raise.
 """
 
 import struct
+from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imagenet_beam.pipeline.synthetic import archives, pictures
 from imagenet_beam.pipeline.synthetic.pictures import fractions, numbers, shuffled
-from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
 
 _FLOWERS_NAME = "flower_photos.tgz"
 # In the order in which the real archive has them.
@@ -39,9 +40,7 @@ CIFAR10_CLASSES = tuple(_CIFAR10)
 CIFAR10_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 # Their order in the real archive.
 _ORDER = ("data_batch_4", "test_batch", *(f"data_batch_{number}" for number in (3, 2, 5, 1)))
-_README = (
-    b'<meta HTTP-EQUIV="REFRESH" content="0; url=http://www.cs.toronto.edu/~kriz/cifar.html">\n'
-)
+_PAGE = b'<meta HTTP-EQUIV="REFRESH" content="0; url=http://www.cs.toronto.edu/~kriz/cifar.html">\n'
 
 
 def write_flowers(output_dir: Path, images_per_class: int = 100, seed: int = 0) -> dict[str, bytes]:
@@ -91,8 +90,8 @@ def write_mnist(
     counts, splits = {"train": train, "t10k": test}, []
     names = [name.format(split) for split in counts for name in _MNIST_FILES]
     archives.claim_folder(output_dir, names)
-    for split, count in counts.items():
-        labels = [place % 10 for place in shuffled(count, seed, "mnist labels", split)]
+    for split, size in counts.items():
+        labels = [place % 10 for place in shuffled(size, seed, "mnist labels", split)]
         digits = [np.asarray(_draw_digit(label, seed, split, i)) for i, label in enumerate(labels)]
         splits.append(MnistSplit(np.stack(digits), np.array(labels, dtype=np.uint8)))
         for name, values in zip(_MNIST_FILES, splits[-1], strict=True):
@@ -139,8 +138,8 @@ def write_cifar10(
         b"num_vis": 3 * _CIFAR_SIDE * _CIFAR_SIDE,
     }
     names = "".join(f"{name}\n" for name in CIFAR10_CLASSES) + "\n"
-    python = [("readme.html", _README), ("batches.meta", dump_python2(meta))]
-    binary = [("readme.html", _README), ("batches.meta.txt", names.encode())]
+    python = [("readme.html", _PAGE), ("batches.meta", dump_python2(meta))]
+    binary = [("readme.html", _PAGE), ("batches.meta.txt", names.encode())]
     for name in _ORDER:
         files, labels, pixels = batches[name]
         title = f"training batch {name.removeprefix('data_batch_')} of 5"
@@ -158,11 +157,11 @@ def write_cifar10(
     return batches
 
 
-def _draw_batch(name: str, count: int, seed: int) -> CifarBatch:
-    labels = tuple(place % 10 for place in shuffled(count, seed, "cifar labels", name))
+def _draw_batch(name: str, size: int, seed: int) -> CifarBatch:
+    labels = tuple(place % 10 for place in shuffled(size, seed, "cifar labels", name))
     names = tuple(f"{CIFAR10_CLASSES[label]}_s_{i:06d}.png" for i, label in enumerate(labels))
     images = [np.asarray(_draw_object(label, seed, name, i)) for i, label in enumerate(labels)]
-    return CifarBatch(names, labels, np.stack(images).transpose(0, 3, 1, 2).reshape(count, -1))
+    return CifarBatch(names, labels, np.stack(images).transpose(0, 3, 1, 2).reshape(size, -1))
 
 
 def _draw_object(label: int, *key: object) -> Image.Image:
@@ -174,3 +173,55 @@ def _draw_object(label: int, *key: object) -> Image.Image:
     box = (left, top, left + width, top + height)
     pictures.draw_shape(image, *_CIFAR10[CIFAR10_CLASSES[label]], box)
     return image
+
+
+def dump_python2(value: object) -> bytes:
+    """Pickles dicts, lists, bytes, whole numbers and arrays of uint8, as Python 2 did.
+
+    Python 3 writes bytes and NumPy's modules in another way, even with protocol 2: a reader
+    of today's pickles need not cope with the real files. Instructions: `pickletools`.
+    """
+    return b"\x80\x02" + b"".join(_save(value, count(1))) + b"."
+
+
+def _save(value: object, memo: Iterator[int]) -> Iterator[bytes]:
+    """The instructions for a value; each container and text gets the next number of the memo."""
+    if isinstance(value, dict | list):
+        start, end = (b"}", b"u") if isinstance(value, dict) else (b"]", b"e")
+        yield start + _put(memo) + b"("
+        for item in chain(*value.items()) if isinstance(value, dict) else value:
+            yield from _save(item, memo)
+        yield end
+    elif isinstance(value, bytes):
+        yield _string(value) + _put(memo)
+    elif isinstance(value, int):
+        yield _integer(value)
+    elif isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        # What `numpy.ndarray.__reduce__` of those days gave.
+        shape = b"(K\1(" + b"".join(map(_integer, value.shape)) + b"t"
+        names = (b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy\nndarray\n")
+        dtype = (b"cnumpy\ndtype\n", b"U\2u1K\0K\1\x87R")
+        for step in (*names, b"K\0\x85", b"U\1b\x87R", shape, *dtype):
+            yield step + _put(memo)
+        yield b"(K\3U\1|NNN" + 2 * _integer(-1) + b"K\0tb\x89" + _string(value.tobytes()) + b"tb"
+    else:
+        raise TypeError(f"{type(value).__name__} is not written")
+
+
+def _put(memo: Iterator[int]) -> bytes:
+    number = next(memo)
+    return struct.pack("<cB", b"q", number) if number < 256 else struct.pack("<cI", b"r", number)
+
+
+def _string(value: bytes) -> bytes:
+    size = len(value)
+    return (
+        struct.pack("<cB", b"U", size) if size < 256 else struct.pack("<ci", b"T", size)
+    ) + value
+
+
+def _integer(value: int) -> bytes:
+    if 0 <= value < 256:
+        return struct.pack("<cB", b"K", value)
+    is_short = 0 <= value < 1 << 16
+    return struct.pack("<cH", b"M", value) if is_short else struct.pack("<ci", b"J", value)

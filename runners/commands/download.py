@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_beam.pipeline.datasets.registry import DATASETS, IMAGENET
-from imagenet_beam.pipeline.download.errors import DownloadError
-from imagenet_beam.pipeline.download.sources import IMAGENET_2012, SourceFile, cache_dir
+from imagenet_beam.pipeline.download.sources import (
+    IMAGENET_2012,
+    DownloadError,
+    SourceFile,
+    cache_dir,
+)
 from imagenet_beam.runners.arguments import whole_number
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.transforms.errors import InputError

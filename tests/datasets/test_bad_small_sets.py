@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
+from imagenet_beam.pipeline.synthetic.small_sets import dump_python2
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"

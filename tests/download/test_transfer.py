@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from transfers import DATA, OTHER, PROBE, Recorder, names_in
 
-from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.pipeline.download.transfer import download_file
 
 

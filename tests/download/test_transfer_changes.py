@@ -13,7 +13,7 @@ import pytest
 from transfers import DATA, OTHER, PROBE, Interrupting, Recorder, names_in
 
 from imagenet_beam.pipeline.download.client import TransferOptions
-from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.pipeline.download.transfer import download_file
 from imagenet_beam.pipeline.progress import Progress
 from imagenet_beam.transforms.errors import InputError
@@ -226,7 +226,7 @@ FULL_DISK = """
 import json, resource, sys
 from pathlib import Path
 from imagenet_beam.pipeline.download.client import TransferOptions
-from imagenet_beam.pipeline.download.errors import DownloadError
+from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.pipeline.download.transfer import download_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imagenet_beam.pipeline.synthetic.python2_pickle import dump_python2
 from imagenet_beam.pipeline.synthetic.small_sets import (
     CIFAR10_BATCHES,
     CIFAR10_CLASSES,
     FLOWER_CLASSES,
+    dump_python2,
     write_cifar10,
     write_flowers,
     write_mnist,
