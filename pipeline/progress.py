@@ -125,10 +125,7 @@ class Display(Progress):
             self._live.stop()
 
     def tick(self, restart: bool = False) -> None:
-        """Draws the bar, or prints a line, when it is time; from any thread.
-
-        A restart draws the bar at once, and the next line comes after the whole time.
-        """
+        """Draws the bar (a restart at once), or prints a line, when it is time; any thread."""
         with self._lock:
             now = self._clock()
             self._printed = now if restart else self._printed

@@ -26,7 +26,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.retry import Retries
 
 _RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-_MAX_CONNECTIONS = 32
+_MAX_CONNECTIONS, _CONNECT_SECONDS = 32, 15.0
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 # Trying again cannot help these.
@@ -44,7 +44,6 @@ class TransferOptions:
             files take one connection.
         backoff_seconds: The longest first wait; it doubles with each failure.
         max_backoff_seconds: The longest wait, also when the server asks for more.
-        connect_timeout_seconds: How long a server may take to accept a connection.
         read_timeout_seconds: How long it may send nothing.
         credentials: User and password for every request; None asks netrc.
         free_bytes: Tells the free space of a folder.
@@ -55,7 +54,6 @@ class TransferOptions:
     piece_bytes: int = 16 << 20
     backoff_seconds: float = 2.0
     max_backoff_seconds: float = 60.0
-    connect_timeout_seconds: float = 15.0
     read_timeout_seconds: float = 60.0
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     free_bytes: Callable[[Path], int] = free_bytes_of
@@ -161,7 +159,7 @@ def get(
     headers = {"If-Range": if_range} if if_range else {}
     if byte_range is not None:
         headers["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
-    timeout = (options.connect_timeout_seconds, options.read_timeout_seconds)
+    timeout = (_CONNECT_SECONDS, options.read_timeout_seconds)
     try:
         response = session.get(url, headers=headers, stream=True, timeout=timeout)
     except requests.RequestException as error:

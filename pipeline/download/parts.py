@@ -75,10 +75,7 @@ class Piece:
 
 @dataclass
 class PartFile:
-    """A file in the making; a context manager that holds a lock on it.
-
-    A connection fetches `piece_bytes` or more at a time.
-    """
+    """A file in the making, in pieces of `piece_bytes` or more; entering it locks it."""
 
     target: Path
     piece_bytes: int

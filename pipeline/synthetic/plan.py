@@ -144,8 +144,7 @@ class Plan:
 
     Attributes:
         spec: These numbers.
-        classes: The classes, sorted by wnid: the position is the label.
-        wnids: Theirs.
+        classes: The classes, sorted by wnid as `wnids` are: the position is the label.
     """
 
     def __init__(self, spec: SyntheticImageNet) -> None:
