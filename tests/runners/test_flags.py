@@ -5,14 +5,15 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.datasets.registry import BUILT_IN, DATASETS
 from imagenet_beam.runners.arguments import check_beam_flags
 from imagenet_beam.runners.cli import build_parser
-from imagenet_beam.runners.flags import BEAM_FLAGS, FLAGS, Flag, flag_of, with_flags
+from imagenet_beam.runners.flags import BEAM_FLAGS, FLAGS, Flag, flag_of, given_fields, with_flags
 from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.errors import InputError
 
@@ -102,12 +103,15 @@ def parts(config: ConvertConfig) -> dict[str, object]:
     }
 
 
-def converted(*flags: str) -> ConvertConfig:
+def converted(*flags: str) -> dict[str, Any]:
+    """The dataclasses that flags set, by how the fields of each begin."""
     _, convert = build_parser()
-    return config_from_flags(convert.parse_args([*flags, "--output_dir=gs://b/out"]))
+    args = convert.parse_args([*flags, "--output_dir=gs://b/out"])
+    workers = Workers(**given_fields(args, "workers"))
+    return {**parts(config_from_flags(args)), "workers": workers}
 
 
-NO_FIELDS = {"dataset", "input", "download_dir", "holdout_split", "detach"}
+NO_FIELDS = {"dataset", "input", "download_dir", "holdout_split", "detach", "max_rejects"}
 NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards"}
 SET = [
     flag
@@ -134,8 +138,8 @@ def test_a_flag_sets_its_field_and_nothing_else(flag: Flag) -> None:
     words = None if isinstance(flag.value, str) else list(flag.value)[-1]
     value = VALUES.get(flag.name) or words or {"N": "7"}.get(str(flag.value), "x")
     typed = f"--{flag.name}={value}" if flag.value else f"--{flag.name}"
-    before = parts(converted("--train_archive=t"))
-    after = parts(converted("--train_archive=t", typed))
+    before = converted("--train_archive=t")
+    after = converted("--train_archive=t", typed)
     owner, _, field = flag.field.rpartition(".")
     found = getattr(after[owner], field)
     assert found != getattr(before[owner], field)
@@ -147,8 +151,9 @@ def test_a_flag_sets_its_field_and_nothing_else(flag: Flag) -> None:
 
 
 def test_without_flags_each_field_has_the_default_of_its_dataclass() -> None:
-    found = parts(converted("--train_archive=t"))
-    fresh = parts(ConvertConfig("gs://b/out", found[""].splits, type(found["labels"])()))
+    found = converted("--train_archive=t")
+    config = ConvertConfig("gs://b/out", found[""].splits, type(found["labels"])())
+    fresh = {**parts(config), "workers": Workers()}
     for flag in SET:
         owner, _, field = flag.field.rpartition(".")
         assert getattr(found[owner], field) == getattr(fresh[owner], field), flag.name
