@@ -37,8 +37,8 @@ class Python2Pickler(pickle._Pickler):
     def save_text(self, value):
         data = value if isinstance(value, bytes) else value.encode()
         size = b"U" + bytes([len(data)]) if len(data) < 256 else b"T" + struct.pack("<i", len(data))
-        self.write(size + data)
-        self.memoize(value)
+        self.write(size + data)  # type: ignore[attr-defined]
+        self.memoize(value)  # type: ignore[attr-defined]
 
     dispatch[bytes] = dispatch[str] = save_text
 

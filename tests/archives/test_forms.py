@@ -13,8 +13,8 @@ from imagenet_beam.transforms.archives.fetch import read_span
 from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.join_labels import label_image
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
+from imagenet_beam.transforms.labels.rule import label_image
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.storage.files import Storage
 

@@ -41,11 +41,11 @@ def install(folder: Path, target: Path, module: str) -> Path:
     (folder / "fashion_mnist_beam.py").write_text(module)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     options = ["--no-deps", "--no-index"]
-    build = ["wheel", "--no-build-isolation", *options, "--wheel-dir", folder, folder]
+    build = ["wheel", "--no-build-isolation", *options, "--wheel-dir", str(folder), str(folder)]
     subprocess.run([*pip, *build], check=True)
     (wheel,) = folder.glob("*.whl")
     assert "fashion_mnist_beam.py" in zipfile.ZipFile(wheel).namelist()
-    subprocess.run([*pip, "install", *options, "--target", target, wheel], check=True)
+    subprocess.run([*pip, "install", *options, "--target", str(target), str(wheel)], check=True)
     return target
 
 
