@@ -69,7 +69,7 @@ flink-cluster: install  ## start a Flink cluster on this machine, to try things 
 flink-stop: install  ## end that cluster
 	$(BIN)/python -m tools.flink_cluster stop
 
-format: $(BIN)/.test-tools  ## mend format and imports
+format: $(BIN)/.test-tools  ## correct format and imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -59,7 +59,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     def stop(number: int, _: FrameType | None) -> None:
         """Ends the process at once: what is published is whole."""
         shards = counted(tally.shards, "shard")
-        say(f"\nstopped; {shards} of this run published, the same command goes on from there")
+        say(f"\nstopped; {shards} of this run published, the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         os._exit(128 + number)

@@ -128,7 +128,7 @@ def _cancel(job: Job) -> None:
     except (OSError, _Stopped) as error:
         say(f"{job.title} may still be running: {error}; {job.cancel_hint}")
         return
-    say(f"cancelled {job.title}; what is published is whole, the same command goes on from there")
+    say(f"cancelled {job.title}; what is published is whole, the same command resumes")
 
 
 def _raise_stopped(number: int, _: FrameType | None) -> None:

@@ -138,7 +138,7 @@ class _Transfer:
                 self._stop.clear()
                 self._failures.clear()
                 self._part.forget()
-                self._progress.say(f"{client.redact(self._url)} has changed: starting anew")
+                self._progress.say(f"{client.redact(self._url)} has changed: starting over")
 
     def _repeat(self, request: Callable[[], None], piece: Piece | None = None) -> None:
         """Fetches until it succeeds; new bytes of the piece forget the failures before."""

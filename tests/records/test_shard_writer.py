@@ -101,7 +101,7 @@ def test_a_shard_of_rejects_is_a_mistake_and_publishes_nothing(tmp_path, pool):
         shard.write(1, [(b"1", REJECT), (b"2", REJECT)], pool.map)
     assert str(error.value) == (
         f"{tmp_path}/{NAME} would be empty: each of its 2 images was rejected, the first, x.JPEG, "
-        "as truncated (it ends after 3 bytes); mend the images or ask for fewer shards"
+        "as truncated (it ends after 3 bytes); repair the images or ask for fewer shards"
     )
     assert files(tmp_path) == []
 

@@ -39,7 +39,7 @@ def test_a_stopped_run_says_so_and_goes_on_later(
     assert stopped.status == status, stopped.message
     said = re.search(r"stopped; (\d+) shards? of this run published", stopped.message)
     assert said and int(said[1]) >= 2
-    assert "the same command goes on from there" in stopped.message
+    assert "the same command resumes" in stopped.message
     assert "Traceback" not in stopped.message
     assert not list(scratch.iterdir())
     done = receipts(out)

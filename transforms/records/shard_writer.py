@@ -126,6 +126,6 @@ def _check_complete(path: str, values: int, builder: ReceiptBuilder) -> None:
         first = builder.rejects[0]
         raise InputError(
             f"{path} would be empty: each of its {values:,} images was rejected, the first, "
-            f"{first.filename}, as {first.reason} ({first.detail}); mend the images or ask for "
+            f"{first.filename}, as {first.reason} ({first.detail}); repair the images or ask for "
             "fewer shards"
         )

@@ -24,7 +24,7 @@ class DamagedReadError(Exception):
 
 
 class UploadRestartError(Exception):
-    """An upload that was begun cannot be continued; its next attempt starts anew."""
+    """An upload that was begun cannot be continued; its next attempt starts over."""
 
 
 class UploadPausedError(Exception):

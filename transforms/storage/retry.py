@@ -53,7 +53,7 @@ class Retries:
         Args:
             request: What to call.
             progress: Tells how far a long request has come; deadline and count start
-                anew when it has moved.
+                again when it has moved.
 
         Raises:
             RetriesExhaustedError: When failures that may pass did not.
@@ -67,7 +67,7 @@ class Retries:
             except Exception as error:
                 if not self.may_pass(error):
                     raise
-                if progress() > reached:  # an upload that begins anew has not come further
+                if progress() > reached:  # an upload that starts over has not come further
                     reached = progress()
                     failures.clear()
                 failures.append(time.monotonic())
