@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.coders import Coder
 from apache_beam.metrics import Metrics
 
-from imagenet_beam.transforms.archives.fetch import fetch, unpack
+from imagenet_beam.transforms.archives.fetch import fetch, stored_bytes, unpack
 from imagenet_beam.transforms.coders import register
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.errors import ImageRejected, InputError
@@ -270,7 +270,7 @@ class _DecodeFn(beam.DoFn):
             encoded = decode_and_resize(image, ref.data, self._options)
         except ImageRejected as rejected:
             # Of an image that is too large nothing is read.
-            if not ref.data and ref.size_bytes and rejected.reason != "too_large":
+            if not ref.data and stored_bytes(ref) and rejected.reason != "too_large":
                 raise TypeError(
                     f"{ref.filename} comes without its bytes; read it with ReadImages first"
                 ) from rejected

@@ -10,6 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
+from imagenet_beam.transforms.archives.zip import ZipEntry
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage, Record, Reject
 from imagenet_beam.transforms.encode_images import (
     DecodeAndResize,
@@ -169,7 +170,8 @@ def test_an_image_that_was_not_read_is_a_mistake_and_no_reject(image):
             _ = pipeline | beam.Create([image._replace(ref=ref)]) | DecodeAndResize()
     too_large = image._replace(ref=image.ref._replace(size_bytes=1 << 40))
     empty = image._replace(ref=image.ref._replace(size_bytes=0))
+    hollow = image._replace(ref=image.ref._replace(zip_entry=str(ZipEntry(8, 0, 50, 7))))
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        rejects = (pipeline | beam.Create([too_large, empty]) | DecodeAndResize()).rejects
-        reasons = rejects | beam.Map(lambda reject: reject.reason)
-        assert_that(reasons, equal_to(["too_large", "empty"]))
+        images = pipeline | beam.Create([too_large, empty, hollow])
+        reasons = (images | DecodeAndResize()).rejects | beam.Map(lambda reject: reject.reason)
+        assert_that(reasons, equal_to(["too_large", "empty", "damaged_zip_member"]))

@@ -46,6 +46,12 @@ def unpack(ref: ImageRef, stored: bytes) -> bytes:
     return stored if entry is None else unzip_member(stored, ref.size_bytes, entry)
 
 
+def stored_bytes(ref: ImageRef) -> int:
+    """How long an image is as it is stored: what `fetch` reads."""
+    entry = ZipEntry.parse(ref.zip_entry)
+    return entry.stored_bytes if entry else ref.size_bytes
+
+
 def _held_bytes(ref: ImageRef, entry: ZipEntry | None) -> int:
     """The longer of what is stored and what comes out: a zip may lie about either."""
     return max(ref.size_bytes, entry.stored_bytes if entry else 0)
