@@ -45,7 +45,7 @@ def test_flags_that_do_not_fit_the_cluster(refused, cluster, tmp_path):
         "--environment_type=EXTERNAL", "--environment_config=localhost:50000"
     )
     assert "run in containers" in refused("--environment_type=DOCKER", "--environment_config=i")
-    assert "--output_dir=out is a relative path" in refused(PROCESS, works, output_dir="out")
+    assert "`output_dir`=out is a relative path" in refused(PROCESS, works, output_dir="out")
     assert "--detach is not accepted with --environment_type=LOOPBACK" in refused(detach=True)
     setup = tmp_path / "setup.py"
     assert "does not exist" in refused(PROCESS, works, f"--setup_file={setup}")
