@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from imagenet_beam.transforms.archives import tar
 from imagenet_beam.transforms.archives.tar import TarMember, walk_tar
+from imagenet_beam.transforms.archives.tar_header import parse_plain_header
 from imagenet_beam.transforms.errors import InputError
 
 
@@ -408,3 +409,51 @@ def test_pictures_are_not_read():
     reader = Memory(reader.data)
     assert len(list(walk_tar(reader, block_bytes=512))) == 50
     assert reader.read_bytes <= 52 * 1024 + 10_240
+
+
+@st.composite
+def archives(draw) -> bytes:
+    """An archive of a few members, with some bytes of its headers changed."""
+    names = st.text("aé/.\x01", min_size=1, max_size=8) | st.just("long/" * 25)
+    members = draw(st.lists(st.tuples(names, st.binary(max_size=600)), min_size=1, max_size=4))
+    form = draw(st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
+    data = bytearray(make_tar(*((name + "x", body) for name, body in members), format=form))
+    starts = [at for at in range(0, len(data), 512) if data[at + 257 : at + 262] == b"ustar"]
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.sampled_from(starts))
+        data[start + draw(st.integers(0, 511))] = draw(st.sampled_from(b"\0 0178Ax\xff"))
+        if draw(st.booleans()):
+            data[start : start + 512] = signed(data[start : start + 512])
+    return bytes(data[: draw(st.integers(0, len(data))) or len(data)])
+
+
+@settings(max_examples=500, deadline=None)
+@given(archives())
+def test_plain_headers_are_read_as_tarfile_reads_them(data):
+    def outcome() -> tuple[list[TarMember], str]:
+        found = []
+        try:
+            found.extend(walk_tar(Memory(data)))
+        except InputError as error:
+            return found, str(error)
+        return found, ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tar, "parse_plain_header", lambda header: None)
+        expected = outcome()
+    assert outcome() == expected
+
+
+@pytest.mark.parametrize("form", ["gnu", "ustar", "v7"])
+def test_headers_of_gnu_tar_are_plain(tmp_path, form):
+    (tmp_path / "n01440764_1.JPEG").write_bytes(b"1" * 700)
+    command = ["tar", f"--format={form}", "-cf", "a.tar", "n01440764_1.JPEG"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    head = (tmp_path / "a.tar").read_bytes()[:512]
+    plain = None if form == "v7" else ("n01440764_1.JPEG", 700)
+    assert parse_plain_header(head) == plain
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_headers_of_python_are_plain(form):
+    assert parse_plain_header(make_tar(("a.JPEG", b"123"), format=form)[:512]) == ("a.JPEG", 3)

@@ -1,7 +1,7 @@
 """Walking tar headers: what lies where, without reading what lies there.
 
 The headers themselves (POSIX ustar, GNU long names, PAX) are parsed by the
-standard library; this module adds what it leaves out: members are checked
+standard library, but for the plainest; this module adds what it leaves out: members are checked
 against the bounds of the archive, headers are bounded in length and must lead
 forward, and an archive that stops in the middle, or goes on after its end mark, is
 an error instead of a shorter archive.
@@ -17,9 +17,10 @@ from typing import NamedTuple
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
+from imagenet_beam.transforms.archives.tar_header import HEADER_BYTES, parse_plain_header
 from imagenet_beam.transforms.errors import InputError
 
-BLOCK_BYTES = tarfile.BLOCKSIZE  # 512, POSIX.1-1988
+BLOCK_BYTES = HEADER_BYTES
 MAX_HEADER_BYTES = 1 << 20
 """What one member's headers may take, long names and PAX records included. Their
 lengths are the archive's own claim, and tarfile reads as much as they say."""
@@ -91,17 +92,25 @@ def walk_tar(
     size = reader.size_bytes - offset_bytes if size_bytes is None else size_bytes
     file = _HeaderFile(reader, offset_bytes, size, block_bytes, max_block_bytes)
     archive = _open(file, name)
-    while (member := _next(archive, file, name)) is not None:
-        archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen
-        if member.isreg() and not member.issparse():
-            if member.offset_data + member.size > size:
-                raise InputError(
-                    f"{name} is truncated: its member {clean_name(member.name)!r} ends at byte "
-                    f"{member.offset_data + member.size:,} of {size:,}; get the file again"
-                )
-            yield TarMember(clean_name(member.name), offset_bytes + member.offset_data, member.size)
-        elif needs_bytes(member.name):
-            _refuse_without_bytes(member, name)
+    while True:
+        found = _next_plain(archive, file)
+        if found is None:
+            member = _next(archive, file, name)
+            if member is None:
+                break
+            archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen
+            if not member.isreg() or member.issparse():
+                if needs_bytes(member.name):
+                    _refuse_without_bytes(member, name)
+                continue
+            found = TarMember(member.name, member.offset_data, member.size)
+        path, start, length = clean_name(found.name), found.offset_bytes, found.size_bytes
+        if start + length > size:
+            raise InputError(
+                f"{name} is truncated: its member {path!r} ends at byte "
+                f"{start + length:,} of {size:,}; get the file again"
+            )
+        yield TarMember(path, offset_bytes + start, length)
     _check_end(archive, file, name)
 
 
@@ -172,6 +181,26 @@ def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
         ) from error
 
 
+def _next_plain(archive: tarfile.TarFile, file: _HeaderFile) -> TarMember | None:
+    """The next member, its name as `tarfile` has it, where that need not be asked.
+
+    It is asked for the first member, which it has read already, and after a global header,
+    which may say another name or size of each member. As it does, this reads the byte
+    before the header: it is missing where the member before is truncated.
+    """
+    start = archive.offset  # type: ignore[attr-defined]
+    if archive.firstmember is not None or archive.pax_headers:
+        return None
+    file.left_bytes = MAX_HEADER_BYTES
+    file.seek(start - 1)
+    plain = parse_plain_header(file.read(1 + HEADER_BYTES)[1:])
+    if plain is None:
+        return None
+    start += HEADER_BYTES
+    archive.offset = start + plain[1] + -plain[1] % BLOCK_BYTES  # type: ignore[attr-defined]
+    return TarMember(plain[0], start, plain[1])
+
+
 def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.TarInfo | None:
     """The next member; tarfile follows headers that lead backwards, for ever."""
     before = 0 if archive.firstmember is not None else archive.offset  # type: ignore[attr-defined]
@@ -216,5 +245,7 @@ def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
 
 def clean_name(name: str) -> str:
     """Text that every coder, log and terminal takes."""
+    if name.isascii() and name.isprintable():
+        return name
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

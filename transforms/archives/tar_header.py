@@ -1,0 +1,42 @@
+"""Plain tar headers, read without tarfile: those of nearly every image of an archive.
+
+`tarfile` takes 20 µs for a header, most of them for fields that nothing here needs. What
+is read here is read as it would read it; everything else is left to it.
+"""
+
+from __future__ import annotations
+
+import re
+
+HEADER_BYTES = 512
+"""POSIX.1-1988."""
+
+_CHECKSUM = slice(148, 156)
+_CHECKSUM_AS_SPACES = 8 * ord(" ")
+
+# From the end of the name on: mode, uid, gid, size, mtime, checksum, type, link name, magic
+# and version of ustar or GNU, user, group, device numbers; neither a prefix nor what GNU has
+# in its place. Numbers are written as by GNU, BSD and Python: in octal, all digits there.
+_FIELDS = re.compile(
+    rb"(?:[0-7]{7}[\0 ]|[0-7]{6} \0){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]([0-7]{6})\0 [0\0]\0{100}"
+    rb"ustar(?:\x0000|  \0).{64}(?:[0-7]{7}[\0 ]|[0-7]{6} \0|\0{8}){2}\0{167}",
+    re.DOTALL,
+)
+
+
+def parse_plain_header(header: bytes) -> tuple[str, int] | None:
+    """The name and the size in bytes of a regular file; None of any other or unusual header.
+
+    Bytes of the name that are not UTF-8 become surrogates, as with `tarfile`.
+
+    Args:
+        header: 512 bytes, or fewer at the end of an archive.
+    """
+    fields = _FIELDS.fullmatch(header, 100)
+    name = header[:100].rstrip(b"\0")
+    if fields is None or not name or name.endswith(b"/") or b"\0" in name:
+        return None
+    total = sum(header.replace(b"\0", b"")) - sum(header[_CHECKSUM]) + _CHECKSUM_AS_SPACES
+    if total != int(fields[2], 8):
+        return None
+    return name.decode("utf-8", "surrogateescape"), int(fields[1], 8)
