@@ -27,12 +27,14 @@ from imagenet_beam.pipeline.manifest import (
     rejects_jsonl,
 )
 from imagenet_beam.pipeline.output import CLASSES, LABELS, REJECTS
+from imagenet_beam.transforms.batches import BatchImages, ImageBatch, RefBatch, map_images
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage, ShardReceipt
 from imagenet_beam.transforms.encode_images import ImageEncoder
-from imagenet_beam.transforms.join_boxes import JoinBoxes, LoadBoxes
-from imagenet_beam.transforms.join_labels import FindClasses, JoinLabels, LoadLabels
+from imagenet_beam.transforms.join_boxes import LoadBoxes, with_boxes
+from imagenet_beam.transforms.join_labels import FindClasses, LoadLabels
 from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
+from imagenet_beam.transforms.labels.rule import label_image
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages
 from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
@@ -40,7 +42,7 @@ from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import shard_path_format
 from imagenet_beam.transforms.select_images import Choice, SelectImages
 from imagenet_beam.transforms.storage.files import Storage
-from imagenet_beam.transforms.write_to_tfrecord import PlanShards, WriteShards
+from imagenet_beam.transforms.write_to_tfrecord import CutShards, WriteShards, key_of
 
 WORKERS = Workers()
 
@@ -126,7 +128,7 @@ class _Labeled(NamedTuple):
         choice: What that was chosen by; None where nothing is left out.
     """
 
-    images: beam.PCollection[LabeledImage]
+    images: beam.PCollection[ImageBatch]
     found: beam.PCollection[Listing]
     listing: beam.PCollection[Listing]
     choice: Choice | None
@@ -142,7 +144,7 @@ def _load_boxes(
 
 
 def _load_labels(
-    begin: beam.pvalue.PBegin, conversion: Conversion, refs: Sequence[beam.PCollection[ImageRef]]
+    begin: beam.pvalue.PBegin, conversion: Conversion, refs: Sequence[beam.PCollection[RefBatch]]
 ) -> beam.PCollection[Labels]:
     """What the label files say; without a list of classes, the classes that were listed."""
     source = conversion.config.labels
@@ -157,6 +159,10 @@ def _load_labels(
     return (
         tuple(with_classes)
         | "ListedImages" >> beam.Flatten(pipeline=begin.pipeline)
+        | "OneOfEachClass"
+        >> beam.FlatMap(
+            lambda batch: {ref.wnid: ref for ref in batch.images}.values()
+        ).with_output_types(ImageRef)
         | "FindClasses" >> FindClasses(labels, source)
     )
 
@@ -168,7 +174,7 @@ class _ListSplit(beam.PTransform):
     storage: Storage
     split: ResolvedSplit
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[ImageRef]:
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RefBatch]:
         return _list(begin, "ListImages", self.storage, self.split)
 
 
@@ -178,17 +184,19 @@ def _list(
     storage: Storage,
     split: ResolvedSplit,
     **how: Any,
-) -> beam.PCollection[ImageRef]:
+) -> beam.PCollection[RefBatch]:
     images = ListImages(storage, split.kind, split.listed_split, **how)
-    return begin | "Archives" >> beam.Create(split.archives) | label >> images
+    archives = begin | "Archives" >> beam.Create(split.archives)
+    return archives | label >> images | "BatchImages" >> BatchImages()
 
 
 def _join(
-    refs: beam.PCollection[ImageRef], split: SplitConfig, sides: _Sides
-) -> beam.PCollection[LabeledImage]:
-    images = refs | "JoinLabels" >> JoinLabels(sides.labels, split.label_from)
+    refs: beam.PCollection[RefBatch], split: SplitConfig, sides: _Sides
+) -> beam.PCollection[ImageBatch]:
+    labels = AsSingleton(sides.labels)
+    images = refs | "JoinLabels" >> map_images(label_image, labels, split.label_from)
     if sides.boxes is not None:
-        images = images | "JoinBoxes" >> JoinBoxes(sides.boxes)
+        images = images | "JoinBoxes" >> map_images(with_boxes, AsSingleton(sides.boxes))
     return images
 
 
@@ -200,7 +208,7 @@ class _LabelSplit(beam.PTransform):
     split: ResolvedSplit
     sides: _Sides
 
-    def expand(self, refs: beam.PCollection[ImageRef]) -> _Labeled:
+    def expand(self, refs: beam.PCollection[RefBatch]) -> _Labeled:
         config, split = self.conversion.config, self.split
         images = _join(refs, split, self.sides)
         found = (
@@ -237,7 +245,7 @@ class _WriteSplit(beam.PTransform):
     choice: Choice | None
     checks: tuple[beam.PCollection[Listing], ...]
 
-    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[ShardReceipt]:
+    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[ShardReceipt]:
         conversion, split = self.conversion, self.split
         config, storage = conversion.config, conversion.storage
         encoder = ImageEncoder(
@@ -245,7 +253,12 @@ class _WriteSplit(beam.PTransform):
         )
         # Laid out beside the checks, not after them: runners then keep one copy of the
         # references between the two, not two.
-        shards = images | "PlanShards" >> PlanShards(split.num_shards, encoder, config.shuffle_seed)
+        shards = (
+            images
+            | "Keys"
+            >> beam.Map(_packed_keys, encoder, config.shuffle_seed).with_output_types(bytes)
+            | "CutShards" >> CutShards(split.num_shards)
+        )
         if split.is_streamed:
             images = self._with_data(images.pipeline)
         else:
@@ -258,7 +271,10 @@ class _WriteSplit(beam.PTransform):
             plan=conversion.plan.fingerprint,
             made_from=conversion.local_archives(split),
         )
-        return images | "WriteToTFRecord" >> WriteShards(
+        single = images | "Unbatch" >> beam.FlatMap(lambda batch: batch.images).with_output_types(
+            LabeledImage
+        )
+        return single | "WriteToTFRecord" >> WriteShards(
             target,
             encoder,
             shards,
@@ -267,14 +283,19 @@ class _WriteSplit(beam.PTransform):
             done_shards=frozenset(conversion.done[split.name]),
             threads=self.workers.threads,
             read_threads=self.workers.reads_at_once(split.archives),
+            labels=self.sides.labels,
         )
 
-    def _with_data(self, pipeline: beam.Pipeline) -> beam.PCollection[LabeledImage]:
+    def _with_data(self, pipeline: beam.Pipeline) -> beam.PCollection[ImageBatch]:
         """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
         storage, split = self.conversion.storage, self.split
         refs = _list(pipeline, "StreamImages", storage, split, with_data=True, after=self.checks)
         images = _join(refs, split, self.sides)
         return images | "SelectImages" >> SelectImages(self.choice) if self.choice else images
+
+
+def _packed_keys(batch: ImageBatch, encoder: ImageEncoder, seed: int) -> bytes:
+    return b"".join([key_of(image, encoder, seed) for image in batch.images])
 
 
 def _write_manifest(

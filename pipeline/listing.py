@@ -10,8 +10,8 @@ import apache_beam as beam
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.transforms.archives.official_names import is_wnid
+from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.coders import ElementCoder, register
-from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.records.receipts import sum_counts
@@ -52,7 +52,7 @@ register(Listing)
 
 @dataclass(eq=False)
 class SummarizeImages(beam.PTransform):
-    """Counts: PCollection[LabeledImage] → PCollection[Listing] of one element.
+    """Counts: PCollection[ImageBatch] → PCollection[Listing] of one element.
 
     Args:
         split: The split's name.
@@ -60,7 +60,7 @@ class SummarizeImages(beam.PTransform):
 
     split: str
 
-    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[Listing]:
+    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[Listing]:
         """One small summary a bundle, added up."""
         return images | "CountClasses" >> beam.CombineGlobally(
             _SummarizeFn(self.split)
@@ -79,15 +79,17 @@ class _SummarizeFn(beam.CombineFn):
     def create_accumulator(self) -> Listing:
         return Listing(self._split, 0, 0, {})
 
-    def add_input(self, total: Listing, image: LabeledImage) -> Listing:
+    def add_input(self, total: Listing, batch: ImageBatch) -> Listing:
         split, images, size_bytes, class_counts, disagreements, disagreeing, boxes = total
-        ref, counts = image.ref, cast(dict[str, int], class_counts)  # its own
-        counts[image.wnid] = counts.get(image.wnid, 0) + 1
-        if ref.wnid and image.wnid and ref.wnid != image.wnid:
-            found = sorted([*disagreements, (ref.filename, ref.wnid, image.wnid)])
-            disagreements, disagreeing = tuple(found[:_SHOWN]), disagreeing + 1
-        size_bytes, boxes = size_bytes + ref.size_bytes, boxes + len(image.boxes)
-        return Listing(split, images + 1, size_bytes, counts, disagreements, disagreeing, boxes)
+        counts = cast(dict[str, int], class_counts)  # its own
+        for ref, _, wnid, _, found in batch.images:
+            counts[wnid] = counts.get(wnid, 0) + 1
+            size_bytes, boxes = size_bytes + ref.size_bytes, boxes + len(found)
+            if ref.wnid and wnid and ref.wnid != wnid:
+                first = sorted([*disagreements, (ref.filename, ref.wnid, wnid)])
+                disagreements, disagreeing = tuple(first[:_SHOWN]), disagreeing + 1
+        images += len(batch.images)
+        return Listing(split, images, size_bytes, counts, disagreements, disagreeing, boxes)
 
     def merge_accumulators(self, totals: Iterable[Listing]) -> Listing:
         parts = list(totals)

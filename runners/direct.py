@@ -54,6 +54,10 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     beam_options = PipelineOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     pipeline | ConvertImages(conversion, options.workers)
+    import gc
+
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     tally.reset()
 
     def stop(number: int, _: FrameType | None) -> None:

@@ -52,7 +52,7 @@ class ElementCoder(Coder):
 
     def __init__(self, element_type: Any) -> None:
         self._type = element_type
-        self._pack, self._unpack = _steps(element_type)
+        self._pack, self._unpack = json_steps(element_type)
 
     def encode(self, value: Any) -> bytes:
         """JSON; then, where there are any bytes, a line feed and these."""
@@ -99,17 +99,17 @@ _Unpack = Callable[[Any, io.BytesIO], Any]
 """The inverse."""
 
 
-def _same(plain: Any, blobs: Any) -> Any:
+def same(plain: Any, blobs: Any) -> Any:
     """What JSON takes and gives as it is."""
     return plain
 
 
 @functools.cache
-def _steps(hint: Any) -> tuple[_Pack, _Unpack]:
-    """Both directions for a type, put together once."""
+def json_steps(hint: Any) -> tuple[_Pack, _Unpack]:
+    """To JSON and back for a type, put together once; `same` where there is nothing to do."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in (str, int, float, bool):
-        return _same, _same
+        return same, same
     if hint is bytes:
         return _pack_bytes, lambda size_bytes, blobs: blobs.read(size_bytes)
     if origin in (types.UnionType, typing.Union):
@@ -145,9 +145,9 @@ def _pack_bytes(value: bytes, blobs: list[bytes]) -> int:
 
 
 def _sequence(hint: Any) -> tuple[_Pack, _Unpack]:
-    pack, unpack = _steps(hint)
+    pack, unpack = json_steps(hint)
     return (
-        _same if pack is _same else lambda value, blobs: [pack(part, blobs) for part in value],
+        same if pack is same else lambda value, blobs: [pack(part, blobs) for part in value],
         lambda plain, blobs: tuple([unpack(part, blobs) for part in plain]),
     )
 
@@ -156,9 +156,9 @@ def _fields(
     hints: Sequence[Any], values: Callable[[Any], list[Any]], make: Callable[[list[Any]], Any]
 ) -> tuple[_Pack, _Unpack]:
     """A fixed number of fields, each of its own type."""
-    steps = list(enumerate(map(_steps, hints)))
-    packs = [(at, pack) for at, (pack, _) in steps if pack is not _same]
-    unpacks = [(at, unpack) for at, (_, unpack) in steps if unpack is not _same]
+    steps = list(enumerate(map(json_steps, hints)))
+    packs = [(at, pack) for at, (pack, _) in steps if pack is not same]
+    unpacks = [(at, unpack) for at, (_, unpack) in steps if unpack is not same]
 
     def pack_fields(value: Any, blobs: list[bytes]) -> list[Any]:
         plain = values(value)
@@ -171,12 +171,12 @@ def _fields(
             plain[at] = unpack(plain[at], blobs)
         return make(plain)
 
-    return (pack_fields if packs or values is not list else _same), unpack_fields
+    return (pack_fields if packs or values is not list else same), unpack_fields
 
 
 def _union(members: Sequence[Any]) -> tuple[_Pack, _Unpack]:
     """The number of the member, then its own form."""
-    steps = [_steps(member) for member in members]
+    steps = [json_steps(member) for member in members]
 
     def pack(value: Any, blobs: list[bytes]) -> tuple[int, Any]:
         number = members.index(type(value))

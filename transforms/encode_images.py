@@ -41,9 +41,12 @@ class RecordEncoder(Protocol[Value]):
     """
 
     @property
-    def takes_references(self) -> bool:
-        """Whether values are small and say where bytes are, rather than being the bytes."""
-        return False
+    def packed_type(self) -> type | None:
+        """The named tuple that values are, where they say where bytes are, not hold them.
+
+        Such values have names, and many of one shard travel as one element.
+        """
+        return None
 
     @property
     def noun(self) -> str:
@@ -138,6 +141,11 @@ class ImageEncoder(RecordEncoder[LabeledImage]):
 
     def __post_init__(self) -> None:
         find_schema(self.schema)
+
+    @property
+    def packed_type(self) -> type | None:
+        """References without bytes are packed."""
+        return LabeledImage if self.takes_references else None
 
     def check(self) -> None:
         """Compares this worker's image libraries with the launcher's."""

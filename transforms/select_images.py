@@ -1,4 +1,4 @@
-"""Leaving images out: PCollection of images → the ones that are wanted."""
+"""Leaving images out: PCollection of batches → the same with the images that are wanted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import AsDict
 
-import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
+from imagenet_beam.transforms.batches import ImageBatch, flat_map_images
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.selection import Selection, read_names
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
@@ -28,7 +28,7 @@ class Choice:
     """
 
     def __init__(
-        self, selection: Selection, images: beam.PCollection[LabeledImage], storage: Storage
+        self, selection: Selection, images: beam.PCollection[ImageBatch], storage: Storage
     ) -> None:
         self.selection = selection
         self.names = (
@@ -36,19 +36,19 @@ class Choice:
             | "OnlyFiles" >> beam.Create([selection.only_files])
             | "ReadNames" >> beam.FlatMap(_read_names, storage)
         )
-        wanted = images | "Wanted" >> beam.Filter(
-            lambda image, names: selection.wants(image, names), AsDict(self.names)
-        ).with_output_types(LabeledImage)
+        wanted = images | "Wanted" >> flat_map_images(
+            lambda image, names: [image][: selection.wants(image, names)], AsDict(self.names)
+        )
         self.holdout = wanted | "Holdout" >> _LastKeys(selection, "holdout")
-        kept = wanted | "NotHeldOut" >> beam.Filter(
-            lambda image, last: selection.is_on_side(image, last), AsDict(self.holdout)
-        ).with_output_types(LabeledImage)
+        kept = wanted | "NotHeldOut" >> flat_map_images(
+            lambda image, last: [image][: selection.is_on_side(image, last)], AsDict(self.holdout)
+        )
         self.limit = kept | "Limit" >> _LastKeys(selection, "limit")
 
 
 @dataclass(eq=False)
 class SelectImages(beam.PTransform):
-    """Leaves out what is not wanted: PCollection[LabeledImage] → PCollection[LabeledImage].
+    """Leaves out what is not wanted: PCollection[ImageBatch] → PCollection[ImageBatch].
 
     Attributes:
         choice: What to choose by.
@@ -56,16 +56,16 @@ class SelectImages(beam.PTransform):
 
     choice: Choice
 
-    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[LabeledImage]:
+    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[ImageBatch]:
         """Three side inputs: names, held-out keys and limits, as large as the classes are many."""
         choice = self.choice
-        return images | "Select" >> beam.FlatMap(
+        return images | "Select" >> flat_map_images(
             _select,
             choice.selection,
             AsDict(choice.names),
             AsDict(choice.holdout),
             AsDict(choice.limit),
-        ).with_output_types(LabeledImage)
+        )
 
 
 def _select(
@@ -99,7 +99,7 @@ class _LastKeys(beam.PTransform):
     selection: Selection
     purpose: str
 
-    def expand(self, images: beam.PCollection[LabeledImage]) -> beam.PCollection[_Key]:
+    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[_Key]:
         selection, purpose = self.selection, self.purpose
         count = selection.count(purpose)
         if not count:
@@ -108,11 +108,14 @@ class _LastKeys(beam.PTransform):
         return (
             images
             | "Key"
-            >> beam.Map(
-                lambda image: (
-                    selection.group(purpose, image.wnid),
-                    selection.key(purpose, image.ref.filename),
-                )
+            >> beam.FlatMap(
+                lambda batch: [
+                    (
+                        selection.group(purpose, image.wnid),
+                        selection.key(purpose, image.ref.filename),
+                    )
+                    for image in batch.images
+                ]
             ).with_output_types(_Key)
             | "Smallest"
             >> beam.combiners.Top.SmallestPerKey(count + 1).with_output_types(

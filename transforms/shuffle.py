@@ -2,24 +2,23 @@
 
 Runners spend a fixed amount of memory and time on each element of a `GroupByKey`,
 several times the hundred bytes of a reference. References of one shard resemble each
-other, so packed together they also compress to a third. Sources that are slow, or cannot
+other, so packed together they also compress to a sixth. Sources that are slow, or cannot
 be read, in random order are encoded before the shuffle instead.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam import coders
 from apache_beam.transforms.userstate import BagStateSpec
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from imagenet_beam.transforms.batches import Columns, in_global_window
 from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encode_images import RecordEncoder
@@ -37,66 +36,52 @@ OUTCOMES = ElementCoder(Record | Reject)
 CHUNK_BYTES = 16 << 20
 """Neighbours in an archive that are encoded together."""
 
-MAX_PACKED_BYTES = 16 << 20
-"""Encoded values that wait in a worker to be packed: some 130,000 references."""
+MAX_PACKED_VALUES = 1 << 16
+"""References that wait in a worker to be packed: some 20 MB of them."""
 
 _BUFFERED_BYTES = 16 << 20
 _BUFFERED_VALUES = 256
-_LEVEL = 1  # of zlib, the fastest; higher levels save little on so few bytes
-
-
-class Packer:
-    """Packs `(key, value)` pairs into bytes and back."""
-
-    def __init__(self, value_coder: coders.Coder) -> None:
-        self._pair = coders.TupleCoder((coders.BytesCoder(), value_coder))
-        self._many = coders.TupleSequenceCoder(coders.BytesCoder())
-
-    def encode(self, pair: Keyed[Any]) -> bytes:
-        """One pair, to be packed."""
-        data: bytes = self._pair.encode(pair)
-        return data
-
-    def pack(self, encoded: Iterable[bytes]) -> bytes:
-        """Encoded pairs as one string of bytes."""
-        return zlib.compress(self._many.encode(tuple(encoded)), _LEVEL)
-
-    def unpack(self, packed: bytes) -> Iterator[Keyed[Any]]:
-        """The pairs, in the order in which they were packed."""
-        for data in self._many.decode(zlib.decompress(packed)):
-            yield self._pair.decode(data)
 
 
 class PackFn(beam.DoFn):
-    """Gathers what goes to the same shard: `(shard, (key, value))` → `(shard, packed)`."""
+    """Gathers what goes to the same shard: `(shard, (key, value))` → `(shard, packed)`.
 
-    def __init__(self, packer: Packer, max_buffered_bytes: int = MAX_PACKED_BYTES) -> None:
-        self._packer = packer
-        self._max_buffered_bytes = max_buffered_bytes
+    Keys are left out, as whoever has the value can compute its key, and so is what `slim`
+    leaves out.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        slim: Callable[[Any], Any] | None = None,
+        max_values: int = MAX_PACKED_VALUES,
+    ) -> None:
+        self._columns = columns
+        self._slim = slim
+        self._max_values = max_values
 
     def start_bundle(self) -> None:
         """Starts with empty buffers."""
-        self._buffers: dict[int, list[bytes]] = {}
-        self._buffered_bytes = 0
+        self._buffers: dict[int, list[Any]] = {}
+        self._buffered = 0
 
     def process(self, element: Assigned[Any]) -> Iterator[tuple[int, bytes]]:
-        """Buffers a pair; yields all buffers when they have become large."""
-        shard, pair = element
-        encoded = self._packer.encode(pair)
-        self._buffers.setdefault(shard, []).append(encoded)
-        self._buffered_bytes += len(encoded)
-        if self._buffered_bytes >= self._max_buffered_bytes:
+        """Buffers a value; yields all buffers when they have become many."""
+        shard, (_, value) = element
+        self._buffers.setdefault(shard, []).append(self._slim(value) if self._slim else value)
+        self._buffered += 1
+        if self._buffered >= self._max_values:
             yield from self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Yields what is left."""
-        yield from _in_global_window(self._flush())
+        yield from in_global_window(self._flush())
 
     def _flush(self) -> Iterator[tuple[int, bytes]]:
         buffers = self._buffers
         self.start_bundle()
-        for shard, encoded in buffers.items():
-            yield shard, self._packer.pack(encoded)
+        for shard, values in buffers.items():
+            yield shard, self._columns.encode(values)
 
 
 @dataclass(eq=False)
@@ -202,7 +187,7 @@ class _EncodeFn(PooledFn):
             yield from self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        yield from _in_global_window(self._flush())
+        yield from in_global_window(self._flush())
 
     def _flush(self) -> Iterator[Assigned[bytes]]:
         buffer = self._buffer
@@ -210,8 +195,3 @@ class _EncodeFn(PooledFn):
         outcomes = self.encode(value for _, (_, value) in buffer)
         for (shard, (key, _)), outcome in zip(buffer, outcomes, strict=True):
             yield shard, (key, OUTCOMES.encode(outcome))
-
-
-def _in_global_window(values: Iterable[Any]) -> Iterator[WindowedValue]:
-    window = GlobalWindow()
-    return (WindowedValue(value, window.max_timestamp(), [window]) for value in values)

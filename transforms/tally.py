@@ -7,6 +7,7 @@ stay at zero; progress then comes from the shards that appear.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 
@@ -28,6 +29,16 @@ class Tally:
     written_bytes: int = 0
     shards: int = 0
 
+    def written(
+        self, images: int = 0, rejects: int = 0, size_bytes: int = 0, shards: int = 0
+    ) -> None:
+        """Adds what a shard's writer has done; two of them may be at work."""
+        with _lock:
+            self.images += images
+            self.rejects += rejects
+            self.written_bytes += size_bytes
+            self.shards += shards
+
     def reset(self) -> None:
         """Sets every total to zero."""
         self.__init__()  # type: ignore[misc]
@@ -35,3 +46,5 @@ class Tally:
 
 tally = Tally()
 """Written by one bundle at a time on the direct runner; read by the display."""
+
+_lock = threading.Lock()

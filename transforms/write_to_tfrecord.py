@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import collections
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,10 +14,14 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsSingleton
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
+from imagenet_beam.transforms.batches import Columns, in_global_window
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.encode_images import ExampleEncoder, RecordEncoder
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.rule import with_class, without_class
+from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import (
     SHUFFLES,
@@ -29,7 +34,7 @@ from imagenet_beam.transforms.shuffle import (
     OUTCOMES,
     Assigned,
     EncodeImages,
-    Packer,
+    Keyed,
     PackFn,
     PooledFn,
 )
@@ -157,6 +162,8 @@ class WriteShards(beam.PTransform):
         threads: Elements encoded at once by a worker; 0 is the number of cores.
         read_threads: Elements fetched at once by a worker; 0 fetches in the
             encoding threads.
+        labels: Where elements are `LabeledImage`s, the labels that they were joined with:
+            the words of classes then do not travel with each image.
     """
 
     target: ShardTarget
@@ -167,6 +174,7 @@ class WriteShards(beam.PTransform):
     done_shards: frozenset[int] = frozenset()
     threads: int = 0
     read_threads: int = 0
+    labels: beam.PCollection[Labels] | None = None
 
     def expand(self, values: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
         """Assigns, groups and writes, with references packed or images encoded in between."""
@@ -180,20 +188,23 @@ class WriteShards(beam.PTransform):
                 tuple[int, tuple[bytes, value_type]]  # type: ignore[valid-type]
             )
         )
-        write: beam.DoFn = _WriteShardFn(self.target, None, *pool)
+        write: beam.DoFn = _WriteShardFn(self.target, *pool)
+        sides: list[AsSingleton] = []
         if self.shuffle == "images":
             assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
             write = _WriteEncodedFn(self.target)
-        elif self.encode.takes_references:
-            packer = Packer(coders.registry.get_coder(value_type))
-            assigned = assigned | "PackReferences" >> beam.ParDo(PackFn(packer)).with_output_types(
+        elif self.encode.packed_type is not None:
+            columns = Columns(self.encode.packed_type)
+            pack = PackFn(columns, without_class if self.labels else None)
+            sides = [AsSingleton(self.labels)] if self.labels else []
+            assigned = assigned | "PackReferences" >> beam.ParDo(pack).with_output_types(
                 tuple[int, bytes]
             )
-            write = _WriteShardFn(self.target, packer, *pool)
+            write = _WritePackedFn(self.target, columns, self.seed, *pool)
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(write).with_output_types(ShardReceipt)
+            | "WriteShards" >> beam.ParDo(write, *sides).with_output_types(ShardReceipt)
         )
 
 
@@ -210,12 +221,15 @@ class PlanShards(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection[V]) -> beam.PCollection[ShardLayout]:
         """Gathers 16 bytes an element in one place and sorts them."""
-        return (
-            pcoll
-            | "Fingerprint" >> beam.Map(key_of, self.encode, self.seed).with_output_types(bytes)
-            | "CutShards"
-            >> beam.CombineGlobally(_CutShardsFn(self.num_shards)).with_output_types(ShardLayout)
+        keys = pcoll | "Fingerprint" >> beam.Map(key_of, self.encode, self.seed).with_output_types(
+            bytes
         )
+        return keys | "CutShards" >> CutShards(self.num_shards)
+
+
+def CutShards(num_shards: int) -> beam.PTransform:
+    """From keys, one or more an element, to the shards that they are cut into."""
+    return beam.CombineGlobally(_CutShardsFn(num_shards)).with_output_types(ShardLayout)
 
 
 class _CutShardsFn(beam.CombineFn):
@@ -294,18 +308,70 @@ class _AssignShardFn(beam.DoFn):
 
 
 class _WriteShardFn(PooledFn):
-    """Encodes each group of values and writes it as one shard."""
+    """Encodes each group of values and writes it as one shard.
 
-    def __init__(self, target: ShardTarget, packer: Packer | None, *pool: Any) -> None:
+    While the last values of a shard are encoded, and while it goes to the disk, those of the
+    next one are begun: two shards at most are under way. A bundle has ended, or failed, when
+    both of them have.
+    """
+
+    _writers: ThreadPoolExecutor | None = None
+
+    def __init__(self, target: ShardTarget, *pool: Any) -> None:
         super().__init__(*pool)
         self._target = target
-        self._packer = packer
 
-    def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
-        shard, values = group
-        if self._packer is not None:
-            values = itertools.chain.from_iterable(map(self._packer.unpack, values))
-        yield _counted(self._target.write(shard, values, self.encode))
+    def start_bundle(self) -> None:
+        self._begun: collections.deque[Future[ShardReceipt]] = collections.deque()
+        self._writers = self._writers or ThreadPoolExecutor(2, thread_name_prefix="write")
+
+    def process(
+        self, group: tuple[int, Iterable[Any]], labels: Labels | None = None
+    ) -> Iterator[ShardReceipt]:
+        assert self._writers is not None  # noqa: S101 - start_bundle() ran
+        try:
+            shard, values = group
+            keyed = list(
+                self.keyed(values, labels)
+            )  # which a runner may not give to another thread
+            self._begun.append(self._writers.submit(self._target.write, shard, keyed, self.encode))
+            while len(self._begun) > 1:
+                yield _counted(self._begun.popleft().result())
+        except BaseException:
+            wait(self._begun)
+            raise
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        try:
+            while self._begun:
+                yield from in_global_window([_counted(self._begun.popleft().result())])
+        finally:
+            wait(self._begun)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if self._writers is not None:
+            self._writers.shutdown()
+            self._writers = None
+
+    def keyed(self, values: Iterable[Any], labels: Labels | None) -> Iterable[Keyed[Any]]:
+        """The values with their keys."""
+        return values
+
+
+class _WritePackedFn(_WriteShardFn):
+    """The same with what `PackFn` has packed."""
+
+    def __init__(self, target: ShardTarget, columns: Columns, seed: int, *pool: Any) -> None:
+        super().__init__(target, *pool)
+        self._columns = columns
+        self._seed = seed
+
+    def keyed(self, values: Iterable[bytes], labels: Labels | None) -> Iterator[Keyed[Any]]:
+        for packed in values:
+            for value in self._columns.decode(packed):
+                value = with_class(value, labels) if labels else value
+                yield key_of(value, self._encoder, self._seed), value
 
 
 class _WriteEncodedFn(beam.DoFn):

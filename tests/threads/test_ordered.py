@@ -192,8 +192,9 @@ def test_the_first_exception_ends_the_iteration(read_threads, where):
     with pytest.raises(KeyError, match="the twentieth"):
         within(30, consume)
     pool.close()
-    assert results == list(range(20))
-    assert len(started) < 100, "work that had not begun is dropped"
+    begun = 20 if read_threads else 20 // CHUNK_VALUES * CHUNK_VALUES
+    assert results == list(range(begun)), "what the failing task had done is dropped with it"
+    assert len(started) < 10 * CHUNK_VALUES, "work that had not begun is dropped"
 
 
 @READ_THREADS
@@ -219,7 +220,7 @@ def test_an_iteration_may_be_given_up(read_threads):
     next(results)
     results.close()
     within(10, pool.close)
-    assert len(loaded) < 60
+    assert len(loaded) < 10 * CHUNK_VALUES
     within(10, pool.close)
 
 
@@ -249,7 +250,30 @@ def test_room_that_results_leave_is_used_again(read_threads):
         read_threads=min(read_threads, 2),
         max_bytes=2 * CHUNK_VALUES,
     )
-    assert within(30, lambda: list(pool.map(range(80)))) == list(range(80))
+    values = range(10 * CHUNK_VALUES)
+    assert within(30, lambda: list(pool.map(values))) == list(values)
+    pool.close()
+
+
+@pytest.mark.parametrize(("compute_threads", "read_threads"), [(3, 0), (3, 3), (1, 2)])
+def test_the_next_iteration_begins_before_the_one_before_has_ended(compute_threads, read_threads):
+    next_begun = threading.Event()
+
+    def load(value):
+        if value >= 100:
+            next_begun.set()
+        return value
+
+    pool = pool_of(load, compute_threads=compute_threads, read_threads=read_threads)
+
+    def first():
+        for value in pool.map(range(100)):
+            assert value < 99 or next_begun.wait(10)
+
+    thread = threading.Thread(target=lambda: within(30, first))
+    thread.start()
+    assert within(30, lambda: list(pool.map(range(100, 200)))) == list(range(100, 200))
+    thread.join(30)
     pool.close()
 
 

@@ -1,11 +1,17 @@
 """`WriteToTFRecord` in somebody's own pipeline: what it takes, and what it says otherwise."""
 
+import threading
+
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imagenet_beam import WriteToTFRecord
+from imagenet_beam.transforms.elements import Record
+from imagenet_beam.transforms.encode_images import RecordEncoder
 from imagenet_beam.transforms.records.framing import read_records
+from imagenet_beam.transforms.records.shard_writer import ShardTarget
+from imagenet_beam.transforms.write_to_tfrecord import _WriteShardFn
 
 
 def write(prefix, elements, num_shards, windows=None):
@@ -50,3 +56,65 @@ def test_what_cannot_be_written_is_said_in_a_sentence(elements, num_shards, sent
 def test_windows_are_refused_when_the_pipeline_is_built(tmp_path):
     with pytest.raises(ValueError, match="writes each shard once, and FixedWindows would divide"):
         write(tmp_path / "out", [b"a"], 1, beam.window.FixedWindows(10))
+
+
+class Gated(RecordEncoder[str]):
+    """Holds the value `last` back until `next` is loaded; fails at `bad`."""
+
+    def __init__(self) -> None:
+        self.next_begun = threading.Event()
+
+    def load(self, value: str) -> bytes:
+        if value == "next":
+            self.next_begun.set()
+        return value.encode()
+
+    def finish(self, value: str, data: bytes) -> Record:
+        assert value != "last" or self.next_begun.wait(20)
+        if value == "bad":
+            raise KeyError("a defect")
+        return Record(data)
+
+
+def shard_of(*values: str) -> list[tuple[bytes, str]]:
+    return [(b"%016d" % number, value) for number, value in enumerate(values)]
+
+
+@pytest.fixture
+def writer(tmp_path):
+    target = ShardTarget(f"{tmp_path}/x-%(shard_num)d", 3, receipts_dir=f"{tmp_path}/receipts")
+    fn = _WriteShardFn(target, Gated(), 2, 0)
+    fn.setup()
+    fn.start_bundle()
+    yield fn
+    fn.teardown()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_next_shard_is_begun_before_the_last_one_is_published(tmp_path, threads):
+    fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 3), Gated(), threads, 0)
+    fn.setup()
+    fn.start_bundle()
+    if threads == 1:  # of one thread, the next values wait for the last one, not for the disk
+        fn._encoder.next_begun.set()
+    receipts = list(fn.process((0, shard_of("a", "last"))))
+    assert receipts == [], "nobody waits for the first shard yet"
+    receipts += fn.process((1, shard_of("next", "b")))
+    receipts += fn.process((2, shard_of("c")))
+    receipts += [found.value for found in fn.finish_bundle()]
+    fn.teardown()
+    assert [receipt.name for receipt in receipts] == ["out-0", "out-1", "out-2"]
+    assert read(tmp_path) == {"out-0": [b"a", b"last"], "out-1": [b"b", b"next"], "out-2": [b"c"]}
+
+
+def test_a_failed_bundle_leaves_whole_shards_with_receipts_and_nothing_else(writer, tmp_path):
+    assert list(writer.process((0, shard_of("a")))) == []
+    with pytest.raises(KeyError, match="a defect"):
+        list(writer.process((1, shard_of("b", "bad"))))
+        list(writer.process((2, shard_of("c"))))
+    found = {file.name for file in tmp_path.rglob("*") if file.is_file()}
+    assert found - {"x-2", "x-2.json"} == {"x-0", "x-0.json"}
+    assert {"x-2", "x-2.json"} & found in ({"x-2", "x-2.json"}, set())
+    writer.start_bundle()
+    assert list(writer.process((1, shard_of("d")))) == []
+    assert [found.value.name for found in writer.finish_bundle()] == ["x-1"]

@@ -30,7 +30,8 @@ def is_tar_name(name: str) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Whether this is a hidden file, or what macOS leaves beside files (`._x`, `__MACOSX`)."""
-    return base_name(name).startswith(".") or "__MACOSX" in name.split("/")
+    in_macosx = "__MACOSX" in name and "__MACOSX" in name.split("/")
+    return in_macosx or base_name(name).startswith(".")
 
 
 def is_test_name(name: str) -> bool:

@@ -193,8 +193,11 @@ def _next_plain(archive: tarfile.TarFile, file: _HeaderFile) -> TarMember | None
         return None
     file.left_bytes = MAX_HEADER_BYTES
     file.seek(start - 1)
-    plain = parse_plain_header(file.read(1 + HEADER_BYTES)[1:])
+    found = file.read(1 + HEADER_BYTES)
+    plain = parse_plain_header(found[1:])
     if plain is None:
+        if found:  # `tarfile` then goes on from here; of a stream, the byte before may be gone
+            file.seek(start)
         return None
     start += HEADER_BYTES
     archive.offset = start + plain[1] + -plain[1] % BLOCK_BYTES  # type: ignore[attr-defined]

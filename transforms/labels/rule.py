@@ -46,6 +46,16 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     return LabeledImage(ref, labels.classes.label_of(wnid), wnid, labels.classes.info(wnid).text)
 
 
+def without_class(image: LabeledImage) -> LabeledImage:
+    """The image without what `with_class` can look up again: for the shuffle, where it is half."""
+    return image._replace(text="", ref=image.ref._replace(wnid=""))
+
+
+def with_class(image: LabeledImage, labels: Labels) -> LabeledImage:
+    """The image with the words of its class; its place in the archive is not asked again."""
+    return image._replace(text=labels.classes.info(image.wnid).text) if image.wnid else image
+
+
 def require_truth(labels: Labels, filename: str) -> str:
     """The wnid of a validation image, by the number in its name.
 

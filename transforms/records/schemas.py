@@ -78,6 +78,9 @@ class RecordSet(NamedTuple):
     splits: Sequence[SplitShards]
 
 
+_NO_BOXES = (Floats(),) * 4
+
+
 def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     """The keys of TensorFlow's inception and slim writers.
 
@@ -86,6 +89,7 @@ def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     the pixels as stored, so they are turned where the pixels were.
     """
     boxes = [turned_box(box, encoded.orientation) for box in image.boxes]
+    xmin, ymin, xmax, ymax = map(Floats, zip(*boxes, strict=True)) if boxes else _NO_BOXES
     box_labels = Ints([image.label] * len(boxes))
     return {
         "image/height": encoded.height,
@@ -98,10 +102,10 @@ def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
         "image/class/label": image.label,
         "image/class/synset": image.wnid,
         "image/class/text": image.text,
-        "image/object/bbox/xmin": Floats(box.xmin for box in boxes),
-        "image/object/bbox/ymin": Floats(box.ymin for box in boxes),
-        "image/object/bbox/xmax": Floats(box.xmax for box in boxes),
-        "image/object/bbox/ymax": Floats(box.ymax for box in boxes),
+        "image/object/bbox/xmin": xmin,
+        "image/object/bbox/ymin": ymin,
+        "image/object/bbox/xmax": xmax,
+        "image/object/bbox/ymax": ymax,
         "image/object/bbox/label": box_labels,
         "image/object/class/label": box_labels,
     }

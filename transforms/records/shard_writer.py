@@ -86,18 +86,17 @@ class ShardTarget:
         if self.receipts_dir:
             receipt_path = join(self.receipts_dir, receipt_name(name))
             self.storage.publish_bytes(receipt_path, receipt_to_json(receipt))
-        tally.shards += 1
+        tally.written(shards=1)
         return receipt
 
 
 def _framed(outcomes: Iterable[Record | Reject], builder: ReceiptBuilder) -> Iterator[bytes]:
     for outcome in outcomes:
         builder.add(outcome)
-        tally.images += 1
         if isinstance(outcome, Reject):
-            tally.rejects += 1
+            tally.written(images=1, rejects=1)
             continue
-        tally.written_bytes += framed_size_bytes(len(outcome.data))
+        tally.written(images=1, size_bytes=framed_size_bytes(len(outcome.data)))
         yield from framed(outcome.data)
 
 

@@ -269,10 +269,14 @@ class _OpenReaders:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._latest: tuple[Storage, str, RangeReader] | None = None
         self._readers: OrderedDict[tuple[Storage, str], Future[RangeReader]] = OrderedDict()
 
     def get(self, storage: Storage, path: str) -> RangeReader:
         """Opens a path at its first use; a failure is not remembered."""
+        latest = self._latest  # most images lie in the archive of the one before
+        if latest and latest[0] is storage and latest[1] == path:
+            return latest[2]
         key = (storage, path)
         with self._lock:
             reader = self._readers.get(key)
@@ -291,11 +295,16 @@ class _OpenReaders:
                     if self._readers.get(key) is reader:
                         del self._readers[key]
                 reader.set_exception(error)
-        return reader.result()
+        found = reader.result()
+        with self._lock:  # unless it was forgotten meanwhile
+            if self._readers.get(key) is reader:
+                self._latest = storage, path, found
+        return found
 
     def forget(self, storage: Storage, path: str) -> None:
         """Has a path reopened at its next use."""
         with self._lock:
+            self._latest = None
             self._readers.pop((storage, path), None)
 
 

@@ -55,9 +55,16 @@ class _LocalRangeReader:
         self.size_bytes = os.fstat(self._fd).st_size
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        with _as_input_error(self.name):
+        try:
             data = os.pread(self._fd, length_bytes, offset_bytes)
-            while len(data) < length_bytes:  # short reads are allowed above 2 GiB and on networks
+        except OSError:
+            data = b""  # the second try says why
+        return data if len(data) == length_bytes else self._rest(data, offset_bytes, length_bytes)
+
+    def _rest(self, data: bytes, offset_bytes: int, length_bytes: int) -> bytes:
+        """Short reads are allowed above 2 GiB and on networks."""
+        with _as_input_error(self.name):
+            while len(data) < length_bytes:
                 part = os.pread(self._fd, length_bytes - len(data), offset_bytes + len(data))
                 if not part:
                     end_bytes = offset_bytes + length_bytes

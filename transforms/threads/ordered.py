@@ -9,14 +9,18 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 Value = TypeVar("Value")
 Loaded = TypeVar("Loaded")
 Result = TypeVar("Result")
 
-CHUNK_VALUES = 4
-"""Values a task handles: tasks cost nothing, and threads do not run dry at a shard's end."""
+CHUNK_VALUES = 16
+"""Values a task handles at most: tasks then cost little."""
+
+CHUNK_BYTES = 256 << 10
+"""Bytes a task handles, about: photographs, which take milliseconds, go a few at a time."""
 
 
 class OrderedPool(Generic[Value, Loaded, Result]):
@@ -53,7 +57,9 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         self._finish = finish
         self._size_of = size_of
         self._max_bytes = max_bytes
+        self._chunk_bytes = min(CHUNK_BYTES, max_bytes)
         self._is_inline = compute_threads == 1 and not read_threads
+        self._turn = Lock()
         self._compute = ThreadPoolExecutor(compute_threads, thread_name_prefix="compute")
         self._read = ThreadPoolExecutor(read_threads, "read") if read_threads else None
         self._max_values = 4 * CHUNK_VALUES * compute_threads + 2 * read_threads
@@ -61,12 +67,18 @@ class OrderedPool(Generic[Value, Loaded, Result]):
     def map(self, values: Iterable[Value]) -> Iterator[Result]:
         """Yields one result for each value, in the order of the values.
 
+        Several threads may do this at once. Values of the next iteration are begun when all
+        those of the one before have been: so that no thread is idle in between.
+
         The first exception ends the iteration; work not yet begun and results of the
         same task are dropped.
         """
-        if self._is_inline:
-            return (self._finish(value, self._load(value)) for value in values)
-        return self._in_threads(values)
+        return self._in_this_thread(values) if self._is_inline else self._in_threads(values)
+
+    def _in_this_thread(self, values: Iterable[Value]) -> Iterator[Result]:
+        with self._turn:
+            for value in values:
+                yield self._finish(value, self._load(value))
 
     def _in_threads(self, values: Iterable[Value]) -> Iterator[Result]:
         submit = self._submit_read if self._read else self._submit_chunk
@@ -74,18 +86,19 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         pending: collections.deque[tuple[Future[list[Result]], int, int]] = collections.deque()
         under_way_bytes = under_way_values = 0
         try:
-            for chunk, size_bytes in self._chunks(values, chunk_values):
-                while pending and (
-                    under_way_bytes + size_bytes > self._max_bytes
-                    or under_way_values + len(chunk) > self._max_values
-                ):
-                    future, done_bytes, done_values = pending.popleft()
-                    under_way_bytes -= done_bytes
-                    under_way_values -= done_values
-                    yield from future.result()
-                pending.append((submit(chunk), size_bytes, len(chunk)))
-                under_way_bytes += size_bytes
-                under_way_values += len(chunk)
+            with self._turn:
+                for chunk, size_bytes in self._chunks(values, chunk_values):
+                    while pending and (
+                        under_way_bytes + size_bytes > self._max_bytes
+                        or under_way_values + len(chunk) > self._max_values
+                    ):
+                        future, done_bytes, done_values = pending.popleft()
+                        under_way_bytes -= done_bytes
+                        under_way_values -= done_values
+                        yield from future.result()
+                    pending.append((submit(chunk), size_bytes, len(chunk)))
+                    under_way_bytes += size_bytes
+                    under_way_values += len(chunk)
             while pending:
                 yield from pending.popleft()[0].result()
         finally:
@@ -135,7 +148,7 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         chunk_bytes = 0
         for value in values:
             size_bytes = self._size_of(value)
-            full = len(chunk) == max_values or chunk_bytes + size_bytes > self._max_bytes
+            full = len(chunk) == max_values or chunk_bytes + size_bytes > self._chunk_bytes
             if chunk and full:
                 yield chunk, chunk_bytes
                 chunk, chunk_bytes = [], 0
