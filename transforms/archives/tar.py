@@ -188,8 +188,8 @@ def _next_plain(archive: tarfile.TarFile, file: _HeaderFile) -> TarMember | None
     which may say another name or size of each member. As it does, this reads the byte
     before the header: it is missing where the member before is truncated.
     """
-    start = archive.offset  # type: ignore[attr-defined]
-    if archive.firstmember is not None or archive.pax_headers:
+    start = archive.offset
+    if archive.firstmember is not None or archive.pax_headers:  # type: ignore[attr-defined]
         return None
     file.left_bytes = MAX_HEADER_BYTES
     file.seek(start - 1)
@@ -200,7 +200,7 @@ def _next_plain(archive: tarfile.TarFile, file: _HeaderFile) -> TarMember | None
             file.seek(start)
         return None
     start += HEADER_BYTES
-    archive.offset = start + plain[1] + -plain[1] % BLOCK_BYTES  # type: ignore[attr-defined]
+    archive.offset = start + plain[1] + -plain[1] % BLOCK_BYTES
     return TarMember(plain[0], start, plain[1])
 
 

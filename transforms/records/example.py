@@ -85,18 +85,18 @@ def _in_order(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: name.encode() + b"\xff")
 
 
-def _entry_of(name: str, value: FeatureValue) -> bytes:
+def _entry_of(name: str, value: Any) -> bytes:
     """One feature as it stands among the others of an Example.
 
     What many records have in common (format, channels, class, no boxes) is kept.
     """
-    kind = type(value)
-    if kind is bytes:
-        return _bytes_entry(name, value)  # type: ignore[arg-type]
-    is_short = kind is str and len(value) <= _KEPT_CHARACTERS  # type: ignore[arg-type]
-    if is_short or kind is int or (kind in (Ints, Floats) and not value):
-        return _kept_entry(name, value, kind)
-    return _entry(name, value)
+    if isinstance(value, bytes):
+        return _bytes_entry(name, value)
+    if isinstance(value, str):
+        is_kept = len(value) <= _KEPT_CHARACTERS
+    else:
+        is_kept = type(value) is int or (isinstance(value, (Ints, Floats)) and not value)
+    return _kept_entry(name, value, type(value)) if is_kept else _entry(name, value)
 
 
 def _bytes_entry(name: str, data: bytes) -> bytes:
