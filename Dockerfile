@@ -22,9 +22,9 @@ COPY transforms transforms
 COPY runners runners
 RUN pip install --no-cache-dir --no-index --no-deps --no-build-isolation .
 WORKDIR /wheels
-RUN python -m imagenet_beam.runners.worker_package /wheels
-# What the base does not have: where pyproject.toml asks for them, for there are wheels.
-RUN pip download --no-cache-dir --no-deps --only-binary=:all: --dest /wheels \
+# And what the base does not have, on the machines for which pyproject.toml asks for it.
+RUN python -m imagenet_beam.runners.worker_package /wheels \
+    && pip download --no-cache-dir --no-deps --only-binary=:all: --dest /wheels \
     "cykooz-resizer==4.0.1; platform_machine == 'x86_64'" \
     "simplejpeg==1.9.0; platform_machine == 'x86_64'"
 

@@ -1,7 +1,7 @@
 """What an image costs by parts, with Pillow alone, with the fast filter, and with both libraries.
 
-One thread, processor time, medians over images and turns. The kinds run in turns, each on all
-images: taking turns image by image would make each pay for the memory that another gave back.
+Processor time of one thread, medians over images and turns. Each turn of each kind is a process
+of its own, as the memory that one kind gives back to the system costs another one time.
 
     python benchmarks/image_parts.py --archive=photographs.tar --images=200 --turns=5
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -89,32 +89,29 @@ def parts(options: ImageOptions) -> dict[str, Callable[[bytes], Callable[[], obj
     }
 
 
-def measure(files: list[bytes], options: ImageOptions, turns: int) -> dict[tuple[str, str], float]:
-    """Milliseconds by kind and part."""
-    found: dict[tuple[str, str], list[float]] = {}
-    order = [(kind, part) for kind in KINDS for part in parts(options)]
-    for _ in range(turns):
-        for kind, part in random.sample(order, len(order)):
-            image_filter.vectorised, plain_jpeg.turbojpeg = KINDS[kind]
-            for data in files:
-                call = parts(options)[part](data)
-                started = time.thread_time()
-                call()
-                found.setdefault((kind, part), []).append(time.thread_time() - started)
-    return {key: 1000 * statistics.median(seconds) for key, seconds in found.items()}
+def measure(kind: str, files: list[bytes], resize: str, threads: int) -> dict[str, float]:
+    """Milliseconds of each part, and images a second in threads; for a process of its own."""
+    image_filter.vectorised, plain_jpeg.turbojpeg = KINDS[kind]
+    options = ImageOptions(Resize.parse(resize))
 
+    def milliseconds(prepare: Callable[[bytes], Callable[[], object]]) -> float:
+        seconds = []
+        for data in files:
+            call = prepare(data)
+            started = time.thread_time()
+            call()
+            seconds.append(time.thread_time() - started)
+        return 1000 * statistics.median(seconds)
 
-def rates(files: list[bytes], options: ImageOptions, turns: int, threads: int) -> dict[str, float]:
-    """Images a second of each kind, in threads."""
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    found = {}
+    for name, prepare in parts(options).items():
+        with ThreadPoolExecutor(1) as pool:  # as in the job: not the main thread's memory
+            found[name] = pool.submit(milliseconds, prepare).result()
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(turns):
-            for kind in found:
-                image_filter.vectorised, plain_jpeg.turbojpeg = KINDS[kind]
-                started = time.monotonic()
-                list(pool.map(lambda data: encode_image(data, options), files))
-                found[kind].append(len(files) / (time.monotonic() - started))
-    return {kind: statistics.median(values) for kind, values in found.items()}
+        started = time.monotonic()
+        list(pool.map(lambda data: encode_image(data, options), files))
+        found["images/s"] = len(files) / (time.monotonic() - started)
+    return found
 
 
 def main() -> None:
@@ -127,17 +124,19 @@ def main() -> None:
     args = parser.parse_args()
     count = args.images
     files = photographs(str(args.archive), count) if args.archive else list(synthetic(count))
-    options = ImageOptions(Resize.parse(args.resize))
     print(libraries())
     print(f"{len(files)} images, {sum(map(len, files)) / len(files) / 1000:.0f} KB each")
-    with ThreadPoolExecutor(1) as pool:  # as in the job: not the main thread's memory arena
-        milliseconds = pool.submit(measure, files, options, args.turns).result()
-    per_second = rates(files, options, args.turns, args.threads)
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    for _ in range(args.turns):
+        for kind in KINDS:
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                call = process.submit(measure, kind, files, args.resize, args.threads)
+                found[kind].append(call.result())
     print(f"| | decode ms | resize ms | all ms | images/s, {args.threads} threads |")
     print("|---|---|---|---|---|")
-    for kind in KINDS:
-        cells = [f"{milliseconds[kind, part]:.2f}" for part in parts(options)]
-        print(f"| {kind} | {' | '.join(cells)} | {per_second[kind]:.0f} |")
+    for kind, runs in found.items():
+        medians = [statistics.median(run[name] for run in runs) for name in runs[0]]
+        print(f"| {kind} | {' | '.join(f'{value:.3g}' for value in medians)} |")
 
 
 if __name__ == "__main__":

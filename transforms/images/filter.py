@@ -18,9 +18,11 @@ from PIL import Image
 from imagenet_beam.transforms.images.formats import Box
 
 try:
-    import cykooz_resizer as vectorised
+    import cykooz_resizer
 except ImportError:
-    vectorised = None
+    cykooz_resizer = None
+
+vectorised: Any = cykooz_resizer
 
 _CHANNELS = {"L": 1, "RGB": 3}
 _STRIP_PIXELS = 1 << 20

@@ -9,6 +9,7 @@ to Pillow.
 from __future__ import annotations
 
 import importlib.metadata
+from typing import Any
 
 import PIL
 
@@ -17,9 +18,11 @@ from imagenet_beam.transforms.images.formats import COMMON_SOF_MARKERS, libjpeg_
 from imagenet_beam.transforms.images.jpeg_header import JpegHeader
 
 try:
-    import simplejpeg as turbojpeg
+    import simplejpeg
 except ImportError:
-    turbojpeg = None
+    simplejpeg = None
+
+turbojpeg: Any = simplejpeg
 
 _MODES = {1: "L", 3: "RGB"}
 # Of so few pixels several scales give the same size, and TurboJPEG would take the smallest.
