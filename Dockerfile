@@ -22,7 +22,11 @@ COPY transforms transforms
 COPY runners runners
 RUN pip install --no-cache-dir --no-index --no-deps --no-build-isolation .
 WORKDIR /wheels
-RUN python -m imagenet_beam.runners.worker_package /wheels
+# And what the base does not have, on the machines for which pyproject.toml asks for it.
+RUN python -m imagenet_beam.runners.worker_package /wheels \
+    && pip download --no-cache-dir --no-deps --only-binary=:all: --dest /wheels \
+    "cykooz-resizer==4.0.1; platform_machine == 'x86_64'" \
+    "simplejpeg==1.9.0; platform_machine == 'x86_64'"
 
 
 FROM ${BASE_IMAGE} AS worker
@@ -40,7 +44,7 @@ LABEL org.opencontainers.image.title="imagenet-beam" \
 # Without it Beam makes a virtual environment at each start, for packages that are here already.
 ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
 COPY --from=build /wheels /wheels
-# --no-index: whatever is needed is among the base's pinned packages, nothing is downloaded.
+# --no-index: whatever else is needed is among the base's pinned packages.
 RUN pip install --no-cache-dir --no-index /wheels/*.whl \
     && rm -r /wheels \
     && pip check \

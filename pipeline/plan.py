@@ -19,7 +19,7 @@ from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.selection import Selection
 from imagenet_beam.transforms.storage.files import FileStat
 
-FORMAT = 1
+FORMAT = 2
 """Goes up whenever the same plan would give other bytes than before."""
 
 

@@ -19,6 +19,7 @@ from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.options import libraries
 
 JOB_FAILED, WRONG_INPUT = 1, 2
 STOPPED = 128 + 2
@@ -62,9 +63,9 @@ class _ShowVersions(argparse.Action):
     """Looks up and prints this program's version, and those that decide bytes and runners."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        names = ("imagenet-beam", "apache-beam", "pillow")
-        ours, *others = (f"{name} {importlib.metadata.version(name)}" for name in names)
-        print(f"{ours} ({', '.join(others)})")
+        names = ("imagenet-beam", "apache-beam")
+        ours, beam = (f"{name} {importlib.metadata.version(name)}" for name in names)
+        print(f"{ours} ({', '.join([beam, *map(' '.join, libraries().items())])})")
         parser.exit()
 
 

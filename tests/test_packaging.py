@@ -182,12 +182,13 @@ def test_each_part_of_the_name_google_is_declared() -> None:
         assert f'"{distribution}>=' in declared, name
 
 
-def requirements(wheel: Path, minor: int) -> list[str]:
-    """What the wheel needs on a version of Python, without its extras."""
+def requirements(wheel: Path, minor: int, **machine: str) -> list[str]:
+    """What the wheel needs on a version of Python and a machine, without its extras."""
     archive = zipfile.ZipFile(wheel)
     (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     lines = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist", [])
     version = {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0", "extra": ""}
+    version |= machine
     parsed = [Requirement(line) for line in lines]
     return [
         f"{one.name}{one.specifier}"
@@ -209,6 +210,48 @@ def test_the_newest_python_has_a_wheel_of_each_requirement(wheel: Path, tmp_path
     if run.returncode and "connection" in run.stderr.lower():
         pytest.skip(f"the package index does not answer: {run.stderr.splitlines()[0]}")
     assert run.returncode == 0, run.stderr
+
+
+FAST = {"cykooz-resizer", "simplejpeg"}
+"""Asked for only where there are wheels; else Pillow does their work."""
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "asked"),
+    [
+        ("linux", "x86_64", True),
+        ("darwin", "x86_64", True),
+        ("darwin", "arm64", True),
+        ("linux", "aarch64", False),
+        ("win32", "AMD64", False),
+    ],
+)
+def test_the_fast_libraries_are_asked_for_where_they_have_wheels(
+    wheel: Path, system: str, machine: str, asked: bool
+) -> None:
+    found = requirements(wheel, MINORS[-1], sys_platform=system, platform_machine=machine)
+    assert {Requirement(one).name for one in found} & FAST == (FAST if asked else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("minor", MINORS)
+@pytest.mark.parametrize(
+    "platform", ["manylinux2014_x86_64", "macosx_11_0_arm64", "macosx_10_13_x86_64"]
+)
+def test_the_fast_libraries_have_wheels(
+    wheel: Path, minor: int, platform: str, tmp_path: Path
+) -> None:
+    """For each Python and machine that the requirements ask for them. Asks the package index."""
+    here = requirements(wheel, minor, sys_platform="linux", platform_machine="x86_64")
+    fast = [one for one in here if Requirement(one).name in FAST]
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", f"--dest={tmp_path}"]
+    only = [f"--python-version=3.{minor}", f"--platform={platform}", "--only-binary=:all:"]
+    patience = ["--retries=1", "--timeout=20", "--disable-pip-version-check"]
+    run = subprocess.run([*pip, *only, *patience, *fast], capture_output=True, text=True)
+    if run.returncode and "connection" in run.stderr.lower():
+        pytest.skip(f"the package index does not answer: {run.stderr.splitlines()[0]}")
+    assert run.returncode == 0, run.stderr
+    assert len(list(tmp_path.glob("*.whl"))) == len(FAST)
 
 
 def test_the_readme_names_the_pythons_that_are_supported() -> None:

@@ -694,7 +694,10 @@ def image_libraries() -> dict[str, str]:
     import PIL
     from PIL import features
 
+    fast = ("cykooz-resizer", "simplejpeg")  # without these Pillow resizes and decodes
+    installed = {one.metadata["Name"] for one in importlib.metadata.distributions()}
     return {
+        **{name: importlib.metadata.version(name) for name in fast if name in installed},
         "pillow": PIL.__version__,
         "jpeg": str(features.version("jpg")),
         "libjpeg_turbo": str(features.version("libjpeg_turbo")),

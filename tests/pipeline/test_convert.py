@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imagenet_beam.transforms.images.filter import filter_name
+from imagenet_beam.transforms.images.options import libraries
+from imagenet_beam.transforms.images.plain_jpeg import decoder_name
 from imagenet_beam.transforms.records.schemas import SCHEMAS
 
 TRAIN_SHARDS, VALIDATION_SHARDS = 4, 3
@@ -151,6 +154,14 @@ def test_manifest_accounts_for_every_image(manifest, hard, converted, examples):
             ("empty", "gzip", "not_an_image", "too_large", "truncated"), 1
         )
         assert entry["notes"]["repaired:cmyk"] == 1
+
+
+def test_plan_and_manifest_name_the_filter_and_the_decoder(manifest, converted):
+    plan = json.loads((converted / ".imagenet-beam" / "plan.json").read_text())
+    assert plan["format"] == 2
+    assert plan["libraries"] == manifest["libraries"] == libraries()
+    assert plan["libraries"]["filter"] == filter_name()
+    assert plan["libraries"]["jpeg_decoder"] == decoder_name()
 
 
 def test_shards_are_named_and_of_equal_length(manifest, converted):

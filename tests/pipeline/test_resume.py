@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from imagenet_beam.transforms.images import filter as image_filter
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage
 
 TRAIN_SHARDS, VALIDATION_SHARDS = 16, 8
@@ -104,6 +105,20 @@ def test_a_second_run_does_nothing_and_says_so(clean, convert, tmp_path):
     assert f"{out} is complete already: nothing to do" in finished.message
     assert "validation: 12 images" in finished.message
     assert published(out) == before
+
+
+def test_a_run_with_another_filter_is_refused_by_name(
+    clean, convert, tree, finished_run, monkeypatch
+):
+    if image_filter.vectorised is None:
+        pytest.skip("cykooz-resizer is not installed")
+    before, used = tree(finished_run), image_filter.filter_name()
+    monkeypatch.setattr(image_filter, "vectorised", None)
+    flags = (*clean.validation_flags, f"--output_dir={finished_run}", "--validation_shards=3")
+    finished = convert(*flags)
+    assert finished.status == 2
+    assert f"libraries.filter was {used} and is {image_filter.filter_name()}" in finished.message
+    assert tree(finished_run) == before
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from imagenet_beam.runners.arguments import (
 )
 from imagenet_beam.runners.cli import main
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.images.filter import filter_name
+from imagenet_beam.transforms.images.options import libraries
+from imagenet_beam.transforms.images.plain_jpeg import decoder_name
 
 
 @pytest.mark.parametrize(
@@ -130,5 +133,7 @@ def test_the_versions_that_a_report_of_a_defect_needs(capsys):
     version = importlib.metadata.version
     assert said == (
         f"imagenet-beam {version('imagenet-beam')} (apache-beam {version('apache-beam')}, "
-        f"pillow {version('pillow')})\n"
+        f"pillow {version('pillow')}, libjpeg {libraries()['libjpeg']}, "
+        f"zlib {libraries()['zlib']}, libwebp {libraries()['libwebp']}, "
+        f"filter {filter_name()}, jpeg_decoder {decoder_name()})\n"
     )

@@ -21,6 +21,7 @@ from imagenet_beam.transforms.encode_images import (
     reject,
 )
 from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.images.filter import filter_name
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.resize import Resize
 from imagenet_beam.transforms.records.example import parse_example
@@ -92,6 +93,14 @@ def test_a_worker_with_other_libraries_refuses_to_begin():
     other = replace(encoder, versions=(("pillow", "0.1"),))
     with pytest.raises(InputError, match=r"the launcher has pillow 0\.1: they would write"):
         other.check()
+
+
+def test_a_worker_with_another_filter_refuses_to_begin(monkeypatch):
+    used, encoder = filter_name(), ImageEncoder()
+    monkeypatch.setattr("imagenet_beam.transforms.images.options.filter_name", lambda: "other 1.0")
+    with pytest.raises(InputError, match=r"this worker has filter other 1\.0, .*") as refused:
+        encoder.check()
+    assert f"the launcher has filter {used}, " in str(refused.value)
 
 
 def test_an_unknown_schema_is_refused_when_the_encoder_is_made():

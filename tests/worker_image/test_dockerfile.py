@@ -52,6 +52,22 @@ def test_the_version_is_that_of_the_package():
     assert f'version = "{argument("VERSION")}"' in project
 
 
+def test_the_libraries_that_the_base_does_not_have_are_those_that_are_declared():
+    """Each requirement with a marker for the machine; version and marker have to agree."""
+    project = importlib.metadata.requires("imagenet-beam")
+    declared = {
+        one.name: one for one in map(Requirement, project) if "platform_machine" in str(one.marker)
+    }
+    fetched = [Requirement(one) for one in re.findall(r'"([\w-]+==[^"]+)"', DOCKERFILE)]
+    assert {one.name for one in fetched} == set(declared)
+    for one in fetched:
+        (pinned,) = one.specifier
+        assert pinned.version in declared[one.name].specifier
+        for machine in ("x86_64", "aarch64"):
+            worker = {"platform_machine": machine, "sys_platform": "linux"}
+            assert one.marker.evaluate(worker) == declared[one.name].marker.evaluate(worker)
+
+
 def test_only_what_is_needed_is_sent_to_the_build():
     lines = (ROOT / ".dockerignore").read_text().split()
     assert lines[0] == "*"

@@ -1,11 +1,12 @@
 """The images, built for real on a stand-in for Beam's base."""
 
 import json
+import re
 import uuid
 
 import images
 import pytest
-from test_dockerfile import BEAM
+from test_dockerfile import BEAM, DOCKERFILE
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,8 @@ def test_the_packages_fit_the_pins_of_the_base(worker_image):
         {(entry["name"], entry["version"]) for entry in json.loads(images.run(image, *command))}
         for image in (images.base_image(), worker_image)
     )
-    assert in_worker - in_base == {("imagenet-beam", "0.1.0")}
+    fetched = set(re.findall(r'"([\w-]+)==([\d.]+); platform_machine == .x86_64', DOCKERFILE))
+    assert in_worker - in_base == {("imagenet-beam", "0.1.0"), *fetched}
     assert in_base < in_worker
 
 
@@ -52,6 +54,9 @@ def test_only_what_workers_need(worker_image):
 
 def test_the_command_runs_as_an_ordinary_user(worker_image):
     images.run(worker_image, "imagenet-beam", "synthesize", "--output_dir=/tmp/s", "--classes=2")
+    said = images.run(worker_image, "imagenet-beam", "--version")
+    assert "filter cykooz-resizer 4." in said
+    assert "jpeg_decoder simplejpeg 1." in said
 
 
 def test_the_unit_tests_run_inside():

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from PIL import Image
 
 from imagenet_beam.transforms.errors import ImageRejected
+from imagenet_beam.transforms.images.filter import resized, resized_samples
 from imagenet_beam.transforms.images.formats import (
     COMMON_SOF_MARKERS,
     Box,
+    libjpeg_scale,
     load_pixels,
     open_image,
     open_jpeg,
@@ -27,10 +29,9 @@ from imagenet_beam.transforms.images.jpeg_header import (
 from imagenet_beam.transforms.images.modes import rotated, to_rgb_or_gray
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.pixel_budget import PixelBudget
+from imagenet_beam.transforms.images.plain_jpeg import decode_plain
 
 _PROGRESSIVE_SOF_MARKERS = frozenset({0xC2, 0xCA})
-# Antialiased, and sharper than the bilinear filter without the ringing of Lanczos.
-_RESAMPLING = Image.Resampling.BICUBIC
 # About a gigabyte for the large images of a process, however many threads it has, unless
 # a single one takes more. An ImageNet photograph has 0.2 million pixels.
 _BUDGET = PixelBudget(max_pixels=1 << 27, small_pixels=1 << 20)
@@ -128,12 +129,18 @@ def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
             data, header.height, header.width, header.components, colorspace, "JPEG", notes
         )
     target = _stored_target(header.width, header.height, orientation, options)
-    data, repairs = prepare_jpeg(data, header)
-    image, box = open_jpeg(data, (header.width, header.height), target)
-    decoded_pixels = image.width * image.height
+    size = (header.width, header.height)
+    scale = libjpeg_scale(size, target)
+    decoded_pixels = -(-header.width // scale) * -(-header.height // scale)
     if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:  # libjpeg keeps all coefficients
         decoded_pixels = header.width * header.height
     with _BUDGET.room_for(decoded_pixels):
+        samples = decode_plain(data, header, target) if size != target else None
+        if samples:
+            image = resized_samples(samples, target)
+            return _finish(image, None, target, orientation, notes, options)
+        data, repairs = prepare_jpeg(data, header)
+        image, box = open_jpeg(data, size, target)
         load_pixels("JPEG", image)
         return _finish(image, box, target, orientation, repairs + notes, options)
 
@@ -184,7 +191,7 @@ def _finish(
     converted, mode_notes = to_rgb_or_gray(image)
     image = _instead_of(image, converted)
     if image.size != target:
-        image = _instead_of(image, image.resize(target, _RESAMPLING, box))
+        image = _instead_of(image, resized(image, target, box))
     image = _instead_of(image, rotated(image, orientation))
     is_gray = image.mode == "L"
     return EncodedImage(

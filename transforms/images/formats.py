@@ -153,6 +153,12 @@ def prepare_jpeg(data: bytes, header: JpegHeader) -> tuple[bytes, tuple[str, ...
     return data, (*repairs, f"repaired:{kind}")
 
 
+def libjpeg_scale(size: tuple[int, int], target: tuple[int, int]) -> int:
+    """The denominator of the scale at which libjpeg decodes: 1, 2, 4 or 8; see `open_jpeg`."""
+    ratio = min(size[0] // target[0], size[1] // target[1])
+    return next((scale for scale in (8, 4, 2) if ratio >= scale), 1)
+
+
 def open_jpeg(
     data: bytes, size: tuple[int, int], target: tuple[int, int]
 ) -> tuple[Image.Image, Box | None]:

@@ -6,6 +6,8 @@ import PIL
 from PIL import features
 
 from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.images.filter import filter_name
+from imagenet_beam.transforms.images.plain_jpeg import decoder_name
 from imagenet_beam.transforms.images.resize import MAX_SIDE_PX, Resize
 
 REJECT_REASONS = (
@@ -93,4 +95,6 @@ def libraries() -> dict[str, str]:
         "libjpeg": f"turbo {turbo}" if turbo else str(features.version_codec("jpg")),
         "zlib": f"ng {zlib_ng}" if zlib_ng else str(features.version_codec("zlib")),
         "libwebp": str(features.version_module("webp")),
+        "filter": filter_name(),
+        "jpeg_decoder": decoder_name(),
     }
