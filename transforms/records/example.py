@@ -96,7 +96,8 @@ def _entry_of(name: str, value: Any) -> bytes:
         is_kept = len(value) <= _KEPT_CHARACTERS
     else:
         is_kept = type(value) is int or (isinstance(value, (Ints, Floats)) and not value)
-    return _kept_entry(name, value, type(value)) if is_kept else _entry(name, value)
+    kind: Any = type(value)
+    return _kept_entry(name, value, kind) if is_kept else _entry(name, value)
 
 
 def _bytes_entry(name: str, data: bytes) -> bytes:
