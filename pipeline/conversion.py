@@ -115,20 +115,21 @@ def prepare(config: ConvertConfig) -> Conversion:
     plan = make_plan(config, given, boxes, small_files)
     output = output_folder(config)
     sizes = output.list_sizes()
+    own = set(config.all_shard_names())
     if not config.overwrite:
-        output.check_free(plan, sizes)
+        output.check_free(plan, own, sizes)
     done = {
         split.name: {}
         if config.overwrite
         else output.done(config.shard_names(split), plan.fingerprint, sizes)
         for split in config.splits
     }
-    left = 1 - sum(map(len, done.values())) / len(config.all_shard_names())
+    left = 1 - sum(map(len, done.values())) / len(own)
     archives = {stat.pinned: stat for stat in given.values()}
     if left:
         sizes_bytes = {path: stat.size_bytes for path, stat in archives.items()}
         check_space(config, splits, sizes_bytes, left)
-    stale = output.stale(config.overwrite, set(config.all_shard_names()), sizes)
+    stale = output.stale(config.overwrite, own, sizes)
     output.begin(plan, config.overwrite, stale, sizes)
     is_complete = not left and output.is_complete(plan, sizes)
     return Conversion(

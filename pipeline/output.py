@@ -14,10 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import google_crc32c
+
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
+from imagenet_beam.transforms.records.receipts import (
+    checksum_of,
+    receipt_from_json,
+    receipt_name,
+)
 from imagenet_beam.transforms.records.schemas import SCHEMAS
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
 
@@ -28,6 +34,8 @@ MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
 LABELS = "labels.txt"
 CLASSES = "classes.csv"
+REPORT = "report.html"
+INDEX_SUFFIX = ".idx"
 
 _PLAN = f"{STATE_DIR}/plan.json"
 _RECEIPTS = f"{STATE_DIR}/receipts"
@@ -82,8 +90,13 @@ class OutputFolder:
         self.storage.check_writable(self.directory)
         return self.storage.list_sizes(self.directory)
 
-    def check_free(self, plan: Plan, sizes: Mapping[str, int]) -> None:
-        """Refuses a folder that holds shards of another plan, or of no plan at all.
+    def check_free(self, plan: Plan, own: Set[str], sizes: Mapping[str, int]) -> None:
+        """Refuses a folder that holds shards of another plan, of no plan, or of no number.
+
+        Args:
+            plan: The conversion's.
+            own: Names of its shards.
+            sizes: The result of `list_sizes`.
 
         Raises:
             InputError: With the first differences, or the name of a shard.
@@ -95,7 +108,7 @@ class OutputFolder:
                     "left unfinished there; give another folder, or `overwrite` to replace it"
                 )
             return
-        old = self._read_plan()
+        old = self.read_plan()
         different = differences(old, plan)
         if different and _shards(self.prefixes | _prefixes(old), sizes):
             left = len(different) - _SHOWN_DIFFERENCES
@@ -105,21 +118,33 @@ class OutputFolder:
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
                 "`overwrite` to start over, discarding it"
             )
+        foreign = set(_shards(self.prefixes, sizes)) - own - set(self._told_stale(sizes))
+        for name in sorted(foreign):
+            raise InputError(
+                f"`output_dir`={self.directory} holds {name}, which is none of the shards of this "
+                "conversion, and readers would take it for one; remove it"
+            )
 
     def done(
         self, shards: Sequence[str], fingerprint: str, sizes: Mapping[str, int]
     ) -> dict[int, int]:
-        """Maps each shard that is there, with a receipt that agrees, to its number of images."""
+        """Maps each shard that is there, with a receipt that agrees, to its number of images.
+
+        Where the storage keeps checksums, these are compared too.
+        """
         candidates = [
             number
             for number, name in enumerate(shards)
-            if name in sizes and self._receipt(name) in sizes
+            if name in sizes and self.receipt(name) in sizes
         ]
         receipts = self.read_receipts([shards[number] for number in candidates])
+        kept = self.storage.list_checksums(self.directory) if candidates else {}
         return {
             number: receipt.images
             for number, receipt in zip(candidates, receipts, strict=True)
-            if receipt.plan == fingerprint and receipt.size_bytes == sizes[shards[number]]
+            if receipt.plan == fingerprint
+            and receipt.size_bytes == sizes[shards[number]]
+            and receipt.crc32c == kept.get(shards[number], receipt.crc32c)
         }
 
     def read_receipts(self, shards: Sequence[str]) -> list[ShardReceipt]:
@@ -129,12 +154,13 @@ class OutputFolder:
             InputError: If one is missing or damaged.
         """
 
-        def read(shard: str) -> ShardReceipt:
-            path = self.path(self._receipt(shard))
-            return receipt_from_json(self.storage.read_bytes(path), path)
-
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(read, shards))
+            return list(pool.map(self.read_receipt, shards))
+
+    def read_receipt(self, shard: str) -> ShardReceipt:
+        """The receipt of one shard; raises as `read_receipts` does."""
+        path = self.path(self.receipt(shard))
+        return receipt_from_json(self.storage.read_bytes(path), path)
 
     def receipts_present(self) -> set[str]:
         """The names of the receipts that are there, without folders."""
@@ -155,7 +181,7 @@ class OutputFolder:
         if overwrite:
             prefixes = set(self.prefixes)
             with contextlib.suppress(InputError):  # no plan, or a damaged one
-                old = self._read_plan()
+                old = self.read_plan()
                 prefixes |= _prefixes(old)
                 found |= set(_files_beside(old))
             found |= set(_shards(prefixes, sizes))
@@ -200,8 +226,12 @@ class OutputFolder:
         self._remove((*stale, _STALE))
         self._remove(self._unfinished(self.storage.unfinished(self.directory)))  # of lost workers
         path = self.path(MANIFEST)
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-        self.storage.publish_bytes(path, text.encode() + b"\n")
+        files = {  # but the rejects, which the receipts tell
+            name: {"bytes": len(data), "crc32c": f"{google_crc32c.value(data):08x}"}
+            for name, data in beside.items()
+            if name != REJECTS
+        }
+        self.storage.publish_bytes(path, manifest_json({**manifest, "files": files}))
         return path
 
     def read_manifest(self) -> dict[str, Any]:
@@ -211,14 +241,23 @@ class OutputFolder:
 
     def forget(self, shards: Iterable[str]) -> None:
         """Removes receipts and manifest: the next run finds none of the shards done."""
-        names = [MANIFEST, *map(self._receipt, shards)]
+        names = [MANIFEST, *map(self.receipt, shards)]
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(lambda name: self.storage.remove(self.path(name)), names))
 
-    def _receipt(self, shard: str) -> str:
+    def receipt(self, shard: str) -> str:
+        """The name of a shard's receipt."""
         return f"{_RECEIPTS}/{receipt_name(shard)}"
 
-    def _read_plan(self) -> Plan:
+    def names(self, shards: Iterable[str], beside: Iterable[str]) -> set[str]:
+        """The names that files of a set may have: its shards, theirs, and those beside them."""
+        usual = {MANIFEST, LABELS, CLASSES, REJECTS, REPORT, _PLAN, _LOCK, *beside}
+        for shard in shards:
+            usual |= {shard, shard + INDEX_SUFFIX, self.receipt(shard)}
+        return usual
+
+    def read_plan(self) -> Plan:
+        """The stored plan; raises `InputError` if it is damaged or missing."""
         path = self.path(_PLAN)
         return read_plan(self.storage.read_bytes(path), path)
 
@@ -250,6 +289,14 @@ class OutputFolder:
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
             self.storage.remove(self.path(name))
+
+
+def manifest_json(manifest: Mapping[str, Any]) -> bytes:
+    """The manifest as stored, with the checksum of what it says."""
+    content = {name: value for name, value in manifest.items() if name != "check"}
+    checked = {**content, "check": checksum_of(content)}
+    text = json.dumps(checked, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
 
 
 def _prefixes(plan: Plan) -> set[str]:

@@ -86,6 +86,10 @@ class Backend(Protocol):
         (with its pages) where the storage has listings.
         """
 
+    def list_checksums(self, directory: str) -> dict[str, int]:
+        """Maps each file below a directory to the crc32c that the storage keeps, if it does."""
+        return {}
+
     def folders(self, directory: str) -> Iterator[str]:
         """Yields the folders of a tree by relative path, its top as "".
 
