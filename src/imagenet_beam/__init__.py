@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.pipeline.config import Workers as Workers
     from imagenet_beam.pipeline.conversion import Conversion as Conversion
     from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
+    from imagenet_beam.pipeline.reading.records import Records as Records
     from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
     from imagenet_beam.transforms.elements import ImageRef as ImageRef
     from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
@@ -68,6 +69,7 @@ _MODULES = {
     "LoadLabels": "transforms.join_labels",
     "ReadImages": "transforms.encode_images",
     "Record": "transforms.elements",
+    "Records": "pipeline.reading.records",
     "Reject": "transforms.elements",
     "Resize": "transforms.images.resize",
     "ShardReceipt": "transforms.elements",
