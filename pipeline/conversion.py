@@ -13,6 +13,8 @@ from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
 from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.reading.findings import Finding
+from imagenet_beam.pipeline.reading.statements import read_statements
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.boxes.read import stat_boxes
 from imagenet_beam.transforms.errors import InputError, changed_input
@@ -37,7 +39,9 @@ class Conversion:
         archives: What they were when the plan was made, by pinned path.
         boxes: What the sources of boxes were then.
         done: By split, the number of images of each shard that is there already.
-        is_complete: Whether the manifest of this plan is there too: nothing to do.
+        is_complete: Whether the manifest of this plan is there too, and agrees with all but the
+            shards' bytes: nothing to do.
+        findings: What does not agree, where nothing else is missing; it will be written again.
         stale: Names of files of an earlier plan, to be removed at the end.
     """
 
@@ -51,6 +55,7 @@ class Conversion:
     done: Mapping[str, Mapping[int, int]]
     is_complete: bool
     stale: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def shards_done(self) -> int:
@@ -130,10 +135,14 @@ def prepare(config: ConvertConfig) -> Conversion:
         sizes_bytes = {path: stat.size_bytes for path, stat in archives.items()}
         check_space(config, splits, sizes_bytes, left)
     stale = output.stale(config.overwrite, own, sizes)
-    output.begin(plan, config.overwrite, stale, sizes)
+    findings: tuple[Finding, ...] = ()
     is_complete = not left and output.is_complete(plan, sizes)
+    if is_complete:
+        findings = tuple(read_statements(output, sizes).findings)
+        is_complete = not findings
+    output.begin(plan, config.overwrite, stale, sizes, is_complete)
     return Conversion(
-        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale
+        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale, findings
     )
 
 

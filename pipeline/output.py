@@ -19,6 +19,7 @@ import google_crc32c
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.index import SUFFIX
 from imagenet_beam.transforms.records.receipts import (
     checksum_of,
     receipt_from_json,
@@ -35,9 +36,8 @@ REJECTS = "rejects.jsonl"
 LABELS = "labels.txt"
 CLASSES = "classes.csv"
 REPORT = "report.html"
-INDEX_SUFFIX = ".idx"
 
-_PLAN = f"{STATE_DIR}/plan.json"
+PLAN = f"{STATE_DIR}/plan.json"
 _RECEIPTS = f"{STATE_DIR}/receipts"
 _LOCK = f"{STATE_DIR}/lock"  # held by a run on a local folder; see `Storage.exclusive`
 _STALE = f"{STATE_DIR}/stale.json"  # names of an earlier plan's files, to be removed at the end
@@ -101,7 +101,7 @@ class OutputFolder:
         Raises:
             InputError: With the first differences, or the name of a shard.
         """
-        if _PLAN not in sizes:
+        if PLAN not in sizes:
             for name in _shards(self.prefixes, sizes):
                 raise InputError(
                     f"`output_dir`={self.directory} holds {name}, which no run of this program "
@@ -153,7 +153,6 @@ class OutputFolder:
         Raises:
             InputError: If one is missing or damaged.
         """
-
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(self.read_receipt, shards))
 
@@ -189,9 +188,16 @@ class OutputFolder:
         return tuple(sorted(name for name in found if name in sizes and name not in own))
 
     def begin(
-        self, plan: Plan, overwrite: bool, stale: Sequence[str], sizes: Mapping[str, int]
+        self,
+        plan: Plan,
+        overwrite: bool,
+        stale: Sequence[str],
+        sizes: Mapping[str, int],
+        is_complete: bool = False,
     ) -> None:
         """Makes the folder that of this plan; what comes before leaves it as it was.
+
+        Where it is complete, the plan stays, whose time is that of the run that wrote the rest.
 
         What is stale is written down before the earlier plan, which tells it, is removed:
         a run that goes on after a kill in between knows it, too. Then goes what a killed
@@ -204,7 +210,8 @@ class OutputFolder:
             state = join(STATE_DIR, "")
             removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
         self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
-        self.storage.publish_bytes(self.path(_PLAN), plan.to_json())
+        if not is_complete:
+            self.storage.publish_bytes(self.path(PLAN), plan.to_json())
 
     def is_complete(self, plan: Plan, sizes: Mapping[str, int]) -> bool:
         """Whether the manifest of this plan, and all that is written with it, is there."""
@@ -251,14 +258,14 @@ class OutputFolder:
 
     def names(self, shards: Iterable[str], beside: Iterable[str]) -> set[str]:
         """The names that files of a set may have: its shards, theirs, and those beside them."""
-        usual = {MANIFEST, LABELS, CLASSES, REJECTS, REPORT, _PLAN, _LOCK, *beside}
+        usual = {MANIFEST, LABELS, CLASSES, REJECTS, REPORT, PLAN, _LOCK, *beside}
         for shard in shards:
-            usual |= {shard, shard + INDEX_SUFFIX, self.receipt(shard)}
+            usual |= {shard, shard + SUFFIX, self.receipt(shard)}
         return usual
 
     def read_plan(self) -> Plan:
         """The stored plan; raises `InputError` if it is damaged or missing."""
-        path = self.path(_PLAN)
+        path = self.path(PLAN)
         return read_plan(self.storage.read_bytes(path), path)
 
     def _told_stale(self, sizes: Mapping[str, int]) -> list[str]:

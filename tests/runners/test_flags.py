@@ -111,7 +111,9 @@ def converted(*flags: str) -> dict[str, Any]:
     return {**parts(config_from_flags(args)), "workers": workers}
 
 
-NO_FIELDS = {"dataset", "input", "download_dir", "holdout_split", "detach", "max_rejects"}
+NO_FIELDS = {
+    "dataset", "input", "download_dir", "holdout_split", "detach", "max_rejects", "verify", "report",
+}  # fmt: skip
 NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards"}
 SET = [
     flag
