@@ -26,8 +26,8 @@ COMMAND = "imagenet-beam"
 IN, OUT = "<in>", "<out>"
 MANIFEST, STEPS = "manifest.json", "steps"
 _STATE = ".imagenet-beam"
-_UNPINNED = ("plan", "libraries", "version", "versions", "time", "seconds", "created", "duration")
-"""Keys of the manifest that hold versions, times or what follows from them."""
+_UNPINNED = ("plan", "libraries", "version", "check", "time", "seconds", "created", "duration")
+"""Keys of the manifest that hold versions, times, paths or what follows from them."""
 
 
 class Ended(NamedTuple):
