@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import contextlib
 import itertools
 import operator
 import resource
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, SupportsIndex
 
 from imagenet_beam.pipeline.config import MAX_READS
 from imagenet_beam.pipeline.reading.found import find_shards
+from imagenet_beam.pipeline.reading.index import stored_offsets
 from imagenet_beam.pipeline.reading.unpacked import unpacked
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo
@@ -24,7 +24,7 @@ from imagenet_beam.transforms.records.framing import (
     check_data,
     read_length,
 )
-from imagenet_beam.transforms.records.index import Offsets, index_path, parse_index, scan_offsets
+from imagenet_beam.transforms.records.index import Offsets, scan_offsets
 from imagenet_beam.transforms.storage.files import RangeReader, Storage, is_local
 
 _KEYS: Mapping[str, tuple[str, type]] = {
@@ -221,7 +221,7 @@ class Records:
     def _opened(self, number: int) -> _Shard:
         path = self.paths[number]
         reader = self._storage.open_ranges(path)
-        offsets = self._offsets.get(number) or self._load_offsets(path, reader)
+        offsets = self._offsets.get(number) or self._find_records(reader)
         records, expected = len(offsets) - 1, self._starts[number + 1] - self._starts[number]
         if records != expected:
             raise InputError(f"{path} has {records:,} records, and the manifest says {expected:,}")
@@ -231,20 +231,15 @@ class Records:
         shard = self._open[number] = _Shard(path, reader, offsets)
         return shard
 
-    def _load_offsets(self, path: str, reader: RangeReader) -> Offsets:
-        """From the index file, if there is one that belongs to the shard; else from the shard."""
-        with contextlib.suppress(InputError):
-            data = self._storage.read_bytes(index_path(path, self._index_dir))
-            if offsets := parse_index(data, reader.size_bytes):
-                return offsets
-        return scan_offsets(reader)
+    def _find_records(self, reader: RangeReader) -> Offsets:
+        return stored_offsets(reader, self._storage, self._index_dir) or scan_offsets(reader)
 
     def _count(self) -> list[int]:
         """How many records each shard has, where no manifest says it."""
 
         def look(path: str) -> tuple[str, Offsets]:
             path = unpacked(path, self._storage, self._cache_dir)
-            return path, self._load_offsets(path, self._storage.open_ranges(path))
+            return path, self._find_records(self._storage.open_ranges(path))
 
         with ThreadPoolExecutor(_THREADS) as pool:
             found = list(pool.map(look, self.paths))
