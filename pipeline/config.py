@@ -90,6 +90,8 @@ class ConvertConfig:
         expect: How the counts are checked before anything is written:
             `consistent` (classes and labels agree with the archives), `official`
             (also the official counts), or `any` (nothing is compared).
+        index: Whether each shard gets an index file, as vahidk/tfrecord and DALI read them.
+        index_dir: The folder for these files; "" is beside the shards.
         overwrite: Whether to start over, discarding another conversion in the folder.
         storage: How to reach files.
     """
@@ -106,6 +108,8 @@ class ConvertConfig:
     shuffle_seed: int = 0
     shuffle: str = "references"
     expect: str = "consistent"
+    index: bool = False
+    index_dir: str = ""
     overwrite: bool = False
     storage: Storage = field(default_factory=Storage)
 
@@ -116,7 +120,8 @@ class ConvertConfig:
             raise InputError(
                 "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
             )
-        for name, path in [("output_dir", self.output_dir), *self.input_paths()]:
+        written = [("output_dir", self.output_dir), ("index_dir", self.index_dir)]
+        for name, path in [*written, *self.input_paths()]:
             check_text(path, f"`{name}`=")
         names = [split.name for split in self.splits]
         for name in names:
@@ -140,6 +145,11 @@ class ConvertConfig:
         paths += [("bounding_boxes", path) for path in self.bounding_boxes]
         paths += [("selection.only_files", split.selection.only_files) for split in self.splits]
         return [(field, path) for field, path in dict.fromkeys(paths) if path]
+
+    @property
+    def writes_index(self) -> bool:
+        """Whether each shard gets an index file."""
+        return self.index or bool(self.index_dir)
 
     @property
     def dataset_name(self) -> str:

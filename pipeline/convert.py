@@ -256,6 +256,8 @@ class _WriteSplit(beam.PTransform):
             storage,
             receipts_dir=conversion.output.receipts_dir,
             plan=conversion.plan.fingerprint,
+            index=config.writes_index,
+            index_dir=config.index_dir,
             made_from=conversion.local_archives(split),
         )
         return images | "WriteToTFRecord" >> WriteShards(
@@ -286,6 +288,7 @@ def _write_manifest(
     the receipts of the shards that this run has written.
     """
     conversion.check_unchanged()
+    conversion.add_indexes()
     config = conversion.config
     results = [
         SplitResult(split, found, listing, [*receipts, *_stored_receipts(conversion, split)])

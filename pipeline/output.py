@@ -17,6 +17,7 @@ from typing import Any
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.index import index_path
 from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
 from imagenet_beam.transforms.records.schemas import SCHEMAS
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
@@ -177,6 +178,8 @@ class OutputFolder:
         if overwrite:
             state = join(STATE_DIR, "")
             removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
+            shards = {*_shards(self.prefixes, sizes), *stale}
+            removed |= {index_path(name) for name in shards} & sizes.keys()
         self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
         self.storage.publish_bytes(self.path(_PLAN), plan.to_json())
 
