@@ -12,7 +12,7 @@ from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
 from imagenet_beam.transforms.selection import Selection
-from imagenet_beam.transforms.storage.files import Storage, is_local
+from imagenet_beam.transforms.storage.files import Storage, is_local, join
 
 READS_PER_THREAD = 16
 """Reads in flight that keep one encoding thread busy with 30 ms a request (benchmarks/gcs.md)."""
@@ -155,6 +155,10 @@ class ConvertConfig:
     def dataset_name(self) -> str:
         """What tensorflow-datasets calls the data set: `imagenet2012`, `flowers`."""
         return self.name_prefix.rstrip("-") or "imagenet2012"
+
+    def beside(self, name: str) -> str:
+        """Where a file of the schema stands in the output folder."""
+        return join(find_schema(self.schema).folder(self.dataset_name), name).lstrip("/")
 
     def prefix(self, split: SplitConfig) -> str:
         """What the names of a split's shards start with: `train`, `flowers-train`."""

@@ -102,7 +102,7 @@ def output_folder(config: ConvertConfig) -> OutputFolder:
         config.output_dir,
         config.storage,
         frozenset(map(config.prefix, config.splits)),
-        find_schema(config.schema).files,
+        tuple(map(config.beside, find_schema(config.schema).files)),
     )
 
 

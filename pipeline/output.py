@@ -264,7 +264,9 @@ def _files_beside(plan: Plan) -> tuple[str, ...]:
     """What the schema of a stored plan needs beside the shards."""
     options = plan.content.get("options")
     name = str(options.get("schema")) if isinstance(options, Mapping) else ""
-    return SCHEMAS[name].files if name in SCHEMAS else ()
+    files = SCHEMAS[name].files if name in SCHEMAS else ()
+    folders = {prefix.rpartition("/")[0] for prefix in _prefixes(plan)} | {""}
+    return tuple(join(folder, file).lstrip("/") for folder in folders for file in files)
 
 
 def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
