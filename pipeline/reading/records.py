@@ -7,6 +7,7 @@ import itertools
 import operator
 import resource
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, SupportsIndex
@@ -48,8 +49,10 @@ _SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", 
 _BOX_LABELS = ("image/object/bbox/label", "image/object/class/label")  # the image's own, repeated
 
 
+_FRAMING_BYTES = HEADER_BYTES + FOOTER_BYTES
 _LENGTH = struct.Struct("<Q")
 _THREADS = 16
+_LARGE_BYTES = 32 << 10
 
 
 class Place(NamedTuple):
@@ -130,6 +133,8 @@ class Records:
         self.classes: tuple[ClassInfo, ...] = found.classes
         base = found.label_base if label_base is None else label_base
         self.label_base: int = base or 0
+        three_reads = is_local(self.paths[0]) and not checksums if self.paths else False
+        self._large_bytes = _LARGE_BYTES if three_reads else sys.maxsize
         self._reset()
         counts = found.records or self._count()
         self._starts = list(itertools.accumulate(counts, initial=0))
@@ -162,14 +167,29 @@ class Records:
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
         shard, start, end = self._find(operator.index(index))
-        item = self._parser.parse(self._read(shard, start, end), shard.path, HEADER_BYTES)
-        item["boxes"] = ()
+        size = end - start - _FRAMING_BYTES
+        if size > self._large_bytes:  # three reads take less time than a copy of the image
+
+            def read(at: int, length: int) -> bytes:
+                if length == size:
+                    return self._data(shard, start, end)
+                return shard.read(start + HEADER_BYTES + at, length)
+        else:
+            data = self._data(shard, start, end)
+
+            def read(at: int, length: int) -> bytes:
+                return data[at : at + length]
+
+        try:
+            item = self._parser.parse(size, read)
+        except ValueError as error:
+            raise InputError(f"{_what(shard, start)} is {error}") from error
         if _SIDES[0] in item:
-            sides = [item.pop(side, ()) for side in _SIDES]
-            item["boxes"] = tuple(zip(*sides, strict=False))
+            item["boxes"] = tuple(zip(*(item.pop(side, ()) for side in _SIDES), strict=False))
         if "text" not in item or "wnid" not in item or "label" not in item:
             self._name_class(item)
         item.setdefault("filename", "")
+        item.setdefault("boxes", ())
         return item
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[dict[str, Any]]:
@@ -181,7 +201,7 @@ class Records:
 
     def raw(self, index: SupportsIndex) -> bytes:
         """The serialised Example of a record."""
-        return self._read(*self._find(operator.index(index)))[HEADER_BYTES:]
+        return self._data(*self._find(operator.index(index)))
 
     def place(self, index: SupportsIndex) -> Place:
         """Where a record lies."""
@@ -202,20 +222,14 @@ class Records:
         position = index - starts[number]
         return shard, shard.offsets[position], shard.offsets[position + 1]
 
-    def _read(self, shard: _Shard, start: int, end: int) -> bytes:
-        """The header and the data of a record."""
+    def _data(self, shard: _Shard, start: int, end: int) -> bytes:
+        framed = shard.read(start, end - start)
+        data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
         if self._checksums:
-            framed = shard.read(start, end - start)
-            what = f"{shard.path}: the record at byte {start:,}"
-            length = read_length(framed[:HEADER_BYTES], what)
-            check_data(framed[HEADER_BYTES:-FOOTER_BYTES], length, framed[-FOOTER_BYTES:], what)
-            return framed[:-FOOTER_BYTES]
-        data = shard.read(start, end - start - FOOTER_BYTES)
-        if _LENGTH.unpack_from(data)[0] != len(data) - HEADER_BYTES:
-            raise InputError(
-                f"{shard.path}: at byte {start:,} is not the record that its index says; make the "
-                "index again"
-            )
+            length = read_length(framed[:HEADER_BYTES], _what(shard, start))
+            check_data(data, length, footer, _what(shard, start))
+        if _LENGTH.unpack_from(framed)[0] != len(data):
+            raise InputError(f"{_what(shard, start)} has another length than its index says")
         return data
 
     def _opened(self, number: int) -> _Shard:
@@ -250,7 +264,7 @@ class Records:
     def _convert(self, name: str, values: Values) -> tuple[str, Any]:
         """The key and the value in the dict of a feature."""
         key, kind = _KEYS.get(name, (name, None))
-        if name in _BOX_LABELS:
+        if name in _BOX_LABELS or (name in _SIDES and not values):
             return "boxes", ()
         if kind is None or len(values) != 1:
             return name, values
@@ -267,3 +281,7 @@ class Records:
         info = self.classes[label] if 0 <= label < len(self.classes) else ClassInfo("")
         item.setdefault("wnid", info.wnid)
         item.setdefault("text", info.text)
+
+
+def _what(shard: _Shard, start: int) -> str:
+    return f"{shard.path}: the record at byte {start:,}"

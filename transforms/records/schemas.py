@@ -225,9 +225,7 @@ def _info(name: str, splits: Sequence[SplitShards]) -> dict[str, Any]:
         "version": _version(name),
         "description": "Converted by imagenet-beam; manifest.json says from what and how.",
         "fileFormat": "tfrecord",
-        "supervisedKeys": {
-            "tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}
-        },
+        "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
         "splits": [
             {
                 "name": split.name,
