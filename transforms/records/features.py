@@ -90,7 +90,9 @@ class ExampleParser:
         found = self._known_runs.get(data)
         if found is not None:
             return found
-        known, features, run, rest = self._known, {}, {}, data
+        known, rest = self._known, data
+        features: dict[str, Any] = {}
+        run: dict[str, Any] = {}
         position, end = 0, len(data)
         while position < end:
             stop = position + 2 + data[position + 1]
@@ -101,9 +103,9 @@ class ExampleParser:
                 rest = data[stop:]
                 features.update(run)
                 features[key] = value
-                run = self._known_runs.get(rest)
-                if run is not None:
-                    features.update(run)
+                found = self._known_runs.get(rest)
+                if found is not None:
+                    features.update(found)
                     return features
                 run = {}
             else:
