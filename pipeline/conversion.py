@@ -14,6 +14,7 @@ from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.reading.findings import Finding
+from imagenet_beam.pipeline.reading.index import add_indexes
 from imagenet_beam.pipeline.reading.statements import read_statements
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.boxes.read import stat_boxes
@@ -75,6 +76,16 @@ class Conversion:
             if is_local(path) and not self.storage.is_folder(path)
         )
 
+    def add_indexes(self) -> None:
+        """Writes the index files, if asked for, that shards of earlier runs lack."""
+        if self.config.writes_index:
+            shards = [
+                self.output.path(self.config.shard_names(split)[number])
+                for split in self.config.splits
+                for number in self.done[split.name]
+            ]
+            add_indexes(shards, self.storage, self.config.index_dir)
+
     def check_unchanged(self) -> None:
         """Looks at the archives again, after the job.
 
@@ -96,7 +107,7 @@ def output_folder(config: ConvertConfig) -> OutputFolder:
         config.output_dir,
         config.storage,
         frozenset(map(config.prefix, config.splits)),
-        find_schema(config.schema).files,
+        tuple(map(config.beside, find_schema(config.schema).files)),
     )
 
 

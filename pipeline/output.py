@@ -19,7 +19,7 @@ import google_crc32c
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.index import SUFFIX
+from imagenet_beam.transforms.records.index import index_path
 from imagenet_beam.transforms.records.receipts import (
     checksum_of,
     receipt_from_json,
@@ -209,6 +209,8 @@ class OutputFolder:
         if overwrite:
             state = join(STATE_DIR, "")
             removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
+            shards = {*_shards(self.prefixes, sizes), *stale}
+            removed |= {index_path(name) for name in shards} & sizes.keys()
         self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
         if not is_complete:
             self.storage.publish_bytes(self.path(PLAN), plan.to_json())
@@ -260,7 +262,7 @@ class OutputFolder:
         """The names that files of a set may have: its shards, theirs, and those beside them."""
         usual = {MANIFEST, LABELS, CLASSES, REJECTS, REPORT, PLAN, _LOCK, *beside}
         for shard in shards:
-            usual |= {shard, shard + SUFFIX, self.receipt(shard)}
+            usual |= {shard, index_path(shard), self.receipt(shard)}
         return usual
 
     def read_plan(self) -> Plan:
@@ -315,7 +317,9 @@ def _files_beside(plan: Plan) -> tuple[str, ...]:
     """What the schema of a stored plan needs beside the shards."""
     options = plan.content.get("options")
     name = str(options.get("schema")) if isinstance(options, Mapping) else ""
-    return SCHEMAS[name].files if name in SCHEMAS else ()
+    files = SCHEMAS[name].files if name in SCHEMAS else ()
+    folders = {prefix.rpartition("/")[0] for prefix in _prefixes(plan)} | {""}
+    return tuple(join(folder, file).lstrip("/") for folder in folders for file in files)
 
 
 def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:

@@ -14,7 +14,14 @@ from imagenet_beam.runners.arguments import (
     check_values,
     with_home,
 )
-from imagenet_beam.runners.commands import bounding_boxes, download, inspect, synthesize, verify
+from imagenet_beam.runners.commands import (
+    bounding_boxes,
+    download,
+    index,
+    inspect,
+    synthesize,
+    verify,
+)
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
@@ -53,6 +60,7 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     convert = add_convert_parser(commands)
     download.add_download_parser(commands)
     inspect.add_inspect_parser(commands)
+    index.add_index_parser(commands)
     verify.add_verify_parser(commands)
     bounding_boxes.add_bounding_boxes_parser(commands)
     synthesize.add_synthesize_parser(commands)
@@ -87,6 +95,7 @@ def _run(arguments: list[str]) -> int:
     run: Callable[[argparse.Namespace], int] = {
         "download": download.run_download,
         "inspect": inspect.run_inspect,
+        "index": index.run_index,
         "verify": verify.run_verify,
         "bounding_boxes": bounding_boxes.run_bounding_boxes,
         "synthesize": synthesize.run_synthesize,

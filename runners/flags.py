@@ -220,6 +220,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("schema", SCHEMAS, "keys of the records; tfds also decides names and labels"),
         Flag("output_layout", OUTPUT_LAYOUTS, "one folder, or one for each split"),
         Flag("shuffle_seed", "N", "seed of the order of the records"),
+        Flag("index", "", "write an index beside each shard: train-00000-of-01024.idx"),
+        Flag("index_dir", "DIR", "write the indexes to this folder"),
         Flag("overwrite", "", "start over, discarding another conversion there"),
     ),
     "images": (

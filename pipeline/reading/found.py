@@ -13,11 +13,12 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, read_classes_csv
 from imagenet_beam.transforms.records.index import SUFFIX
 from imagenet_beam.transforms.records.schemas import CLASS_NAMES
-from imagenet_beam.transforms.storage.files import Storage, join
+from imagenet_beam.transforms.storage.files import Storage, is_local, join
 
 _SHARD = re.compile(r"(?P<prefix>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>[^/]*)")
 _OTHER = re.compile(r".*\.tfrecords?(\.gz)?")
 _WORDS = re.compile(r"[-_./]")
+_NAMED = "files named like train-00000-of-00004, or with the ending .tfrecord"
 _SHOWN = 5
 
 
@@ -41,17 +42,19 @@ def find_shards(directory: str, split: str, storage: Storage) -> FoundShards:
     """Finds the shards of a split.
 
     Args:
-        directory: An output folder of this program, any folder of TFRecords, or a pattern of
-            their paths.
+        directory: An output folder of this program, any folder of TFRecords, a file, or a
+            pattern of paths.
         split: The split; "" takes the only one of a folder, or all that a pattern names.
         storage: How to reach files.
 
     Raises:
         InputError: If there is none, or one is missing.
     """
-    if any(character in directory for character in "*?[") and not storage.is_folder(directory):
+    if _is_pattern(directory, storage):
         paths = [path for path in expand(directory, storage) if not path.endswith(SUFFIX)]
         return FoundShards(tuple(path for path in paths if not split or _is_of(split, path)))
+    if _is_file(directory, storage):
+        return FoundShards((storage.stat(directory).path,))
     sizes = storage.list_sizes(directory)
     classes, base = _read_classes(directory, sizes, storage)
     if MANIFEST in sizes:
@@ -62,6 +65,29 @@ def find_shards(directory: str, split: str, storage: Storage) -> FoundShards:
         return FoundShards(tuple(paths), records, classes, manifest["classes"]["label_base"])
     names = _named_shards(directory, split, sizes)
     return FoundShards(tuple(join(directory, name) for name in names), (), classes, base)
+
+
+def all_shards(path: str, storage: Storage) -> list[str]:
+    """The shards that a file, a folder or a pattern stands for, of all splits.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if _is_pattern(path, storage):
+        return list(find_shards(path, "", storage).paths)
+    if _is_file(path, storage):
+        return [storage.stat(path).path]
+    sizes = storage.list_sizes(path)
+    if MANIFEST in sizes:
+        manifest = read_manifest(join(path, MANIFEST), storage)
+        names = [
+            shard["name"] for entry in manifest["splits"].values() for shard in entry["shards"]
+        ]
+    else:
+        names = [name for name in sorted(sizes) if _is_shard(name)]
+    if not names:
+        raise InputError(f"{path} has no manifest.json and no shards ({_NAMED})")
+    return [join(path, name) for name in names]
 
 
 def read_manifest(path: str, storage: Storage) -> dict[str, Any]:
@@ -100,8 +126,7 @@ def _named_shards(directory: str, split: str, sizes: Mapping[str, int]) -> list[
     Raises:
         InputError: If there is none, or shards of one set are missing, or there are several sets.
     """
-    shards = [match for match in map(_SHARD.fullmatch, sorted(sizes)) if match]
-    shards = [match for match in shards if not match["suffix"].endswith(SUFFIX)]
+    shards = [match for match in map(_SHARD.fullmatch, filter(_is_shard, sorted(sizes))) if match]
     numbered = [match for match in shards if not split or _is_of(split, match["prefix"])]
     if not numbered:
         plain = [name for name in sorted(sizes) if _OTHER.fullmatch(name)]
@@ -111,8 +136,7 @@ def _named_shards(directory: str, split: str, sizes: Mapping[str, int]) -> list[
         has = sorted({match["prefix"] for match in shards})[:_SHOWN]
         named = f" of {split}" if split else ""
         raise InputError(
-            f"{directory} has no manifest.json and no shards{named} "
-            f"(files named like train-00000-of-00004, or with the ending .tfrecord)"
+            f"{directory} has no manifest.json and no shards{named} ({_NAMED})"
             + (f"; it has those of {', '.join(has)}" if has else "")
         )
     sets = sorted({(match["prefix"], match["count"], match["suffix"]) for match in numbered})
@@ -125,6 +149,20 @@ def _named_shards(directory: str, split: str, sizes: Mapping[str, int]) -> list[
         if name not in sizes:
             raise InputError(f"{join(directory, name)} is missing: the set has {int(count)} shards")
     return names
+
+
+def _is_pattern(path: str, storage: Storage) -> bool:
+    return any(character in path for character in "*?[") and not storage.is_folder(path)
+
+
+def _is_file(path: str, storage: Storage) -> bool:
+    """Told by the name where storage has no folders."""
+    return not storage.is_folder(path) if is_local(path) else _is_shard(path)
+
+
+def _is_shard(name: str) -> bool:
+    match = _SHARD.fullmatch(name)
+    return not match["suffix"].endswith(SUFFIX) if match else bool(_OTHER.fullmatch(name))
 
 
 def _is_of(split: str, name: str) -> bool:

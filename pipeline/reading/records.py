@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import bisect
-import contextlib
 import itertools
 import operator
 import resource
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, SupportsIndex
 
 from imagenet_beam.pipeline.config import MAX_READS
 from imagenet_beam.pipeline.reading.found import find_shards
+from imagenet_beam.pipeline.reading.index import stored_offsets
 from imagenet_beam.pipeline.reading.unpacked import unpacked
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo
@@ -24,7 +25,7 @@ from imagenet_beam.transforms.records.framing import (
     check_data,
     read_length,
 )
-from imagenet_beam.transforms.records.index import Offsets, index_path, parse_index, scan_offsets
+from imagenet_beam.transforms.records.index import Offsets, scan_offsets
 from imagenet_beam.transforms.storage.files import RangeReader, Storage, is_local
 
 _KEYS: Mapping[str, tuple[str, type]] = {
@@ -48,8 +49,10 @@ _SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", 
 _BOX_LABELS = ("image/object/bbox/label", "image/object/class/label")  # the image's own, repeated
 
 
+_FRAMING_BYTES = HEADER_BYTES + FOOTER_BYTES
 _LENGTH = struct.Struct("<Q")
 _THREADS = 16
+_LARGE_BYTES = 32 << 10
 
 
 class Place(NamedTuple):
@@ -130,6 +133,8 @@ class Records:
         self.classes: tuple[ClassInfo, ...] = found.classes
         base = found.label_base if label_base is None else label_base
         self.label_base: int = base or 0
+        three_reads = is_local(self.paths[0]) and not checksums if self.paths else False
+        self._large_bytes = _LARGE_BYTES if three_reads else sys.maxsize
         self._reset()
         counts = found.records or self._count()
         self._starts = list(itertools.accumulate(counts, initial=0))
@@ -162,14 +167,29 @@ class Records:
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
         shard, start, end = self._find(operator.index(index))
-        item = self._parser.parse(self._read(shard, start, end), shard.path, HEADER_BYTES)
-        item["boxes"] = ()
+        size = end - start - _FRAMING_BYTES
+        if size > self._large_bytes:  # three reads take less time than a copy of the image
+
+            def read(at: int, length: int) -> bytes:
+                if length == size:
+                    return self._data(shard, start, end)
+                return shard.read(start + HEADER_BYTES + at, length)
+        else:
+            data = self._data(shard, start, end)
+
+            def read(at: int, length: int) -> bytes:
+                return data[at : at + length]
+
+        try:
+            item = self._parser.parse(size, read)
+        except ValueError as error:
+            raise InputError(f"{_what(shard, start)} is {error}") from error
         if _SIDES[0] in item:
-            sides = [item.pop(side, ()) for side in _SIDES]
-            item["boxes"] = tuple(zip(*sides, strict=False))
+            item["boxes"] = tuple(zip(*(item.pop(side, ()) for side in _SIDES), strict=False))
         if "text" not in item or "wnid" not in item or "label" not in item:
             self._name_class(item)
         item.setdefault("filename", "")
+        item.setdefault("boxes", ())
         return item
 
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[dict[str, Any]]:
@@ -181,7 +201,7 @@ class Records:
 
     def raw(self, index: SupportsIndex) -> bytes:
         """The serialised Example of a record."""
-        return self._read(*self._find(operator.index(index)))[HEADER_BYTES:]
+        return self._data(*self._find(operator.index(index)))
 
     def place(self, index: SupportsIndex) -> Place:
         """Where a record lies."""
@@ -202,26 +222,20 @@ class Records:
         position = index - starts[number]
         return shard, shard.offsets[position], shard.offsets[position + 1]
 
-    def _read(self, shard: _Shard, start: int, end: int) -> bytes:
-        """The header and the data of a record."""
+    def _data(self, shard: _Shard, start: int, end: int) -> bytes:
+        framed = shard.read(start, end - start)
+        data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
         if self._checksums:
-            framed = shard.read(start, end - start)
-            what = f"{shard.path}: the record at byte {start:,}"
-            length = read_length(framed[:HEADER_BYTES], what)
-            check_data(framed[HEADER_BYTES:-FOOTER_BYTES], length, framed[-FOOTER_BYTES:], what)
-            return framed[:-FOOTER_BYTES]
-        data = shard.read(start, end - start - FOOTER_BYTES)
-        if _LENGTH.unpack_from(data)[0] != len(data) - HEADER_BYTES:
-            raise InputError(
-                f"{shard.path}: at byte {start:,} is not the record that its index says; make the "
-                "index again"
-            )
+            length = read_length(framed[:HEADER_BYTES], _what(shard, start))
+            check_data(data, length, footer, _what(shard, start))
+        if _LENGTH.unpack_from(framed)[0] != len(data):
+            raise InputError(f"{_what(shard, start)} has another length than its index says")
         return data
 
     def _opened(self, number: int) -> _Shard:
         path = self.paths[number]
         reader = self._storage.open_ranges(path)
-        offsets = self._offsets.get(number) or self._load_offsets(path, reader)
+        offsets = self._offsets.get(number) or self._find_records(reader)
         records, expected = len(offsets) - 1, self._starts[number + 1] - self._starts[number]
         if records != expected:
             raise InputError(f"{path} has {records:,} records, and the manifest says {expected:,}")
@@ -231,20 +245,15 @@ class Records:
         shard = self._open[number] = _Shard(path, reader, offsets)
         return shard
 
-    def _load_offsets(self, path: str, reader: RangeReader) -> Offsets:
-        """From the index file, if there is one that belongs to the shard; else from the shard."""
-        with contextlib.suppress(InputError):
-            data = self._storage.read_bytes(index_path(path, self._index_dir))
-            if offsets := parse_index(data, reader.size_bytes):
-                return offsets
-        return scan_offsets(reader)
+    def _find_records(self, reader: RangeReader) -> Offsets:
+        return stored_offsets(reader, self._storage, self._index_dir) or scan_offsets(reader)
 
     def _count(self) -> list[int]:
         """How many records each shard has, where no manifest says it."""
 
         def look(path: str) -> tuple[str, Offsets]:
             path = unpacked(path, self._storage, self._cache_dir)
-            return path, self._load_offsets(path, self._storage.open_ranges(path))
+            return path, self._find_records(self._storage.open_ranges(path))
 
         with ThreadPoolExecutor(_THREADS) as pool:
             found = list(pool.map(look, self.paths))
@@ -255,7 +264,7 @@ class Records:
     def _convert(self, name: str, values: Values) -> tuple[str, Any]:
         """The key and the value in the dict of a feature."""
         key, kind = _KEYS.get(name, (name, None))
-        if name in _BOX_LABELS:
+        if name in _BOX_LABELS or (name in _SIDES and not values):
             return "boxes", ()
         if kind is None or len(values) != 1:
             return name, values
@@ -272,3 +281,7 @@ class Records:
         info = self.classes[label] if 0 <= label < len(self.classes) else ClassInfo("")
         item.setdefault("wnid", info.wnid)
         item.setdefault("text", info.text)
+
+
+def _what(shard: _Shard, start: int) -> str:
+    return f"{shard.path}: the record at byte {start:,}"

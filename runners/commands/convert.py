@@ -48,6 +48,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     with output_folder(config).exclusive():
         conversion = prepare(config)
         if conversion.is_complete:
+            conversion.add_indexes()
             say(f"{config.output_dir} is complete already: nothing to do")
         else:
             for finding in conversion.findings:

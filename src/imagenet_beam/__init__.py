@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.pipeline.conversion import Conversion as Conversion
     from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
     from imagenet_beam.pipeline.reading.records import Records as Records
+    from imagenet_beam.pipeline.reading.tf_data import as_tf_dataset as as_tf_dataset
     from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
     from imagenet_beam.transforms.elements import ImageRef as ImageRef
     from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
@@ -78,6 +79,7 @@ _MODULES = {
     "ToExample": "transforms.encode_images",
     "Workers": "pipeline.config",
     "WriteToTFRecord": "transforms.write_to_tfrecord",
+    "as_tf_dataset": "pipeline.reading.tf_data",
     "inception_features": "transforms.records.schemas",
     "serialize_example": "transforms.records.example",
     "tfds_features": "transforms.records.schemas",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,16 +12,18 @@ import google_crc32c
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.framing import framed_size_bytes
 
 _PAIRS = ("class_counts", "notes", "figures", "first_with")
 _PER_OCTAVE = 8
 
 
 class ReceiptBuilder:
-    """Counts what goes into one shard."""
+    """Counts what goes into one shard, and where each record begins in it."""
 
     def __init__(self) -> None:
         self.records = 0
+        self.offsets = array("Q", [0])
         self.rejects: list[Reject] = []
         self._class_counts: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
@@ -32,6 +35,7 @@ class ReceiptBuilder:
         if isinstance(outcome, Reject):
             self.rejects.append(outcome)
             return
+        self.offsets.append(self.offsets[-1] + framed_size_bytes(len(outcome.data)))
         if outcome.wnid:
             self._class_counts[outcome.wnid] += 1
         for note in outcome.notes:
