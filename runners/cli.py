@@ -19,6 +19,8 @@ from imagenet_beam.runners.commands import (
     download,
     index,
     inspect,
+    report,
+    show,
     synthesize,
     verify,
 )
@@ -62,6 +64,8 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     inspect.add_inspect_parser(commands)
     index.add_index_parser(commands)
     verify.add_verify_parser(commands)
+    show.add_show_parser(commands)
+    report.add_report_parser(commands)
     bounding_boxes.add_bounding_boxes_parser(commands)
     synthesize.add_synthesize_parser(commands)
     return parser, convert
@@ -97,6 +101,8 @@ def _run(arguments: list[str]) -> int:
         "inspect": inspect.run_inspect,
         "index": index.run_index,
         "verify": verify.run_verify,
+        "show": show.run_show,
+        "report": report.run_report,
         "bounding_boxes": bounding_boxes.run_bounding_boxes,
         "synthesize": synthesize.run_synthesize,
     }[args.command]

@@ -248,6 +248,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "run": (
         Flag("detach", "", "return when the job has been submitted"),
         Flag("verify", "", "at the end, compare all shards with the manifest"),
+        Flag("report", "", "at the end, write report.html into the output folder"),
         Flag(
             "shuffle", SHUFFLES, "what goes through the shuffle; images for disks with slow seeks"
         ),
