@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -12,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 _SIZE_INCHES = (4.6, 2.3)
 _COLOURS = ("#2f6fb3", "#e08a2e")
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: small, and readers find it
     "svg.hashsalt": "imagenet-beam",  # the same page from the same set
     "font.family": "sans-serif",

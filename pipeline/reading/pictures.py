@@ -79,11 +79,9 @@ def drawn(tile: Tile, side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageF
         left, top = (side - small.width) // 2, (side - small.height) // 2
         sheet.paste(small, (left, top))
         for xmin, ymin, xmax, ymax in tile.boxes:
-            corners = (xmin * small.width, ymin * small.height)
-            corners += (xmax * small.width - 1, ymax * small.height - 1)
-            x0, y0, x1, y1 = (max(0, round(value)) for value in corners)
-            place = (left + x0, top + y0, left + max(x0, x1), top + max(y0, y1))
-            draw.rectangle(place, outline=_BOX_COLOUR, width=2)
+            x0, x1 = sorted(left + round(x * (small.width - 1)) for x in (xmin, xmax))
+            y0, y1 = sorted(top + round(y * (small.height - 1)) for y in (ymin, ymax))
+            draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=2)
     draw.text((1, side + 2), _fitting(tile.caption, side, font), _INK, font)
     return sheet
 
