@@ -30,7 +30,7 @@ def unpacked(path: str, storage: Storage, cache_dir: str = "") -> str:
     stat = storage.stat(path)
     version = hashlib.sha256(f"{path}\n{stat.size_bytes}\n{stat.version}".encode()).hexdigest()
     cache = Path(cache_dir) if cache_dir else sources.cache_dir()
-    copy = cache / _FOLDER / f"{version[:16]}-{path.rpartition('/')[2]}"
+    copy = cache / _FOLDER / f"{version[:16]}-{path.rpartition('/')[2].removesuffix('.gz')}"
     if not copy.exists():
         _decompress(path, str(copy), storage)
     return str(copy)
