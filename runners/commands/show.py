@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
@@ -66,6 +67,8 @@ def run_show(args: argparse.Namespace) -> int:
 
 def _show(sheet: bytes) -> bool:
     """Shows a picture in the terminal, and tells whether that can."""
+    if not os.get_terminal_size(sys.stdout.fileno()).columns:
+        return False
     from PIL import Image
     from rich.console import Console
     from textual_image import renderable
