@@ -291,3 +291,15 @@ def test_the_page_holds_the_pictures_of_the_records(written, examples):
         square = image.crop((left, top, left + side, top + side)).resize((8, 8), 4)
     pairs = zip(tile.tobytes(), square.tobytes(), strict=True)
     assert sum(abs(one - other) for one, other in pairs) / (8 * 8 * 3) < 12
+
+
+def test_no_more_than_eight_shards_are_read(clean, convert, tmp_path):
+    """So that it takes seconds, whatever the size of the set."""
+    out = tmp_path / "out"
+    flags = ("--train_shards=20", "--validation_shards=1", "--resize=longer:40")
+    assert convert(*clean.flags, f"--output_dir={out}", *flags).status == 0
+    page = make_page(str(out), Storage())
+    for number in range(8, 20):
+        (out / f"train-{number:05d}-of-00020").unlink()
+    seconds = re.compile(r"<div class=\"card\"><b>[0-9,]+/s</b>.*?</div>")
+    assert seconds.sub("", make_page(str(out), Storage())) == seconds.sub("", page)

@@ -69,9 +69,8 @@ def figures_of(width: int, height: int, image_bytes: int) -> tuple[str, ...]:
     A number stands for those from it on: there are eight steps from each power of two to the
     next, so that numbers up to 16 stand for themselves. Shapes are tenths of width : height.
     """
-    shape = (10 * width + height // 2) // height
     sides = f"width:{_step(width)}", f"height:{_step(height)}"
-    return (*sides, f"shape:{shape}", f"bytes:{_step(image_bytes)}")
+    return (*sides, f"shape:{10 * width // height}", f"bytes:{_step(image_bytes)}")
 
 
 def _step(value: int) -> int:
