@@ -105,24 +105,26 @@ def _charts(facts: Facts) -> Iterator[tuple[str, str]]:
     """What each chart shows, and the chart."""
     for split, entry in facts.splits:
         counts = sorted((records for _, records in entry["classes"].values()), reverse=True)
-        if len(counts) > _MANY_CLASSES:
-            step = max(1, (counts[0] - counts[-1]) // 40)
-            binned = Counter(count // step * step for count in counts)
-            chart = histogram({"": binned}, "records of a class", what="classes")
-            yield f"Classes by size, {split}", _svg_uri(chart)
-        elif counts:
-            chart = bars(counts, "classes, the largest first", "records")
-            yield f"Records of each class, {split}", _svg_uri(chart)
         if counts:
+            yield f"Records of the classes, {split}", _svg_uri(_class_chart(counts))
             break
     widths, heights = facts.figures("width"), facts.figures("height")
     if widths:
         sides = {"width": widths, "height": heights}
-        yield "Sides of the stored images", _svg_uri(histogram(sides, "pixels"))
-        shapes = histogram({"": facts.figures("shape")}, "width : height", 10)
+        yield "Sides of the stored images", _svg_uri(histogram(sides, "pixels", unit="pixel"))
+        shapes = histogram({"": facts.figures("shape")}, "width : height", lambda _: 1, 10)
         yield "Shapes", _svg_uri(shapes)
-        lengths = histogram({"": facts.figures("bytes")}, "kB", 1000)
+        lengths = histogram({"": facts.figures("bytes")}, "kB", scale=1000, unit="kB")
         yield "Lengths of the stored images", _svg_uri(lengths)
+
+
+def _class_chart(counts: Sequence[int]) -> str:
+    """A bar for each class, or how many classes there are of each size."""
+    if len(counts) <= _MANY_CLASSES:
+        return bars(counts, "classes, the largest first", "records")
+    step = max(1, (counts[0] - counts[-1]) // 40)
+    binned = Counter(count // step * step for count in counts)
+    return histogram({"": binned}, "records of a class", lambda _: step, what="classes")
 
 
 def _svg_uri(svg: str) -> str:

@@ -243,14 +243,16 @@ def _findings_of(shards: Mapping[str, CheckedShard]) -> Iterator[Finding]:
     same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     if not len(same):
         return
-    places = [
-        (name, *place)
-        for name, shard in shards.items()
-        for place in zip(shard.numbers, shard.offsets, strict=True)
-    ]
+    names, ends = list(shards), np.cumsum([len(shard.numbers) for shard in shards.values()])
+
+    def place(key: int) -> tuple[str, int, int]:
+        name = names[int(np.searchsorted(ends, key, "right"))]
+        shard, before = shards[name], int(ends[names.index(name)]) - len(shards[name].numbers)
+        return name, shard.numbers[key - before], shard.offsets[key - before]
+
     for position in same[:_SHOWN]:
-        (first, number, _), second = places[order[position]], places[order[position + 1]]
-        name, *place = second
-        yield Finding(name, f"has the file name of record {number:,} of {first}", *place)
+        first, number, _ = place(int(order[position]))
+        name, *where = place(int(order[position + 1]))
+        yield Finding(name, f"has the file name of record {number:,} of {first}", *where)
     if len(same) > _SHOWN:
         yield Finding(name, f"and others: {len(same):,} file names occur twice")

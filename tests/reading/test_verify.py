@@ -497,6 +497,11 @@ def test_convert_verifies_the_shards_when_it_is_asked_to(hard, convert, out, cap
     assert "complete already" in convert(*flags).message  # sizes and names are right
     assert convert(*flags, "--verify").status == 1
     assert f"{ONE}: has the crc32c" in capsys.readouterr().out
+    (out / ONE).unlink()  # as docs/verifying.md says
+    repaired = convert(*flags, "--verify")
+    assert repaired.status == 0
+    assert "resuming: 4 of 5 shards" in repaired.message
+    assert (out / ONE).read_bytes() == data
 
 
 def test_verify_does_not_go_with_detach(hard, convert, tmp_path):

@@ -112,8 +112,9 @@ def converted(*flags: str) -> dict[str, Any]:
 
 
 NO_FIELDS = {
-    "dataset", "input", "download_dir", "holdout_split", "detach", "max_rejects", "verify", "report",
-}  # fmt: skip
+    *("dataset", "input", "download_dir", "holdout_split", "max_rejects"),
+    *("detach", "verify", "report"),
+}
 NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards"}
 SET = [
     flag

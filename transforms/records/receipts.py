@@ -69,13 +69,17 @@ def figures_of(width: int, height: int, image_bytes: int) -> tuple[str, ...]:
     A number stands for those from it on: there are eight steps from each power of two to the
     next, so that numbers up to 16 stand for themselves. Shapes are tenths of width : height.
     """
-    sides = f"width:{_step(width)}", f"height:{_step(height)}"
-    return (*sides, f"shape:{10 * width // height}", f"bytes:{_step(image_bytes)}")
+    sides = f"width:{_low(width)}", f"height:{_low(height)}"
+    return (*sides, f"shape:{10 * width // height}", f"bytes:{_low(image_bytes)}")
 
 
-def _step(value: int) -> int:
-    step = max(1, (1 << max(0, value.bit_length() - 1)) // _PER_OCTAVE)
-    return value // step * step
+def figure_step(value: int) -> int:
+    """How wide the class is that a number is counted in."""
+    return max(1, (1 << max(0, value.bit_length() - 1)) // _PER_OCTAVE)
+
+
+def _low(value: int) -> int:
+    return value // figure_step(value) * figure_step(value)
 
 
 def receipt_name(shard: str) -> str:
