@@ -650,7 +650,10 @@ def observe_process(command: str, inputs: Path, output: Path) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- help and template
 
-COMMANDS = ("", "convert", "download", "inspect", "bounding_boxes", "synthesize")
+COMMANDS = (
+    *("", "convert", "download", "inspect", "index", "verify", "show", "report"),
+    *("bounding_boxes", "synthesize"),
+)
 
 
 def observe_help(command: str, inputs: Path, output: Path) -> list[str]:
