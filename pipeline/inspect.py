@@ -116,7 +116,7 @@ def _other_files(paths: Sequence[str], path: str, storage: Storage) -> Finding |
     """A folder of TFRecords or of label files; None if it is neither."""
     if not paths:
         return None
-    if shards := inspect_shards(paths, storage):
+    if shards := inspect_shards(path, storage):
         return Finding(path, shards.title, facts=shards.facts)
     finding = Finding(path, "a folder of label files")
     for file in paths[:_SHOWN_LABEL_FILES]:
@@ -141,7 +141,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
     try:
         names = _peek(reader, head)
     except InputError as error:
-        if shards := inspect_shards([path], storage):
+        if shards := inspect_shards(path, storage):
             return Finding(path, shards.title, facts=shards.facts)
         return _label_file(path, storage, reader, head, error)
     if any(base_name(name) == META_NAME for name in names):

@@ -26,9 +26,10 @@ from imagenet_beam.transforms.records.framing import (
     read_length,
 )
 from imagenet_beam.transforms.records.shards import fingerprint
-from imagenet_beam.transforms.storage.files import RangeReader, Storage
+from imagenet_beam.transforms.storage.files import RangeReader, Storage, read_ahead_bytes
 
 _BLOCK_BYTES = 1 << 20
+_CRC_BYTES = 8 << 20
 _MAX_FINDINGS = 20  # of one shard
 
 
@@ -77,8 +78,8 @@ def _opened(path: str, storage: Storage) -> RangeReader:
 def crc32c_of(path: str, storage: Storage, advance: Callable[[int], None]) -> int:
     """The checksum of a whole file."""
     reader, crc = _opened(path, storage), 0
-    for offset in range(0, reader.size_bytes, _BLOCK_BYTES):
-        data = reader.read(offset, min(_BLOCK_BYTES, reader.size_bytes - offset))
+    for offset in range(0, reader.size_bytes, _CRC_BYTES):
+        data = reader.read(offset, min(_CRC_BYTES, reader.size_bytes - offset))
         crc = google_crc32c.extend(crc, data)
         advance(len(data))
     return crc
@@ -88,7 +89,7 @@ def walk_records(path: str, storage: Storage) -> Iterator[Framed]:
     """The records of a shard, compressed or not; damaged ones too, as far as they can be told."""
     reader = _opened(path, storage)
     head = reader.read(0, min(HEADER_BYTES, reader.size_bytes))
-    file = RangedFile(reader, 0, reader.size_bytes, _BLOCK_BYTES)
+    file = RangedFile(reader, 0, reader.size_bytes, _BLOCK_BYTES, read_ahead_bytes(path))
     if is_compressed(head) and not is_header(head):
         stream = open_stream(file, path)
         file = RangedFile(stream, 0, stream.size_bytes, _BLOCK_BYTES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -12,12 +10,10 @@ from imagenet_beam.pipeline.output import MANIFEST, PLAN, OutputFolder
 from imagenet_beam.pipeline.progress import counted, in_units
 from imagenet_beam.pipeline.reading.check_records import form_of_record, form_of_schema
 from imagenet_beam.pipeline.reading.check_shards import walk_records
-from imagenet_beam.pipeline.reading.found import read_manifest
+from imagenet_beam.pipeline.reading.found import all_shards, read_manifest
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.schemas import SCHEMAS
 from imagenet_beam.transforms.storage.files import Storage
-
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(\.\w+)*|(.+)\.tfrecords?(\.gz)?")
 
 
 class Inspected(NamedTuple):
@@ -53,10 +49,10 @@ def inspect_output(path: str, storage: Storage) -> Inspected | None:
     return Inspected(f"TFRecords of this program: {splits}", facts)
 
 
-def inspect_shards(paths: Sequence[str], storage: Storage) -> Inspected | None:
-    """TFRecord files, compressed or not; None if the first one is none."""
-    found = [path for path in paths if _SHARD.fullmatch(path.rpartition("/")[2])] or list(paths)
+def inspect_shards(path: str, storage: Storage) -> Inspected | None:
+    """A TFRecord file or a folder of such, compressed or not; None if the first one is none."""
     try:
+        found = all_shards(path, storage)
         first = next(walk_records(found[0], storage))
         form = form_of_record(first.data) if not first.fault else None
     except (InputError, StopIteration):

@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from imagenet_beam.pipeline.inputs import expand
-from imagenet_beam.pipeline.output import CLASSES, MANIFEST, PLAN, STATE_DIR, OutputFolder
+from imagenet_beam.pipeline.output import CLASSES, MANIFEST, PLAN, OutputFolder
 from imagenet_beam.pipeline.progress import Progress, counted
 from imagenet_beam.pipeline.reading.check_records import (
     Form,
@@ -28,6 +27,7 @@ from imagenet_beam.pipeline.reading.check_shards import (
     walk_records,
 )
 from imagenet_beam.pipeline.reading.findings import Finding, Verification
+from imagenet_beam.pipeline.reading.found import all_shards
 from imagenet_beam.pipeline.reading.statements import (
     Statements,
     foreign_files,
@@ -37,7 +37,6 @@ from imagenet_beam.pipeline.reading.statements import (
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassTable, read_classes_csv
-from imagenet_beam.transforms.records.index import SUFFIX
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import KEY_BYTES
 from imagenet_beam.transforms.storage.files import Storage, is_local
@@ -45,7 +44,6 @@ from imagenet_beam.transforms.storage.files import Storage, is_local
 _STORAGE, _QUIET = Storage(), Progress()
 _SHOWN = 20  # of repeated names
 _NUMBERED = re.compile(r"(?P<set>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>(\.\w+)*)")
-_PLAIN = re.compile(r".+\.tfrecords?(\.gz)?")
 
 
 def verify(
@@ -73,10 +71,9 @@ def verify(
     if MANIFEST not in sizes and PLAN not in sizes:
         return _verify_files(folder, sizes, deep, progress)
     statements = read_statements(folder, sizes)
-    if statements.shards:
-        return _verify_set(folder, statements, sizes, deep, progress)
-    rest = _verify_files(folder, sizes, deep, progress)
-    return rest._replace(findings=[*statements.findings, *rest.findings])
+    if not statements.shards:  # neither manifest nor plan can be read
+        return Verification(statements.findings, False, 0, 0, 0)
+    return _verify_set(folder, statements, sizes, deep, progress)
 
 
 def _verify_set(
@@ -121,16 +118,9 @@ def _verify_files(
 ) -> Verification:
     """What can be told of any TFRecords: their checksums, missing shards, and with `deep` more."""
     storage, is_whole = folder.storage, bool(sizes)
-    if is_whole:
-        paths = {name: folder.path(name) for name in _shard_names(sizes)}
-    else:  # a file, or a pattern
-        paths = {path: path for path in expand(folder.directory, storage)}
-        sizes = {path: storage.stat(path).size_bytes for path in paths}
-    if not paths:
-        raise InputError(
-            f"{folder.directory} holds no TFRecords: neither a manifest.json, nor files named like "
-            "train-00000-of-00004 or with the ending .tfrecord"
-        )
+    start = folder.path("") if is_whole else ""
+    paths = {path.removeprefix(start): path for path in all_shards(folder.directory, storage)}
+    sizes = sizes or {path: storage.stat(path).size_bytes for path in paths}
     sets: dict[str, list[str]] = {}
     for name in paths:
         numbered = _NUMBERED.fullmatch(name)
@@ -151,13 +141,6 @@ def _verify_files(
         findings += _missing(those) if is_whole else ()
         findings += _findings_of({name: shards[name] for name in those})
     return _summed(findings, False, shards, sizes)
-
-
-def _shard_names(names: Iterable[str]) -> list[str]:
-    usual = (name for name in sorted(names) if not name.startswith(STATE_DIR))
-    listed = [name for name in usual if not name.endswith(SUFFIX)]
-    numbered = [name for name in listed if _NUMBERED.fullmatch(name)]
-    return numbered or [name for name in listed if _PLAIN.fullmatch(name)]
 
 
 def _look_at_all(
