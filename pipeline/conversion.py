@@ -130,14 +130,14 @@ def prepare(config: ConvertConfig) -> Conversion:
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
     plan = make_plan(config, given, boxes, small_files)
     output = output_folder(config)
-    sizes = output.list_sizes()
+    sizes, kept = output.list_files()
     own = set(config.all_shard_names())
     if not config.overwrite:
         output.check_free(plan, own, sizes)
     done = {
         split.name: {}
         if config.overwrite
-        else output.done(config.shard_names(split), plan.fingerprint, sizes)
+        else output.done(config.shard_names(split), plan.fingerprint, sizes, kept)
         for split in config.splits
     }
     left = 1 - sum(map(len, done.values())) / len(own)

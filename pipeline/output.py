@@ -85,10 +85,13 @@ class OutputFolder:
                 raise InputError(f"`output_dir`: {error}") from error
             yield
 
-    def list_sizes(self) -> dict[str, int]:
-        """The size in bytes of each file in it, by name; folders of other jobs included."""
+    def list_files(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The size in bytes and the crc32c, where the storage keeps it, of each file in it.
+
+        By name; folders of other jobs included.
+        """
         self.storage.check_writable(self.directory)
-        return self.storage.list_sizes(self.directory)
+        return self.storage.list_with_checksums(self.directory)
 
     def check_free(self, plan: Plan, own: Set[str], sizes: Mapping[str, int]) -> None:
         """Refuses a folder that holds shards of another plan, of no plan, or of no number.
@@ -96,7 +99,7 @@ class OutputFolder:
         Args:
             plan: The conversion's.
             own: Names of its shards.
-            sizes: The result of `list_sizes`.
+            sizes: The files that are there, as `list_files` gives them.
 
         Raises:
             InputError: With the first differences, or the name of a shard.
@@ -126,25 +129,25 @@ class OutputFolder:
             )
 
     def done(
-        self, shards: Sequence[str], fingerprint: str, sizes: Mapping[str, int]
+        self,
+        shards: Sequence[str],
+        fingerprint: str,
+        sizes: Mapping[str, int],
+        checksums: Mapping[str, int],
     ) -> dict[int, int]:
-        """Maps each shard that is there, with a receipt that agrees, to its number of images.
-
-        Where the storage keeps checksums, these are compared too.
-        """
+        """Maps each shard that is there, with a receipt that agrees, to its number of images."""
         candidates = [
             number
             for number, name in enumerate(shards)
             if name in sizes and self.receipt(name) in sizes
         ]
         receipts = self.read_receipts([shards[number] for number in candidates])
-        kept = self.storage.list_checksums(self.directory) if candidates else {}
         return {
             number: receipt.images
             for number, receipt in zip(candidates, receipts, strict=True)
             if receipt.plan == fingerprint
             and receipt.size_bytes == sizes[shards[number]]
-            and receipt.crc32c == kept.get(shards[number], receipt.crc32c)
+            and receipt.crc32c == checksums.get(shards[number], receipt.crc32c)
         }
 
     def read_receipts(self, shards: Sequence[str]) -> list[ShardReceipt]:
@@ -174,7 +177,7 @@ class OutputFolder:
         Args:
             overwrite: Whether this run overwrites.
             own: Names of this conversion's shards.
-            sizes: The result of `list_sizes`.
+            sizes: The files that are there, as `list_files` gives them.
         """
         found = set(self._told_stale(sizes))
         if overwrite:

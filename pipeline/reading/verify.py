@@ -87,7 +87,7 @@ def _verify_set(
     if deep:
         schema = find_schema(statements.schema)
         check = RecordCheck(form_of_schema(schema), _read_table(folder, findings))
-    kept = folder.storage.list_checksums(folder.directory)
+    _, kept = folder.storage.list_with_checksums(folder.directory)
 
     def look(name: str) -> CheckedShard:
         path, receipt = folder.path(name), statements.receipts.get(name)

@@ -133,9 +133,9 @@ class Storage:
         """Maps each file below a directory, by relative path, to its size in bytes."""
         return self._backend(directory).list_sizes(_plain(directory))
 
-    def list_checksums(self, directory: str) -> dict[str, int]:
-        """Maps the files below a directory to their crc32c, where the storage keeps it."""
-        return self._backend(directory).list_checksums(_plain(directory))
+    def list_with_checksums(self, directory: str) -> tuple[dict[str, int], dict[str, int]]:
+        """`list_sizes`, and where the storage keeps it, the crc32c of each file; one listing."""
+        return self._backend(directory).list_with_checksums(_plain(directory))
 
     def free_bytes(self, directory: str) -> int | None:
         """How much room there is for files in a folder of this machine; None elsewhere."""

@@ -73,14 +73,14 @@ class GcsBackend(Backend):
         """One listing, a request for each page of a thousand objects."""
         return {path: size_bytes for path, size_bytes, _ in self.files(directory, "")}
 
-    def list_checksums(self, directory: str) -> dict[str, int]:
-        """One listing; the service keeps the crc32c of each object in base64."""
-        listed = self._list(directory)
-        return {
-            path: int.from_bytes(base64.b64decode(blob.crc32c), "big")
-            for path, blob in listed
-            if blob.crc32c
-        }
+    def list_with_checksums(self, directory: str) -> tuple[dict[str, int], dict[str, int]]:
+        """One listing; the service has the crc32c of each object in base64."""
+        listed = dict(self._list(directory))
+        kept = {path: blob.crc32c for path, blob in listed.items() if blob.crc32c}
+        return (
+            {path: blob.size for path, blob in listed.items()},
+            {path: int.from_bytes(base64.b64decode(crc), "big") for path, crc in kept.items()},
+        )
 
     def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
         """All below the directory, with their generations."""
