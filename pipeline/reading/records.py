@@ -172,13 +172,14 @@ class Records:
 
             def read(at: int, length: int) -> bytes:
                 if length == size:
-                    return self._data(shard, start, end)
+                    return self._framed(shard, start, end)[HEADER_BYTES:-FOOTER_BYTES]
                 return shard.read(start + HEADER_BYTES + at, length)
         else:
-            data = self._data(shard, start, end)
+            framed = self._framed(shard, start, end)
 
             def read(at: int, length: int) -> bytes:
-                return data[at : at + length]
+                at += HEADER_BYTES
+                return framed[at : at + length]
 
         try:
             item = self._parser.parse(size, read)
@@ -201,7 +202,7 @@ class Records:
 
     def raw(self, index: SupportsIndex) -> bytes:
         """The serialised Example of a record."""
-        return self._data(*self._find(operator.index(index)))
+        return self._framed(*self._find(operator.index(index)))[HEADER_BYTES:-FOOTER_BYTES]
 
     def place(self, index: SupportsIndex) -> Place:
         """Where a record lies."""
@@ -222,15 +223,15 @@ class Records:
         position = index - starts[number]
         return shard, shard.offsets[position], shard.offsets[position + 1]
 
-    def _data(self, shard: _Shard, start: int, end: int) -> bytes:
+    def _framed(self, shard: _Shard, start: int, end: int) -> bytes:
         framed = shard.read(start, end - start)
-        data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
         if self._checksums:
             length = read_length(framed[:HEADER_BYTES], _what(shard, start))
+            data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
             check_data(data, length, footer, _what(shard, start))
-        if _LENGTH.unpack_from(framed)[0] != len(data):
+        if _LENGTH.unpack_from(framed)[0] != end - start - _FRAMING_BYTES:
             raise InputError(f"{_what(shard, start)} has another length than its index says")
-        return data
+        return framed
 
     def _opened(self, number: int) -> _Shard:
         path = self.paths[number]

@@ -137,7 +137,7 @@ def test_damaged_examples_are_what_protobuf_says(data):
         try:
             expected = by_protobuf(one)
         except DecodeError:
-            with pytest.raises(ValueError, match="^no tf"):
+            with pytest.raises(ValueError, match=r"^no tf"):
                 parse(one, parser)
         else:
             assert same(parse(one, parser), expected)

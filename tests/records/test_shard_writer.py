@@ -140,8 +140,17 @@ class Watched(Storage):
 
 
 def test_the_receipt_comes_after_the_shard(tmp_path, pool):
+    Watched.published = ()
     target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool.map)
     assert Watched.published == (NAME, f"{NAME}.json")
+
+
+def test_the_index_comes_between_shard_and_receipt(tmp_path, pool):
+    Watched.published = ()
+    shard = target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r", index=True)
+    shard.write(1, [*KEYED, (b"0", REJECT)], pool.map)
+    assert Watched.published == (NAME, f"{NAME}.idx", f"{NAME}.json")
+    assert (tmp_path / f"{NAME}.idx").read_text() == "0 21\n21 22\n43 21\n"
 
 
 def test_a_receipt_that_cannot_be_written_fails_the_job(tmp_path, pool):
