@@ -34,9 +34,12 @@ def environment(packages, cache) -> Path:
         done = folder / "done"
         if not done.exists():
             venv.create(folder, with_pip=True, clear=True)
-            pip = [folder / "bin" / "pip", "install", "--quiet"]
+            pip = str(folder / "bin" / "pip")
             run = subprocess.run(
-                [*pip, *NEEDED, *packages], capture_output=True, text=True, timeout=_SECONDS
+                [pip, "install", "--quiet", *NEEDED, *packages],
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
             )
             if run.returncode:
                 why = (run.stderr.strip().splitlines() or ["no reason given"])[-1]

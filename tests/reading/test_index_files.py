@@ -38,16 +38,19 @@ def flags_of(source, folder, *more):
 
 
 @pytest.fixture
-def converted(source, convert, tmp_path):
+def folder(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def converted(source, convert, folder):
     """`converted(*flags)`: converts into the same folder again and again; gives its indexes."""
-    folder = tmp_path / "out"
 
     def run(*flags):
         done = convert(*flags_of(source, folder, *flags))
         assert done.status == 0, done.message
         return indexes(folder)
 
-    run.folder = folder
     return run
 
 
@@ -91,15 +94,15 @@ def test_indexes_in_another_folder(source, convert, indexed, tmp_path):
     assert Records(folder, "train", index_dir=str(apart))[12]["filename"]
 
 
-def test_a_run_that_resumes_writes_the_indexes_that_are_missing(converted):
+def test_a_run_that_resumes_writes_the_indexes_that_are_missing(converted, folder):
     plain = converted()
     assert plain == {}
     first = converted("--index")  # complete already: nothing but the indexes is written
     assert sorted(first) == [f"{name}.idx" for name in SHARDS]
-    (converted.folder / f"{SHARDS[0]}.idx").unlink()
-    (converted.folder / f"{SHARDS[1]}.idx").write_text("0 1\n")
-    (converted.folder / SHARDS[2]).unlink()
-    (converted.folder / f"{SHARDS[2]}.idx").unlink()
+    (folder / f"{SHARDS[0]}.idx").unlink()
+    (folder / f"{SHARDS[1]}.idx").write_text("0 1\n")
+    (folder / SHARDS[2]).unlink()
+    (folder / f"{SHARDS[2]}.idx").unlink()
     assert converted("--index") == first
 
 
