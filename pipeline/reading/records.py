@@ -8,9 +8,9 @@ import operator
 import resource
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, SupportsIndex
 
 from imagenet_beam.pipeline.config import MAX_READS
 from imagenet_beam.pipeline.reading.found import find_shards
@@ -55,22 +55,6 @@ _THREADS = 16
 _LARGE_BYTES = 32 << 10
 
 
-class Place(NamedTuple):
-    """Where a record lies.
-
-    Attributes:
-        path: The shard; of a compressed one, its decompressed copy.
-        number: Which of the shard's records it is, from 0.
-        offset_bytes: Where it begins, framing included.
-        size_bytes: How long it is, framing included.
-    """
-
-    path: str
-    number: int
-    offset_bytes: int
-    size_bytes: int
-
-
 class _Shard:
     """An open shard: its reader, and where its records begin."""
 
@@ -96,8 +80,8 @@ class Records:
     several threads do not wait for each other.
 
     Args:
-        directory: An output folder, local or in a bucket; any folder of TFRecords; or a
-            pattern of their paths, `old/train-*`.
+        directory: An output folder, local or in a bucket; any folder of TFRecords; one file; or
+            a pattern of paths, `old/train-*`.
         split: `train`, `validation`, `test`; may be left out where there is one only.
         storage: How to reach files.
         checksums: Whether both checksums of each record are verified as it is read.
@@ -165,25 +149,19 @@ class Records:
     def __len__(self) -> int:
         return self._starts[-1]
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
         shard, start, end = self._find(operator.index(index))
-        size = end - start - _FRAMING_BYTES
+        begin, size = start + HEADER_BYTES, end - start - _FRAMING_BYTES
         if size > self._large_bytes:  # three reads take less time than a copy of the image
-
-            def read(at: int, length: int) -> bytes:
-                if length == size:
-                    return self._data(shard, start, end)
-                return shard.read(start + HEADER_BYTES + at, length)
+            item = self._parser.parse(shard.read, begin, size)
         else:
-            data = self._data(shard, start, end)
-
-            def read(at: int, length: int) -> bytes:
-                return data[at : at + length]
-
-        try:
-            item = self._parser.parse(size, read)
-        except ValueError as error:
-            raise InputError(f"{_what(shard, start)} is {error}") from error
+            framed = self._framed(shard, start, end)
+            item = self._parser.parse(lambda at, n: framed[at : at + n], HEADER_BYTES, size)
+        if item is None:
+            item = self._parse_any(shard, start, end)
         if _SIDES[0] in item:
             item["boxes"] = tuple(zip(*(item.pop(side, ()) for side in _SIDES), strict=False))
         if "text" not in item or "wnid" not in item or "label" not in item:
@@ -201,14 +179,7 @@ class Records:
 
     def raw(self, index: SupportsIndex) -> bytes:
         """The serialised Example of a record."""
-        return self._data(*self._find(operator.index(index)))
-
-    def place(self, index: SupportsIndex) -> Place:
-        """Where a record lies."""
-        index = operator.index(index)
-        shard, start, end = self._find(index)
-        number = bisect.bisect_left(shard.offsets, start)
-        return Place(shard.path, number, start, end - start)
+        return self._framed(*self._find(operator.index(index)))[HEADER_BYTES:-FOOTER_BYTES]
 
     def _find(self, index: int) -> tuple[_Shard, int, int]:
         """The shard of a record, and where the record begins and ends in it."""
@@ -222,15 +193,22 @@ class Records:
         position = index - starts[number]
         return shard, shard.offsets[position], shard.offsets[position + 1]
 
-    def _data(self, shard: _Shard, start: int, end: int) -> bytes:
+    def _parse_any(self, shard: _Shard, start: int, end: int) -> dict[str, Any]:
+        data = self._framed(shard, start, end)[HEADER_BYTES:-FOOTER_BYTES]
+        try:
+            return self._parser.parse_any(data)
+        except ValueError as error:
+            raise InputError(f"{_what(shard, start)} is {error}") from error
+
+    def _framed(self, shard: _Shard, start: int, end: int) -> bytes:
         framed = shard.read(start, end - start)
-        data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
         if self._checksums:
             length = read_length(framed[:HEADER_BYTES], _what(shard, start))
+            data, footer = framed[HEADER_BYTES:-FOOTER_BYTES], framed[-FOOTER_BYTES:]
             check_data(data, length, footer, _what(shard, start))
-        if _LENGTH.unpack_from(framed)[0] != len(data):
+        if _LENGTH.unpack_from(framed)[0] != end - start - _FRAMING_BYTES:
             raise InputError(f"{_what(shard, start)} has another length than its index says")
-        return data
+        return framed
 
     def _opened(self, number: int) -> _Shard:
         path = self.paths[number]

@@ -67,7 +67,7 @@ def as_tf_dataset(
 
     worker, workers = shard
     if not 0 <= worker < workers:
-        raise InputError(f"`shard`={shard} is out of range; accepted is (i, n) with 0 <= i < n")
+        raise InputError(f"shard={shard} is out of range; accepted is (i, n) with 0 <= i < n")
     records = Records(directory, split, storage=storage, label_base=label_base, cache_dir=cache_dir)
     image_key, label_key = _keys(records)
     by_file = workers <= len(records.paths)

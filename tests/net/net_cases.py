@@ -485,6 +485,7 @@ MISTAKES = {
     "fraction_all": f"{_BASE} {_TO} --fraction=all",
     "tfds_from_1": f"{_BASE} {_TO} --schema=tfds --label_base=1",
     "tfds_with_boxes": f"{_BASE} {_TO} --schema=tfds --bounding_boxes={TRAIN_BOXES}",
+    "tpu_with_boxes": f"{_BASE} {_TO} --schema=tpu --bounding_boxes={TRAIN_BOXES}",
     "tfds_by_split": f"{_BASE} {_TO} --schema=tfds --output_layout=by_split",
     "listed_without_list": f"{_BASE} {_TO} --label_order=listed",
     "order_that_nothing_gives": f"convert {TRAIN} {_TO} --label_order=ilsvrc2012_id",

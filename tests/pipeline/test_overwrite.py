@@ -12,9 +12,7 @@ from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage
 
 BESIDE = {"manifest.json", "labels.txt", "classes.csv", "rejects.jsonl"}
 FOLDER = "imagenet2012/5.1.0"
-TFDS = {
-    f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")
-}
+TFDS = {f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")}
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 import gzip
 import shutil
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 from imagenet_beam.pipeline.synthetic.imagenet import Expected
 

@@ -132,7 +132,7 @@ def test_sets_without_a_manifest(bare, gzipped, inception):
 
 @pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0)])
 def test_a_worker_that_is_none_is_refused(inception, shard):
-    with pytest.raises(InputError, match=r"^`shard`=\(.*\) is out of range; accepted is \(i, n\)"):
+    with pytest.raises(InputError, match=r"^shard=\(.*\) is out of range; accepted is \(i, n\)"):
         as_tf_dataset(inception, "train", shard=shard)
 
 

@@ -44,29 +44,36 @@ class ExampleParser:
         self._known: dict[bytes, tuple[str, Any]] = {}
         self._known_runs: dict[bytes, dict[str, Any]] = {}
 
-    def parse(self, size: int, read: Callable[[int, int], bytes]) -> dict[str, Any]:
-        """The features of an Example as `convert` gives them.
+    def parse(
+        self, read: Callable[[int, int], bytes], begin: int, size: int
+    ) -> dict[str, Any] | None:
+        """The features of an Example as `convert` gives them; None if it has an unusual form.
 
         Args:
-            size: The length of the Example.
             read: Gives the bytes from an offset, so and so many; asked for a large value alone.
+            begin: The offset at which the Example begins.
+            size: Its length.
+        """
+        try:
+            return self._usual(read, begin, size)
+        except (_Unusual, IndexError, UnicodeDecodeError, struct.error):
+            return None
+
+    def parse_any(self, data: bytes) -> dict[str, Any]:
+        """The same of an Example of any form.
 
         Raises:
             ValueError: If it is none.
         """
         try:
-            return self._usual(size, read)
-        except (_Unusual, IndexError, UnicodeDecodeError, struct.error):
-            pass
-        try:
-            found = parse_example(read(0, size))
+            found = parse_example(data)
         except DecodeError as error:
             raise ValueError(f"no tf.train.Example ({error})") from error
         return dict(self._convert(name, tuple(values)) for name, values in found.items())
 
-    def _usual(self, size: int, read: Callable[[int, int], bytes]) -> dict[str, Any]:
+    def _usual(self, read: Callable[[int, int], bytes], begin: int, size: int) -> dict[str, Any]:
         """Small features, perhaps a large one of one value, and further features."""
-        head = read(0, min(size, _HEAD_BYTES))
+        head = read(begin, min(size, _HEAD_BYTES))
         first, stop = _delimited(head, 0, _LEN)
         if stop != size:
             raise _Unusual
@@ -80,9 +87,9 @@ class ExampleParser:
             start, value_end = _delimited(head, list_start, _LEN)
             if kind != _BYTES or value_end != end or end > size:
                 raise _Unusual
-            key, value = self._convert(name, (read(start, end - start),))
+            key, value = self._convert(name, (read(begin + start, end - start),))
             features[key] = value
-            features.update(self._run(read(end, size - end)))
+            features.update(self._run(read(begin + end, size - end)))
         return features
 
     def _run(self, data: bytes) -> dict[str, Any]:

@@ -55,10 +55,12 @@ class _LocalRangeReader:
         self.size_bytes = os.fstat(self._fd).st_size
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        with contextlib.suppress(OSError):
+        try:
             data = os.pread(self._fd, length_bytes, offset_bytes)
-            if len(data) == length_bytes:
-                return data
+        except OSError:
+            data = b""
+        if len(data) == length_bytes:  # nearly always; entering `_as_input_error` takes as long
+            return data
         with _as_input_error(self.name):
             data = os.pread(self._fd, length_bytes, offset_bytes)
             while len(data) < length_bytes:  # short reads are allowed above 2 GiB and on networks
