@@ -12,5 +12,5 @@ setup(
     license="Apache-2.0",
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"imagenet_beam": ["py.typed"]},
+    package_data={"imagenet_beam": ["py.typed"], "imagenet_beam.pipeline.reading": ["*.html"]},
 )

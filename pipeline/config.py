@@ -12,7 +12,7 @@ from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
 from imagenet_beam.transforms.selection import Selection
-from imagenet_beam.transforms.storage.files import Storage, is_local
+from imagenet_beam.transforms.storage.files import Storage, is_local, join
 
 READS_PER_THREAD = 16
 """Reads in flight that keep one encoding thread busy with 30 ms a request (benchmarks/gcs.md)."""
@@ -90,6 +90,8 @@ class ConvertConfig:
         expect: How the counts are checked before anything is written:
             `consistent` (classes and labels agree with the archives), `official`
             (also the official counts), or `any` (nothing is compared).
+        index: Whether each shard gets an index file, as vahidk/tfrecord and DALI read them.
+        index_dir: The folder for these files; "" is beside the shards.
         overwrite: Whether to start over, discarding another conversion in the folder.
         storage: How to reach files.
     """
@@ -106,6 +108,8 @@ class ConvertConfig:
     shuffle_seed: int = 0
     shuffle: str = "references"
     expect: str = "consistent"
+    index: bool = False
+    index_dir: str = ""
     overwrite: bool = False
     storage: Storage = field(default_factory=Storage)
 
@@ -116,7 +120,8 @@ class ConvertConfig:
             raise InputError(
                 "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
             )
-        for name, path in [("output_dir", self.output_dir), *self.input_paths()]:
+        written = [("output_dir", self.output_dir), ("index_dir", self.index_dir)]
+        for name, path in [*written, *self.input_paths()]:
             check_text(path, f"`{name}`=")
         names = [split.name for split in self.splits]
         for name in names:
@@ -142,9 +147,18 @@ class ConvertConfig:
         return [(field, path) for field, path in dict.fromkeys(paths) if path]
 
     @property
+    def writes_index(self) -> bool:
+        """Whether each shard gets an index file."""
+        return self.index or bool(self.index_dir)
+
+    @property
     def dataset_name(self) -> str:
         """What tensorflow-datasets calls the data set: `imagenet2012`, `flowers`."""
         return self.name_prefix.rstrip("-") or "imagenet2012"
+
+    def beside(self, name: str) -> str:
+        """Where a file of the schema stands in the output folder."""
+        return join(find_schema(self.schema).folder(self.dataset_name), name).lstrip("/")
 
     def prefix(self, split: SplitConfig) -> str:
         """What the names of a split's shards start with: `train`, `flowers-train`."""

@@ -13,6 +13,9 @@ from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
 from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.reading.findings import Finding
+from imagenet_beam.pipeline.reading.index import add_indexes
+from imagenet_beam.pipeline.reading.statements import read_statements
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.boxes.read import stat_boxes
 from imagenet_beam.transforms.errors import InputError, changed_input
@@ -37,7 +40,9 @@ class Conversion:
         archives: What they were when the plan was made, by pinned path.
         boxes: What the sources of boxes were then.
         done: By split, the number of images of each shard that is there already.
-        is_complete: Whether the manifest of this plan is there too: nothing to do.
+        is_complete: Whether the manifest of this plan is there too, and agrees with all but the
+            shards' bytes: nothing to do.
+        findings: What does not agree, where nothing else is missing; it will be written again.
         stale: Names of files of an earlier plan, to be removed at the end.
     """
 
@@ -51,6 +56,7 @@ class Conversion:
     done: Mapping[str, Mapping[int, int]]
     is_complete: bool
     stale: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def shards_done(self) -> int:
@@ -69,6 +75,16 @@ class Conversion:
             for path in split.archives
             if is_local(path) and not self.storage.is_folder(path)
         )
+
+    def add_indexes(self) -> None:
+        """Writes the index files, if asked for, that shards of earlier runs lack."""
+        if self.config.writes_index:
+            shards = [
+                self.output.path(self.config.shard_names(split)[number])
+                for split in self.config.splits
+                for number in self.done[split.name]
+            ]
+            add_indexes(shards, self.storage, self.config.index_dir)
 
     def check_unchanged(self) -> None:
         """Looks at the archives again, after the job.
@@ -91,7 +107,7 @@ def output_folder(config: ConvertConfig) -> OutputFolder:
         config.output_dir,
         config.storage,
         frozenset(map(config.prefix, config.splits)),
-        find_schema(config.schema).files,
+        tuple(map(config.beside, find_schema(config.schema).files)),
     )
 
 
@@ -114,25 +130,30 @@ def prepare(config: ConvertConfig) -> Conversion:
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
     plan = make_plan(config, given, boxes, small_files)
     output = output_folder(config)
-    sizes = output.list_sizes()
+    sizes, kept = output.list_files()
+    own = set(config.all_shard_names())
     if not config.overwrite:
-        output.check_free(plan, sizes)
+        output.check_free(plan, own, sizes)
     done = {
         split.name: {}
         if config.overwrite
-        else output.done(config.shard_names(split), plan.fingerprint, sizes)
+        else output.done(config.shard_names(split), plan.fingerprint, sizes, kept)
         for split in config.splits
     }
-    left = 1 - sum(map(len, done.values())) / len(config.all_shard_names())
+    left = 1 - sum(map(len, done.values())) / len(own)
     archives = {stat.pinned: stat for stat in given.values()}
     if left:
         sizes_bytes = {path: stat.size_bytes for path, stat in archives.items()}
         check_space(config, splits, sizes_bytes, left)
-    stale = output.stale(config.overwrite, set(config.all_shard_names()), sizes)
-    output.begin(plan, config.overwrite, stale, sizes)
+    stale = output.stale(config.overwrite, own, sizes)
+    findings: tuple[Finding, ...] = ()
     is_complete = not left and output.is_complete(plan, sizes)
+    if is_complete:
+        findings = tuple(read_statements(output, sizes).findings)
+        is_complete = not findings
+    output.begin(plan, config.overwrite, stale, sizes, is_complete)
     return Conversion(
-        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale
+        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale, findings
     )
 
 

@@ -37,6 +37,7 @@ from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.rule import label_image
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages
+from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import shard_path_format
@@ -269,6 +270,8 @@ class _WriteSplit(beam.PTransform):
             storage,
             receipts_dir=conversion.output.receipts_dir,
             plan=conversion.plan.fingerprint,
+            index=config.writes_index,
+            index_dir=config.index_dir,
             made_from=conversion.local_archives(split),
         )
         single = images | "Unbatch" >> beam.FlatMap(lambda batch: batch.images).with_output_types(
@@ -307,6 +310,7 @@ def _write_manifest(
     the receipts of the shards that this run has written.
     """
     conversion.check_unchanged()
+    conversion.add_indexes()
     config = conversion.config
     results = [
         SplitResult(split, found, listing, [*receipts, *_stored_receipts(conversion, split)])
@@ -318,11 +322,12 @@ def _write_manifest(
     if boxes is not None:  # held-out images are listed with the split that they are taken from
         listed = [one.found for one in results if not one.split.selection.is_holdout]
         entry = boxes_entry(boxes, listed)
+    metadata = find_schema(config.schema).metadata(_record_set(config, labels, results))
     beside = {
         LABELS: labels_txt(labels.classes).encode(),
         CLASSES: classes_csv(labels.classes).encode(),
         REJECTS: rejects_jsonl(config, results),
-        **find_schema(config.schema).metadata(_record_set(config, labels, results)),
+        **{config.beside(name): data for name, data in metadata.items()},
     }
     manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
     return conversion.output.publish(beside, manifest, conversion.stale)
@@ -333,9 +338,10 @@ def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitRe
     splits = []
     for result in results:
         receipts = reconcile(config, result)
-        size_bytes = sum(receipt.size_bytes for receipt in receipts)
         lengths = [receipt.records for receipt in receipts]
-        splits.append(SplitShards(result.split.name, lengths, size_bytes))
+        size_bytes = sum(receipt.size_bytes for receipt in receipts)
+        framing_bytes = framed_size_bytes(0) * sum(lengths)
+        splits.append(SplitShards(result.split.name, lengths, size_bytes - framing_bytes))
     classes = [info.wnid for info in labels.classes.classes]
     image_format = config.image.output_format.lower()
     return RecordSet(config.dataset_name, classes, config.channels, image_format, splits)

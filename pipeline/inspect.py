@@ -6,13 +6,14 @@ import contextlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
 from imagenet_beam.pipeline.progress import in_units
+from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_shards
 from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
@@ -27,7 +28,7 @@ from imagenet_beam.transforms.labels.label_files import sniff_label_file
 from imagenet_beam.transforms.labels.read import FIELD_OF_KIND, load_labels
 from imagenet_beam.transforms.labels.source import LabelSource
 from imagenet_beam.transforms.list_images import list_images, split_source
-from imagenet_beam.transforms.storage.files import Storage
+from imagenet_beam.transforms.storage.files import Storage, join
 
 QUICK_SECONDS = 5.0
 """How long one thing is looked at before its counts are estimated."""
@@ -38,6 +39,7 @@ _LABEL_FILE_BYTES = 64 << 20
 _DEVKIT_BYTES = 64 << 20
 _HASH_BYTES = 8 << 20
 _LIST_PER_SPAN = 256
+_SHOWN_LABEL_FILES = 20
 _APPENDED = ("ILSVRC2012_val_", "n")
 
 
@@ -69,6 +71,8 @@ def inspect_path(path: str, storage: Storage, seconds: float = QUICK_SECONDS) ->
         seconds: How long to count; 0 counts to the end.
     """
     try:
+        if output := inspect_output(path, storage):
+            return Finding(path, output.title, facts=output.facts)
         if storage.is_folder(path):
             return _inspect_folder(path, storage, seconds)
         return _inspect_file(path, storage, seconds)
@@ -97,12 +101,30 @@ def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:
     names = list(itertools.islice(_tree_names(path, storage), 2000))
     if any(base_name(name) == META_NAME for name in names):
         return _devkit(path, storage)
-    if not any(map(is_image_name, names)) and any(map(is_xml_name, names)):
-        return Finding(path, "a folder of bounding boxes (.xml)", ("bounding_boxes",))
+    if not any(map(is_image_name, names)):
+        if any(map(is_xml_name, names)):
+            return Finding(path, "a folder of bounding boxes (.xml)", ("bounding_boxes",))
+        if other := _other_files([join(path, name) for name in names], path, storage):
+            return other
     finding = _images(path, storage, "folder", seconds)
     if any("CLS-LOC/" in f"{path}/{name}" for name in names):
         finding.title = f"Kaggle's tree, {finding.title}"
     return finding
+
+
+def _other_files(paths: Sequence[str], path: str, storage: Storage) -> Finding | None:
+    """A folder of TFRecords or of label files; None if it is neither."""
+    if not paths:
+        return None
+    if shards := inspect_shards(path, storage):
+        return Finding(path, shards.title, facts=shards.facts)
+    finding = Finding(path, "a folder of label files")
+    for file in paths[:_SHOWN_LABEL_FILES]:
+        found = _inspect_file(file, storage, QUICK_SECONDS)
+        if found.parameters and found.title.startswith("labels: "):
+            finding.facts.append(f"{base_name(file)}: {found.title.removeprefix('labels: ')}")
+            finding.parameters += tuple(set(found.parameters) - set(finding.parameters))
+    return finding if finding.facts else None
 
 
 def _tree_names(path: str, storage: Storage) -> Iterator[str]:
@@ -119,6 +141,8 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
     try:
         names = _peek(reader, head)
     except InputError as error:
+        if shards := inspect_shards(path, storage):
+            return Finding(path, shards.title, facts=shards.facts)
         return _label_file(path, storage, reader, head, error)
     if any(base_name(name) == META_NAME for name in names):
         return _devkit(path, storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import importlib.metadata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,10 +11,16 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
-from imagenet_beam.transforms.elements import Reject, ShardReceipt
+from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.records.receipts import sum_counts
+from imagenet_beam.transforms.records.receipts import (
+    class_totals,
+    reject_lines,
+    shard_entry,
+    sum_counts,
+    totals,
+)
 
 FORMAT = 1
 
@@ -89,6 +95,7 @@ def build_manifest(
         "plan": plan,
         "options": options(config),
         "libraries": libraries(),
+        "version": _version(),
         "classes": {
             "count": len(labels.classes),
             "label_base": labels.classes.base,
@@ -97,6 +104,14 @@ def build_manifest(
         **({"bounding_boxes": boxes} if boxes is not None else {}),
         "splits": {result.split.name: split_entry(config, result, labels) for result in results},
     }
+
+
+def _version() -> str:
+    """This program's version; "" where it was brought along without being installed."""
+    try:
+        return importlib.metadata.version("imagenet-beam")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int]:
@@ -114,20 +129,12 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
 def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
     receipts = reconcile(config, result)
-    rejects = [reject for receipt in receipts for reject in receipt.rejects]
+    names = config.shard_names(result.split)
     entry: dict[str, Any] = {
-        "images": result.listing.images,
+        **totals(receipts),
         "image_bytes": result.listing.size_bytes,
-        "records": sum(receipt.records for receipt in receipts),
-        "rejects": len(rejects),
-        "reject_reasons": dict(sorted(Counter(reject.reason for reject in rejects).items())),
-        "notes": sum_counts(receipt.notes for receipt in receipts),
-        "bytes": sum(receipt.size_bytes for receipt in receipts),
-        "classes": _class_entries(result.listing, receipts),
-        "shards": [
-            {**shard_entry(receipt), "name": name}
-            for name, receipt in zip(config.shard_names(result.split), receipts, strict=True)
-        ],
+        "classes": class_totals(receipts),
+        "shards": list(map(shard_entry, receipts, names)),
     }
     if result.split.official_images and result.split.selection.takes_all:
         entry["official_images"] = result.split.official_images
@@ -137,34 +144,7 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
     return entry
 
 
-def _class_entries(listing: Listing, receipts: Sequence[ShardReceipt]) -> dict[str, Any]:
-    """For each class: [images listed, records]."""
-    records: Mapping[str, int] = sum_counts(receipt.class_counts for receipt in receipts)
-    counts = listing.class_counts.items()
-    return {wnid: [images, records.get(wnid, 0)] for wnid, images in counts if wnid}
-
-
-def shard_entry(receipt: ShardReceipt) -> dict[str, Any]:
-    """What the manifest says of one shard."""
-    return {
-        "name": receipt.name,
-        "records": receipt.records,
-        "rejects": len(receipt.rejects),
-        "bytes": receipt.size_bytes,
-        "crc32c": f"{receipt.crc32c:08x}",
-    }
-
-
 def rejects_jsonl(config: ConvertConfig, results: Sequence[SplitResult]) -> bytes:
-    """One line of JSON for each reject, with its split and shard; in the shards' order."""
-    lines = [
-        json.dumps(_reject_fields(result.split, receipt, reject), ensure_ascii=False)
-        for result in results
-        for receipt in reconcile(config, result)
-        for reject in receipt.rejects
-    ]
-    return "".join(line + "\n" for line in lines).encode()
-
-
-def _reject_fields(split: SplitConfig, receipt: ShardReceipt, reject: Reject) -> dict[str, Any]:
-    return {"split": split.name, "shard": receipt.name, **reject._asdict()}
+    """One line of JSON for each reject, split by split."""
+    lines = (reject_lines(result.split.name, reconcile(config, result)) for result in results)
+    return "".join(lines).encode()

@@ -14,10 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import google_crc32c
+
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
+from imagenet_beam.transforms.records.index import index_path
+from imagenet_beam.transforms.records.receipts import (
+    checksum_of,
+    receipt_from_json,
+    receipt_name,
+)
 from imagenet_beam.transforms.records.schemas import SCHEMAS
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
 
@@ -28,8 +35,9 @@ MANIFEST = "manifest.json"
 REJECTS = "rejects.jsonl"
 LABELS = "labels.txt"
 CLASSES = "classes.csv"
+REPORT = "report.html"
 
-_PLAN = f"{STATE_DIR}/plan.json"
+PLAN = f"{STATE_DIR}/plan.json"
 _RECEIPTS = f"{STATE_DIR}/receipts"
 _LOCK = f"{STATE_DIR}/lock"  # held by a run on a local folder; see `Storage.exclusive`
 _STALE = f"{STATE_DIR}/stale.json"  # names of an earlier plan's files, to be removed at the end
@@ -77,25 +85,33 @@ class OutputFolder:
                 raise InputError(f"`output_dir`: {error}") from error
             yield
 
-    def list_sizes(self) -> dict[str, int]:
-        """The size in bytes of each file in it, by name; folders of other jobs included."""
-        self.storage.check_writable(self.directory)
-        return self.storage.list_sizes(self.directory)
+    def list_files(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The size in bytes and the crc32c, where the storage keeps it, of each file in it.
 
-    def check_free(self, plan: Plan, sizes: Mapping[str, int]) -> None:
-        """Refuses a folder that holds shards of another plan, or of no plan at all.
+        By name; folders of other jobs included.
+        """
+        self.storage.check_writable(self.directory)
+        return self.storage.list_with_checksums(self.directory)
+
+    def check_free(self, plan: Plan, own: Set[str], sizes: Mapping[str, int]) -> None:
+        """Refuses a folder that holds shards of another plan, of no plan, or of no number.
+
+        Args:
+            plan: The conversion's.
+            own: Names of its shards.
+            sizes: The files that are there, as `list_files` gives them.
 
         Raises:
             InputError: With the first differences, or the name of a shard.
         """
-        if _PLAN not in sizes:
+        if PLAN not in sizes:
             for name in _shards(self.prefixes, sizes):
                 raise InputError(
                     f"`output_dir`={self.directory} holds {name}, which no run of this program "
                     "left unfinished there; give another folder, or `overwrite` to replace it"
                 )
             return
-        old = self._read_plan()
+        old = self.read_plan()
         different = differences(old, plan)
         if different and _shards(self.prefixes | _prefixes(old), sizes):
             left = len(different) - _SHOWN_DIFFERENCES
@@ -105,21 +121,33 @@ class OutputFolder:
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
                 "`overwrite` to start over, discarding it"
             )
+        foreign = set(_shards(self.prefixes, sizes)) - own - set(self._told_stale(sizes))
+        for name in sorted(foreign):
+            raise InputError(
+                f"`output_dir`={self.directory} holds {name}, which is none of the shards of this "
+                "conversion, and readers would take it for one; remove it"
+            )
 
     def done(
-        self, shards: Sequence[str], fingerprint: str, sizes: Mapping[str, int]
+        self,
+        shards: Sequence[str],
+        fingerprint: str,
+        sizes: Mapping[str, int],
+        checksums: Mapping[str, int],
     ) -> dict[int, int]:
         """Maps each shard that is there, with a receipt that agrees, to its number of images."""
         candidates = [
             number
             for number, name in enumerate(shards)
-            if name in sizes and self._receipt(name) in sizes
+            if name in sizes and self.receipt(name) in sizes
         ]
         receipts = self.read_receipts([shards[number] for number in candidates])
         return {
             number: receipt.images
             for number, receipt in zip(candidates, receipts, strict=True)
-            if receipt.plan == fingerprint and receipt.size_bytes == sizes[shards[number]]
+            if receipt.plan == fingerprint
+            and receipt.size_bytes == sizes[shards[number]]
+            and receipt.crc32c == checksums.get(shards[number], receipt.crc32c)
         }
 
     def read_receipts(self, shards: Sequence[str]) -> list[ShardReceipt]:
@@ -128,13 +156,13 @@ class OutputFolder:
         Raises:
             InputError: If one is missing or damaged.
         """
-
-        def read(shard: str) -> ShardReceipt:
-            path = self.path(self._receipt(shard))
-            return receipt_from_json(self.storage.read_bytes(path), path)
-
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(read, shards))
+            return list(pool.map(self.read_receipt, shards))
+
+    def read_receipt(self, shard: str) -> ShardReceipt:
+        """The receipt of one shard; raises as `read_receipts` does."""
+        path = self.path(self.receipt(shard))
+        return receipt_from_json(self.storage.read_bytes(path), path)
 
     def receipts_present(self) -> set[str]:
         """The names of the receipts that are there, without folders."""
@@ -149,13 +177,13 @@ class OutputFolder:
         Args:
             overwrite: Whether this run overwrites.
             own: Names of this conversion's shards.
-            sizes: The result of `list_sizes`.
+            sizes: The files that are there, as `list_files` gives them.
         """
         found = set(self._told_stale(sizes))
         if overwrite:
             prefixes = set(self.prefixes)
             with contextlib.suppress(InputError):  # no plan, or a damaged one
-                old = self._read_plan()
+                old = self.read_plan()
                 prefixes |= _prefixes(old)
                 found |= set(_files_beside(old))
             found |= set(_shards(prefixes, sizes))
@@ -163,9 +191,16 @@ class OutputFolder:
         return tuple(sorted(name for name in found if name in sizes and name not in own))
 
     def begin(
-        self, plan: Plan, overwrite: bool, stale: Sequence[str], sizes: Mapping[str, int]
+        self,
+        plan: Plan,
+        overwrite: bool,
+        stale: Sequence[str],
+        sizes: Mapping[str, int],
+        is_complete: bool = False,
     ) -> None:
         """Makes the folder that of this plan; what comes before leaves it as it was.
+
+        Where it is complete, the plan stays, whose time is that of the run that wrote the rest.
 
         What is stale is written down before the earlier plan, which tells it, is removed:
         a run that goes on after a kill in between knows it, too. Then goes what a killed
@@ -177,8 +212,11 @@ class OutputFolder:
         if overwrite:
             state = join(STATE_DIR, "")
             removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
+            shards = {*_shards(self.prefixes, sizes), *stale}
+            removed |= {index_path(name) for name in shards} & sizes.keys()
         self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
-        self.storage.publish_bytes(self.path(_PLAN), plan.to_json())
+        if not is_complete:
+            self.storage.publish_bytes(self.path(PLAN), plan.to_json())
 
     def is_complete(self, plan: Plan, sizes: Mapping[str, int]) -> bool:
         """Whether the manifest of this plan, and all that is written with it, is there."""
@@ -200,8 +238,12 @@ class OutputFolder:
         self._remove((*stale, _STALE))
         self._remove(self._unfinished(self.storage.unfinished(self.directory)))  # of lost workers
         path = self.path(MANIFEST)
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-        self.storage.publish_bytes(path, text.encode() + b"\n")
+        files = {  # but the rejects, which the receipts tell
+            name: {"bytes": len(data), "crc32c": f"{google_crc32c.value(data):08x}"}
+            for name, data in beside.items()
+            if name != REJECTS
+        }
+        self.storage.publish_bytes(path, manifest_json({**manifest, "files": files}))
         return path
 
     def read_manifest(self) -> dict[str, Any]:
@@ -211,15 +253,24 @@ class OutputFolder:
 
     def forget(self, shards: Iterable[str]) -> None:
         """Removes receipts and manifest: the next run finds none of the shards done."""
-        names = [MANIFEST, *map(self._receipt, shards)]
+        names = [MANIFEST, *map(self.receipt, shards)]
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(lambda name: self.storage.remove(self.path(name)), names))
 
-    def _receipt(self, shard: str) -> str:
+    def receipt(self, shard: str) -> str:
+        """The name of a shard's receipt."""
         return f"{_RECEIPTS}/{receipt_name(shard)}"
 
-    def _read_plan(self) -> Plan:
-        path = self.path(_PLAN)
+    def names(self, shards: Iterable[str], beside: Iterable[str]) -> set[str]:
+        """The names that files of a set may have: its shards, theirs, and those beside them."""
+        usual = {MANIFEST, LABELS, CLASSES, REJECTS, REPORT, PLAN, _LOCK, *beside}
+        for shard in shards:
+            usual |= {shard, index_path(shard), self.receipt(shard)}
+        return usual
+
+    def read_plan(self) -> Plan:
+        """The stored plan; raises `InputError` if it is damaged or missing."""
+        path = self.path(PLAN)
         return read_plan(self.storage.read_bytes(path), path)
 
     def _told_stale(self, sizes: Mapping[str, int]) -> list[str]:
@@ -252,6 +303,14 @@ class OutputFolder:
             self.storage.remove(self.path(name))
 
 
+def manifest_json(manifest: Mapping[str, Any]) -> bytes:
+    """The manifest as stored, with the checksum of what it says."""
+    content = {name: value for name, value in manifest.items() if name != "check"}
+    checked = {**content, "check": checksum_of(content)}
+    text = json.dumps(checked, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
 def _prefixes(plan: Plan) -> set[str]:
     """What the names of the shards of a stored plan start with."""
     return set(plan.content.get("splits", ()))
@@ -261,7 +320,9 @@ def _files_beside(plan: Plan) -> tuple[str, ...]:
     """What the schema of a stored plan needs beside the shards."""
     options = plan.content.get("options")
     name = str(options.get("schema")) if isinstance(options, Mapping) else ""
-    return SCHEMAS[name].files if name in SCHEMAS else ()
+    files = SCHEMAS[name].files if name in SCHEMAS else ()
+    folders = {prefix.rpartition("/")[0] for prefix in _prefixes(plan)} | {""}
+    return tuple(join(folder, file).lstrip("/") for folder in folders for file in files)
 
 
 def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:

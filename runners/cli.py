@@ -14,7 +14,16 @@ from imagenet_beam.runners.arguments import (
     check_values,
     with_home,
 )
-from imagenet_beam.runners.commands import bounding_boxes, download, inspect, synthesize
+from imagenet_beam.runners.commands import (
+    bounding_boxes,
+    download,
+    index,
+    inspect,
+    report,
+    show,
+    synthesize,
+    verify,
+)
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
@@ -54,6 +63,10 @@ def build_parser() -> tuple[SentenceParser, SentenceParser]:
     convert = add_convert_parser(commands)
     download.add_download_parser(commands)
     inspect.add_inspect_parser(commands)
+    index.add_index_parser(commands)
+    verify.add_verify_parser(commands)
+    show.add_show_parser(commands)
+    report.add_report_parser(commands)
     bounding_boxes.add_bounding_boxes_parser(commands)
     synthesize.add_synthesize_parser(commands)
     return parser, convert
@@ -87,6 +100,10 @@ def _run(arguments: list[str]) -> int:
     run: Callable[[argparse.Namespace], int] = {
         "download": download.run_download,
         "inspect": inspect.run_inspect,
+        "index": index.run_index,
+        "verify": verify.run_verify,
+        "show": show.run_show,
+        "report": report.run_report,
         "bounding_boxes": bounding_boxes.run_bounding_boxes,
         "synthesize": synthesize.run_synthesize,
     }[args.command]

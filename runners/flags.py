@@ -220,6 +220,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("schema", SCHEMAS, "keys of the records; tfds also decides names and labels"),
         Flag("output_layout", OUTPUT_LAYOUTS, "one folder, or one for each split"),
         Flag("shuffle_seed", "N", "seed of the order of the records"),
+        Flag("index", "", "write an index beside each shard: train-00000-of-01024.idx"),
+        Flag("index_dir", "DIR", "write the indexes to this folder"),
         Flag("overwrite", "", "start over, discarding another conversion there"),
     ),
     "images": (
@@ -245,6 +247,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     ),
     "run": (
         Flag("detach", "", "return when the job has been submitted"),
+        Flag("verify", "", "at the end, compare all shards with the manifest"),
+        Flag("report", "", "at the end, write report.html into the output folder"),
         Flag(
             "shuffle", SHUFFLES, "what goes through the shuffle; images for disks with slow seeks"
         ),

@@ -41,10 +41,8 @@ example:
   imagenet-beam convert --dataset=mnist --output_dir=mnist
 
 Run the same command again to resume an interrupted run.
-
-exit status: 0 done, 1 the job failed, 2 the command line or the inputs are
-wrong, 3 done with more rejected images than --max_rejects allows, 130 stopped
-by Ctrl-C.
+exit status: 0 done, 1 the job failed or --verify found damage, 2 wrong flags or
+inputs, 3 more images rejected than --max_rejects allows, 130 stopped by Ctrl-C.
 """
 
 

@@ -22,6 +22,11 @@ if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! { command -v buildah
     attempt "buildah and debootstrap" sh -c \
         'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah debootstrap'
 fi
+if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! { command -v chromium-headless-shell || command -v chromium; } >/dev/null; then
+    attempt "a headless Chromium" sh -c \
+        'apt-get update -qq && { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell \
+        || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }'
+fi
 attempt "actionlint" env GOBIN="$(cd "$BIN" && pwd)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 attempt "fake-gcs-server" sh "$here/storage/install_fake_gcs.sh"
 attempt "Beam's boot and prism" sh "$here/worker_image/install_beam_go.sh"

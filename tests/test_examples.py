@@ -1,10 +1,15 @@
 """The examples run, and do what they say."""
 
 import io
+import json
+import os
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import apache_beam as beam
 import pytest
@@ -64,19 +69,66 @@ def test_the_etl_adds_a_feature_and_drops_a_class(
         assert 0 < record["image/brightness"][0] < 1
 
 
-def test_the_demo_shows_what_came_out(tmp_path: Path) -> None:
+class Demo(NamedTuple):
+    """What `make demo` wrote, and what it said."""
+
+    folder: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo")
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     run = subprocess.run(
-        [sys.executable, EXAMPLES / "demo.py", tmp_path / "demo"],
+        [sys.executable, EXAMPLES / "demo.py", folder / "demo"],
         capture_output=True,
         text=True,
-        env={"PATH": path, "HOME": str(tmp_path)},
+        env={**os.environ, "PATH": path, "HOME": str(folder)},
     )
     assert run.returncode == 0, run.stderr
-    assert "train-00000-of-00004" in run.stdout
-    assert "flowers-train-00000-of-00005" in run.stdout
-    assert "flowers-validation-00000-of-00001" in run.stdout
-    for folder in ("demo", "demo/flowers"):
-        sheet = Image.open(tmp_path / folder / "records.png")
+    return Demo(folder / "demo", run.stdout)
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_shows_what_came_out(demo: Demo) -> None:
+    assert "train-00000-of-00004" in demo.said
+    assert "flowers-train-00000-of-00005" in demo.said
+    assert "flowers-validation-00000-of-00001" in demo.said
+    for folder in (demo.folder, demo.folder / "flowers"):
+        sheet = Image.open(folder / "records.png")
         colors = sheet.convert("RGB").getcolors(maxcolors=1 << 24)
         assert colors is not None and len(colors) > 1000  # pictures, not an empty sheet
+
+
+def train(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "train.py", directory],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("demo")
+def test_a_network_learns_the_demo(demo: Demo) -> None:
+    pytest.importorskip("tensorflow")
+    run = train(demo.folder / "tfrecords")
+    assert run.returncode == 0, run.stderr
+    said = re.search(r"(\d+) of 50 validation images right", run.stdout)
+    assert said and int(said[1]) >= 45
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("demo")
+def test_labels_that_are_off_by_one_fail_it(demo: Demo, tmp_path: Path) -> None:
+    """As if nothing told that the first label is 1."""
+    pytest.importorskip("tensorflow")
+    shutil.copytree(demo.folder / "tfrecords", tmp_path / "own")
+    path = tmp_path / "own" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["classes"]["label_base"] == 1
+    manifest["classes"]["label_base"] = 0
+    path.write_text(json.dumps(manifest))
+    assert train(tmp_path / "own").returncode != 0

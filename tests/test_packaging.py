@@ -60,6 +60,7 @@ def test_the_sdist_holds_files_where_a_checkout_has_links(built: Path) -> None:
         members = {name.partition("/")[2]: tar.getmember(name) for name in tar.getnames()}
     assert members["src/imagenet_beam/py.typed"].isfile()
     assert members["src/imagenet_beam/pipeline/__init__.py"].isfile()
+    assert members["src/imagenet_beam/pipeline/reading/report.html"].isfile()
     assert not [name for name, member in members.items() if member.issym()]
 
 
@@ -77,7 +78,7 @@ def test_the_wheel_has_every_module(wheel: Path) -> None:
         for part in PARTS
         for path in (ROOT / part).rglob("*.py")
     }
-    assert modules <= names
+    assert modules | {"imagenet_beam/pipeline/reading/report.html"} <= names
 
 
 def test_the_installed_wheel_works_in_any_folder(wheel: Path, tmp_path: Path) -> None:

@@ -72,11 +72,17 @@ class Record(NamedTuple):
         data: The serialised `tf.train.Example`.
         wnid: The class, for the counts of the receipt; "" without a class.
         notes: What was remarkable, for the counts of the receipt: `repaired:cmyk`.
+        width: Pixels of its image, for the figures of the receipt; 0 without an image.
+        height: Likewise.
+        image_bytes: The length of its encoded image.
     """
 
     data: bytes
     wnid: str = ""
     notes: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
+    image_bytes: int = 0
 
 
 class Reject(NamedTuple):
@@ -89,6 +95,7 @@ class Reject(NamedTuple):
         wnid: Its class, or "".
         reason: A short stable word for counting.
         detail: What a person needs to know to find the fault.
+        size_bytes: How long it is in the archive.
     """
 
     archive: str
@@ -97,6 +104,7 @@ class Reject(NamedTuple):
     wnid: str
     reason: str
     detail: str
+    size_bytes: int = 0
 
 
 class ShardReceipt(NamedTuple):
@@ -112,6 +120,8 @@ class ShardReceipt(NamedTuple):
         notes: How often each remarkable thing was seen, sorted.
         rejects: The values that did not become records, in their order.
         plan: Fingerprint of the plan that the shard belongs to; "" without a plan.
+        figures: Sizes, shapes and lengths of the images, counted; see `figures_of`.
+        first_with: The number in the shard of the first record with each of the notes.
     """
 
     name: str
@@ -123,3 +133,5 @@ class ShardReceipt(NamedTuple):
     notes: tuple[tuple[str, int], ...] = ()
     rejects: tuple[Reject, ...] = ()
     plan: str = ""
+    figures: tuple[tuple[str, int], ...] = ()
+    first_with: tuple[tuple[str, int], ...] = ()

@@ -202,13 +202,15 @@ def to_record(
     features = find_schema(schema).features(image, encoded)
     if extra is not None:
         features = {**features, **extra(image, encoded)}
-    return Record(serialize_example(features), image.wnid, encoded.notes)
+    size = (encoded.width, encoded.height, len(encoded.data))
+    return Record(serialize_example(features), image.wnid, encoded.notes, *size)
 
 
 def reject(image: LabeledImage, rejected: ImageRejected) -> Reject:
     """What is said of an image that did not become a record."""
     ref, reason, detail = image.ref, rejected.reason, rejected.detail
-    return Reject(unpinned(ref.archive), ref.filename, ref.offset_bytes, image.wnid, reason, detail)
+    place = (unpinned(ref.archive), ref.filename, ref.offset_bytes)
+    return Reject(*place, image.wnid, reason, detail, ref.size_bytes)
 
 
 class DecodedImage(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,12 @@ from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import base
+from imagenet_beam.runners.commands.report import write_report
+from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
 from imagenet_beam.runners.flags import given_fields
 from imagenet_beam.runners.progress import say
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
+from imagenet_beam.transforms.errors import InputError
 
 DONE, TOO_MANY_REJECTS = 0, 3
 MAX_REJECTS = 2**63 - 1
@@ -36,6 +40,9 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     started = time.monotonic()
     config = config_from_flags(args)
     runner = base.runner(beam_args)
+    for flag in ("verify", "report"):
+        if args.detach and getattr(args, flag):
+            raise InputError(f"--{flag} waits for the end, --detach does not; leave one out")
     check_range("max_rejects", args.max_rejects, 0, MAX_REJECTS)
     workers = Workers(**given_fields(args, "workers"))
     options = base.LaunchOptions(tuple(beam_args), args.detach, workers)
@@ -44,8 +51,11 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     with output_folder(config).exclusive():
         conversion = prepare(config)
         if conversion.is_complete:
+            conversion.add_indexes()
             say(f"{config.output_dir} is complete already: nothing to do")
         else:
+            for finding in conversion.findings:
+                say(f"{finding}; it is written again")
             shards = counted(sum(split.num_shards for split in config.splits), "shard")
             done = f"{conversion.shards_done:,} of {shards} in {config.output_dir} already"
             writing = f"writing {shards} to {config.output_dir}"
@@ -57,6 +67,12 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
                 return DONE
     manifest = conversion.output.read_manifest()
     say(summary(manifest, conversion, time.monotonic() - started))
+    if args.report:
+        say(f"report: {write_report(config.output_dir, config.storage)}")
+    else:
+        say(f"to look at it: imagenet-beam report {shlex.quote(config.output_dir)}")
+    if args.verify and verify_and_say(config.output_dir, config.storage):
+        return FOUND
     rejects = sum(entry["rejects"] for entry in manifest["splits"].values())
     if rejects <= args.max_rejects:
         return DONE

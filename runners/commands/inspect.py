@@ -14,7 +14,7 @@ from imagenet_beam.transforms.storage.files import Storage
 _DESCRIPTION = """\
 Says in seconds what each file or folder is, whatever its name: training,
 validation or test images, the devkit, bounding boxes, labels, Kaggle's or Hugging
-Face's copy, or the wrong archive.
+Face's copy, TFRecords, an output folder, or the wrong archive.
 
 example:
   imagenet-beam inspect ILSVRC2012_img_train.tar downloads/*.tar.gz

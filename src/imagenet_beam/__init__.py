@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.pipeline.config import Workers as Workers
     from imagenet_beam.pipeline.conversion import Conversion as Conversion
     from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
+    from imagenet_beam.pipeline.reading.records import Records as Records
+    from imagenet_beam.pipeline.reading.tf_data import as_tf_dataset as as_tf_dataset
+    from imagenet_beam.pipeline.reading.findings import Verification as Verification
+    from imagenet_beam.pipeline.reading.verify import verify as verify
     from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
     from imagenet_beam.transforms.elements import ImageRef as ImageRef
     from imagenet_beam.transforms.elements import LabeledImage as LabeledImage
@@ -68,18 +72,22 @@ _MODULES = {
     "LoadLabels": "transforms.join_labels",
     "ReadImages": "transforms.encode_images",
     "Record": "transforms.elements",
+    "Records": "pipeline.reading.records",
     "Reject": "transforms.elements",
     "Resize": "transforms.images.resize",
     "ShardReceipt": "transforms.elements",
     "SplitConfig": "pipeline.config",
     "Storage": "transforms.storage.files",
     "ToExample": "transforms.encode_images",
+    "Verification": "pipeline.reading.findings",
     "Workers": "pipeline.config",
     "WriteToTFRecord": "transforms.write_to_tfrecord",
+    "as_tf_dataset": "pipeline.reading.tf_data",
     "inception_features": "transforms.records.schemas",
     "serialize_example": "transforms.records.example",
     "tfds_features": "transforms.records.schemas",
     "tpu_features": "transforms.records.schemas",
+    "verify": "pipeline.reading.verify",
 }
 
 

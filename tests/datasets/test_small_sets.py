@@ -170,7 +170,7 @@ def test_options_of_imagenet_work_for_small_sets_too(mnist, to_records, examples
 
 
 def test_tensorflow_datasets_finds_names_channels_and_labels(mnist, to_records):
-    output = to_records("mnist", f"--input={mnist.folder}", "--schema=tfds")
+    output = to_records("mnist", f"--input={mnist.folder}", "--schema=tfds") / "mnist" / "1.0.0"
     shard = output / "mnist-test.tfrecord-00000-of-00001"
     with shard.open("rb") as file:
         records = [parse_example(data) for data in read_records(file, shard.name)]
@@ -186,7 +186,7 @@ def test_tensorflow_datasets_finds_names_channels_and_labels(mnist, to_records):
 def test_tensorflow_datasets_reads_the_pixels(mnist, to_records):
     tfds = pytest.importorskip("tensorflow_datasets")
     output = to_records("mnist", f"--input={mnist.folder}", "--schema=tfds")
-    builder = tfds.builder_from_directory(str(output))
+    builder = tfds.builder_from_directory(str(output / "mnist" / "1.0.0"))
     drawn = mnist.written.test
     rows = list(tfds.as_numpy(builder.as_dataset(split="test")))
     assert len(rows) == len(drawn.labels)

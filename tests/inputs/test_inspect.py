@@ -2,12 +2,15 @@
 
 import gzip
 import hashlib
+import re
 
 import pytest
 
 from imagenet_beam.pipeline import inspect as inspect_module
 from imagenet_beam.pipeline.download.sources import SourceFile
 from imagenet_beam.runners.cli import main
+from imagenet_beam.transforms.records.example import serialize_example
+from imagenet_beam.transforms.records.framing import framed
 from imagenet_beam.transforms.storage.files import Storage
 
 
@@ -134,3 +137,48 @@ def test_counting_stops_in_time_and_says_so(official):
     storage = Storage()
     finding = inspect_module.inspect_path(str(official.train), storage, seconds=1e-9)
     assert any("counted for 0 s only, 1 of 4 parts; `exact` counts all" in f for f in finding.facts)
+
+
+def test_output_folders_and_their_shards(official, convert, inspect, tmp_path):
+    out = tmp_path / "out"
+    flags = (*official.flags, f"--output_dir={out}", "--train_shards=2", "--validation_shards=1")
+    assert convert(*flags).status == 0
+    status, output = inspect(out)
+    assert status == 0
+    assert output.splitlines()[0] == f"{out}: TFRecords of this program: train and validation"
+    assert re.search(r"train: 16 records in 2 shards, [0-9.]+ kB$", output, re.MULTILINE)
+    assert "classes: 4, labels from 1, keys of inception" in output
+    status, output = inspect(out / "train-00000-of-00002")
+    assert (status, output.splitlines()[0]) == (0, f"{out / 'train-00000-of-00002'}: TFRecords")
+    assert "1 file, " in output and "keys of inception" in output
+    (out / "manifest.json").unlink()
+    status, output = inspect(out)
+    assert status == 0
+    assert "an unfinished conversion" in output
+    assert "3 of 3 shards written; the same command resumes it" in output
+
+
+def test_records_of_other_programs(inspect, tmp_path):
+    record = serialize_example({"image": b"x", "label": 3})
+    shard = b"".join(framed(record))
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"a-0000{number}-of-00003.tfrecord").write_bytes(shard)
+    (folder / "readme.txt").write_text("hello")
+    (tmp_path / "one.gz").write_bytes(gzip.compress(shard))
+    (tmp_path / "other").write_bytes(b"".join(framed(b"\xff\xff")))
+    status, output = inspect(folder, tmp_path / "one.gz", tmp_path / "other")
+    assert status == 0
+    first, second, third = re.split(r"^(?=/)", output, flags=re.MULTILINE)[1:]
+    assert first.startswith(f"{folder}: TFRecords\n  3 files, ")
+    assert "keys: image, label" in first and "keys: image, label" in second
+    assert "the records are no tf.train.Example" in third
+
+
+def test_a_folder_of_label_files(official, inspect):
+    status, output = inspect(official.train.parent / "labels")
+    assert status == 0
+    assert "a folder of label files" in output
+    assert "val.txt: lines of file name and 0-based label" in output
+    assert "--validation_labels" in output and "--class_names" in output

@@ -58,8 +58,9 @@ def test_tensorflow_datasets_reads_the_folder(official, convert, pictures, tmp_p
         f"--output_dir={output}",
     )
     assert done.status == 0, done.message
-    assert (output / "imagenet2012-train.tfrecord-00000-of-00003").exists()
-    builder = tfds.builder_from_directory(str(output))
+    folder = output / "imagenet2012" / "5.1.0"
+    assert (folder / "imagenet2012-train.tfrecord-00000-of-00003").exists()
+    builder = tfds.builder_from_directory(str(folder))
     assert builder.info.name == "imagenet2012"
     assert {name: s.num_examples for name, s in builder.info.splits.items()} == {
         "train": 16,
@@ -94,3 +95,8 @@ def test_tensorflow_datasets_reads_the_folder(official, convert, pictures, tmp_p
 )
 def test_what_tfds_cannot_take_is_refused(flag, sentence, official, refused):
     assert sentence in refused(*official.flags, "--schema=tfds", flag)
+
+
+def test_the_keys_of_the_tpu_scripts_take_no_boxes(official, refused):
+    said = refused(*official.flags, "--schema=tpu", "--bounding_boxes=x")
+    assert "--schema=tpu has no keys for --bounding_boxes; leave one of them out" in said

@@ -26,8 +26,8 @@ COMMAND = "imagenet-beam"
 IN, OUT = "<in>", "<out>"
 MANIFEST, STEPS = "manifest.json", "steps"
 _STATE = ".imagenet-beam"
-_UNPINNED = ("plan", "libraries", "version", "versions", "time", "seconds", "created", "duration")
-"""Keys of the manifest that hold versions, times or what follows from them."""
+_UNPINNED = ("plan", "libraries", "version", "check", "time", "seconds", "created", "duration")
+"""Keys of the manifest that hold versions, times, paths or what follows from them."""
 
 
 class Ended(NamedTuple):
@@ -485,6 +485,7 @@ MISTAKES = {
     "fraction_all": f"{_BASE} {_TO} --fraction=all",
     "tfds_from_1": f"{_BASE} {_TO} --schema=tfds --label_base=1",
     "tfds_with_boxes": f"{_BASE} {_TO} --schema=tfds --bounding_boxes={TRAIN_BOXES}",
+    "tpu_with_boxes": f"{_BASE} {_TO} --schema=tpu --bounding_boxes={TRAIN_BOXES}",
     "tfds_by_split": f"{_BASE} {_TO} --schema=tfds --output_layout=by_split",
     "listed_without_list": f"{_BASE} {_TO} --label_order=listed",
     "order_that_nothing_gives": f"convert {TRAIN} {_TO} --label_order=ilsvrc2012_id",
@@ -650,7 +651,10 @@ def observe_process(command: str, inputs: Path, output: Path) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- help and template
 
-COMMANDS = ("", "convert", "download", "inspect", "bounding_boxes", "synthesize")
+COMMANDS = (
+    *("", "convert", "download", "inspect", "index", "verify", "show", "report"),
+    *("bounding_boxes", "synthesize"),
+)
 
 
 def observe_help(command: str, inputs: Path, output: Path) -> list[str]:

@@ -129,7 +129,8 @@ def test_rejects_are_listed_with_place_and_reason(converted, hard):
     for reject in rejects:
         archive = hard.train if reject["split"] == "train" else hard.validation
         assert list(reject) == [
-            *("split", "shard", "archive", "filename", "offset_bytes", "wnid", "reason", "detail")
+            *("split", "shard", "archive", "filename", "offset_bytes", "wnid", "reason", "detail"),
+            "size_bytes",
         ]
         assert reject["archive"] == str(archive)
         assert reject["wnid"] == wnids[reject["filename"]]

@@ -11,7 +11,8 @@ from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage
 
 BESIDE = {"manifest.json", "labels.txt", "classes.csv", "rejects.jsonl"}
-TFDS = {"features.json", "dataset_info.json", "label.labels.txt"}
+FOLDER = "imagenet2012/5.1.0"
+TFDS = {f"{FOLDER}/{name}" for name in ("features.json", "dataset_info.json", "label.labels.txt")}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,8 @@ def config_of(*flags):
 
 
 def names(output):
-    return {path.name for path in output.iterdir() if path.is_file()}
+    files = (path.relative_to(output) for path in output.rglob("*") if path.is_file())
+    return {str(name) for name in files if name.parts[0] != ".imagenet-beam"}
 
 
 def test_a_refusal_for_want_of_space_leaves_everything(clean, convert, old, tree, monkeypatch):
@@ -78,9 +80,9 @@ def test_files_that_only_look_like_those_of_another_schema_stay(clean, convert, 
 def test_a_killed_overwrite_run_again_knows_what_is_stale(clean, convert, old):
     output = old("tfds")
     prepare(config_of(*flags_of(clean, output, "--overwrite")))  # and killed
-    assert len(list(output.glob("imagenet2012-validation.tfrecord-*"))) == 3
+    assert len(list(output.rglob("imagenet2012-validation.tfrecord-*"))) == 3
     assert convert(*flags_of(clean, output, "--overwrite")).status == 0
-    assert not list(output.glob("imagenet2012-*"))
+    assert not list(output.rglob("imagenet2012-*"))
     assert not names(output) & TFDS
     assert not (output / ".imagenet-beam" / "stale.json").exists()
 

@@ -10,29 +10,34 @@ from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.receipts import (
     ReceiptBuilder,
+    figures_of,
     receipt_from_json,
     receipt_to_json,
     sum_counts,
 )
 from imagenet_beam.transforms.tally import Tally
 
-REJECT = Reject("a.tar", "x.JPEG", 512, "n1", "truncated", "it ends after 3 bytes")
+REJECT = Reject("a.tar", "x.JPEG", 512, "n1", "truncated", "it ends after 3 bytes", 3)
 RECEIPT = ShardReceipt(
     "train-00000-of-00002", 4, 3, 99, 0xABC, (("n1", 1), ("n2", 2)), (("repaired:cmyk", 1),),
     (REJECT,), "plan",
+    (("bytes:448", 1), ("height:32", 1), ("image_bytes", 453), ("shape:12", 1), ("width:44", 1)),
+    (("repaired:cmyk", 1),),
 )  # fmt: skip
 JSON = (
-    b'{"class_counts":{"n1":1,"n2":2},"crc32c":"00000abc","images":4,'
+    b'{"check":"be6f91ad","class_counts":{"n1":1,"n2":2},"crc32c":"00000abc",'
+    b'"figures":{"bytes:448":1,"height:32":1,"image_bytes":453,"shape:12":1,"width:44":1},'
+    b'"first_with":{"repaired:cmyk":1},"images":4,'
     b'"name":"train-00000-of-00002","notes":{"repaired:cmyk":1},"plan":"plan","records":3,'
     b'"rejects":[{"archive":"a.tar","detail":"it ends after 3 bytes","filename":"x.JPEG",'
-    b'"offset_bytes":512,"reason":"truncated","wnid":"n1"}],"size_bytes":99}\n'
+    b'"offset_bytes":512,"reason":"truncated","size_bytes":3,"wnid":"n1"}],"size_bytes":99}\n'
 )
 
 
 def test_a_builder_counts_what_it_is_given():
     builder = ReceiptBuilder()
     builder.add(Record(b"", "n2"))
-    builder.add(Record(b"", "n2", ("repaired:cmyk",)))
+    builder.add(Record(b"", "n2", ("repaired:cmyk",), 44, 34, 453))
     builder.add(REJECT)
     builder.add(Record(b"", "n1"))
     assert builder.build("train-00000-of-00002", 99, 0xABC, "plan") == RECEIPT
@@ -49,15 +54,35 @@ def test_the_form_on_disk():
     assert receipt_from_json(JSON, "r.json") == RECEIPT
 
 
+@pytest.mark.parametrize(
+    ("size", "figures"),
+    [
+        ((500, 375, 0), ("width:480", "height:352", "shape:13", "bytes:0")),
+        ((1, 16, 1), ("width:1", "height:16", "shape:0", "bytes:1")),
+        ((17, 28, 2**20 - 1), ("width:16", "height:28", "shape:6", f"bytes:{15 * 2**16}")),
+        ((256, 256, 2**20), ("width:256", "height:256", "shape:10", f"bytes:{2**20}")),
+    ],
+)
+def test_an_image_is_counted_by_size_shape_and_length(size, figures):
+    assert figures_of(*size) == figures
+
+
+@given(st.integers(1, 2**40))
+def test_the_classes_of_figures_are_an_eighth_wide_at_most(value):
+    low = int(figures_of(value, 1, 0)[0].partition(":")[2])
+    assert low <= value < low + max(1, low / 8)
+
+
 COUNTS = st.dictionaries(st.text(), st.integers(0)).map(lambda d: tuple(sorted(d.items())))
 TEXT = st.text()
 
 
 @given(st.builds(
-    lambda name, records, size, crc, classes, notes, rejects, plan: ShardReceipt(
-        name, records + len(rejects), records, size, crc, classes, notes, tuple(rejects), plan),
+    lambda name, records, size, crc, classes, notes, rejects, plan, figures: ShardReceipt(
+        name, records + len(rejects), records, size, crc, classes, notes, tuple(rejects), plan,
+        figures, notes),
     TEXT, st.integers(0), st.integers(0), st.integers(0, 2**32 - 1), COUNTS, COUNTS,
-    st.lists(st.builds(Reject, TEXT, TEXT, st.integers(0), TEXT, TEXT, TEXT)), TEXT,
+    st.lists(st.builds(Reject, TEXT, TEXT, st.integers(0), TEXT, TEXT, TEXT)), TEXT, COUNTS,
 ))  # fmt: skip
 def test_every_receipt_is_read_back_from_one_line(receipt):
     data = receipt_to_json(receipt)
@@ -82,6 +107,10 @@ def test_every_receipt_is_read_back_from_one_line(receipt):
         (JSON.replace(b'"size_bytes":99', b'"size_bytes":null'), "its counts are no numbers"),
         (JSON.replace(b'"size_bytes":99', b'"size_bytes":-1'), "its counts are no numbers"),
         (JSON.replace(b'"images":4', b'"images":5'), "its records and rejects are not its images"),
+        (JSON.replace(b'"n1":1', b'"n1":2'), "it was altered: its checksum is not be6f91ad"),
+        (JSON.replace(b"00000abc", b"00000abd"), "it was altered: its checksum is not be6f91ad"),
+        (JSON.replace(b"{", b"{ ", 1), "it was altered: its checksum is not be6f91ad"),
+        (JSON.replace(b'"check":"be6f91ad",', b""), "it was altered: its checksum is not there"),
     ],
     ids=lambda value: "" if isinstance(value, bytes) else value,
 )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zlib
+from typing import ClassVar
 
 import google_crc32c
 import pytest
@@ -125,7 +126,7 @@ def test_an_exception_in_the_middle_leaves_the_earlier_shard_and_nothing_else(tm
 class Watched(Storage):
     """Notes in which order files appear."""
 
-    published: tuple[str, ...] = ()
+    published: ClassVar[list[str]] = []
 
     def create(self, path):
         file = super().create(path)
@@ -133,15 +134,24 @@ class Watched(Storage):
 
         def note():
             publish()
-            type(self).published += (path.rpartition("/")[2],)
+            self.published.append(path.rpartition("/")[2])
 
         file.publish = note
         return file
 
 
 def test_the_receipt_comes_after_the_shard(tmp_path, pool):
+    Watched.published.clear()
     target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r").write(1, KEYED, pool.map)
-    assert Watched.published == (NAME, f"{NAME}.json")
+    assert Watched.published == [NAME, f"{NAME}.json"]
+
+
+def test_the_index_comes_between_shard_and_receipt(tmp_path, pool):
+    Watched.published.clear()
+    shard = target(tmp_path, storage=Watched(), receipts_dir=f"{tmp_path}/r", index=True)
+    shard.write(1, [*KEYED, (b"0", REJECT)], pool.map)
+    assert Watched.published == [NAME, f"{NAME}.idx", f"{NAME}.json"]
+    assert (tmp_path / f"{NAME}.idx").read_text() == "0 21\n21 22\n43 21\n"
 
 
 def test_a_receipt_that_cannot_be_written_fails_the_job(tmp_path, pool):

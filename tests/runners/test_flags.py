@@ -111,7 +111,10 @@ def converted(*flags: str) -> dict[str, Any]:
     return {**parts(config_from_flags(args)), "workers": workers}
 
 
-NO_FIELDS = {"dataset", "input", "download_dir", "holdout_split", "detach", "max_rejects"}
+NO_FIELDS = {
+    *("dataset", "input", "download_dir", "holdout_split", "max_rejects"),
+    *("detach", "verify", "report"),
+}
 NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards"}
 SET = [
     flag

@@ -78,7 +78,8 @@ def test_what_is_no_image_is_a_reject_that_says_where(image):
 
 
 def test_a_reject_has_the_reason_and_the_detail(image):
-    assert reject(image, ImageRejected("empty", "0 bytes"))[4:] == ("empty", "0 bytes")
+    size_bytes = image.ref.size_bytes
+    assert reject(image, ImageRejected("empty", "0 bytes"))[4:] == ("empty", "0 bytes", size_bytes)
 
 
 def test_a_missing_archive_is_no_reject_but_fails_the_job(image, tmp_path):

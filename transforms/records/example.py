@@ -138,11 +138,17 @@ def _varint(number: int) -> bytes:
 
 def parse_example(data: bytes) -> dict[str, list[Any]]:
     """Reads an Example back as plain lists; for tests and for looking at records."""
-    example = _example_class().FromString(data)
+    return {name: values for name, (_, values) in typed_features(data).items()}
+
+
+def typed_features(data: bytes) -> dict[str, tuple[str, list[Any]]]:
+    """Reads an Example back, with the kind of each list: `bytes_list`."""
+    features = _example_class().FromString(data).features.feature.items()
+    kinds = {name: (feature, feature.WhichOneof("kind")) for name, feature in features}
     return {
-        name: list(getattr(feature, feature.WhichOneof("kind")).value)
-        for name, feature in example.features.feature.items()
-        if feature.WhichOneof("kind")
+        name: (kind, list(getattr(feature, kind).value))
+        for name, (feature, kind) in kinds.items()
+        if kind
     }
 
 

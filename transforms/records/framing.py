@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from imagenet_beam.transforms.errors import InputError
+
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 MAX_DATA_BYTES = (1 << 31) - 1
@@ -42,28 +44,43 @@ def read_records(file: BinaryIO, name: str) -> Iterator[bytes]:
     """Yields the records of an uncompressed file, both checksums verified.
 
     Raises:
-        ValueError: If the file is cut short or a checksum does not agree; the
+        InputError: If the file is cut short or a checksum does not agree; the
             message names the file and the byte at which the record starts.
     """
     offset = 0
     while header := file.read(HEADER_BYTES):
-        data = _read_one(file, header, f"{name}: the record at byte {offset:,}")
+        what = f"{name}: the record at byte {offset:,}"
+        length = read_length(header, what)
+        data = file.read(length)
+        check_data(data, length, file.read(FOOTER_BYTES), what)
         yield data
-        offset += framed_size_bytes(len(data))
+        offset += framed_size_bytes(length)
 
 
-def _read_one(file: BinaryIO, header: bytes, what: str) -> bytes:
+def is_header(header: bytes) -> bool:
+    """Whether these bytes begin a record: the checksum of the length agrees."""
+    return header[8:] == struct.pack("<I", masked_crc32c(header[:8]))
+
+
+def read_length(header: bytes, what: str) -> int:
+    """The length of a record's data, its checksum verified.
+
+    Raises:
+        InputError: If the header is cut short or damaged; the message begins with `what`.
+    """
     if len(header) < HEADER_BYTES:
-        raise ValueError(f"{what} is cut short")
-    length, crc = struct.unpack("<QI", header)
-    if masked_crc32c(header[:8]) != crc:
-        raise ValueError(f"{what} has a damaged length")
+        raise InputError(f"{what} is cut short")
+    if not is_header(header):
+        raise InputError(f"{what} has a damaged length")
+    length: int = struct.unpack_from("<Q", header)[0]
     if length > MAX_DATA_BYTES:
-        raise ValueError(f"{what} has {length:,} bytes, and no Example has more than 2 GiB")
-    data = file.read(length)
-    footer = file.read(FOOTER_BYTES)
+        raise InputError(f"{what} has {length:,} bytes, and no Example has more than 2 GiB")
+    return length
+
+
+def check_data(data: bytes, length: int, footer: bytes, what: str) -> None:
+    """Raises `InputError` where a record's data are cut short or damaged."""
     if len(data) < length or len(footer) < FOOTER_BYTES:
-        raise ValueError(f"{what} is cut short")
+        raise InputError(f"{what} is cut short")
     if masked_crc32c(data) != struct.unpack("<I", footer)[0]:
-        raise ValueError(f"{what} has damaged data")
-    return data
+        raise InputError(f"{what} has damaged data")

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import google_crc32c
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.framing import framed_size_bytes
+
+_PAIRS = ("class_counts", "notes", "figures", "first_with")
+_PER_OCTAVE = 8
 
 
 class ReceiptBuilder:
-    """Counts what goes into one shard."""
+    """Counts what goes into one shard, and where each record begins in it."""
 
     def __init__(self) -> None:
         self.records = 0
+        self.offsets = array("Q", [0])
         self.rejects: list[Reject] = []
         self._class_counts: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
+        self._figures: Counter[str] = Counter()
+        self._first_with: dict[str, int] = {}
 
     def add(self, outcome: Record | Reject) -> None:
         """Counts one outcome."""
         if isinstance(outcome, Reject):
             self.rejects.append(outcome)
             return
-        self.records += 1
+        self.offsets.append(self.offsets[-1] + framed_size_bytes(len(outcome.data)))
         if outcome.wnid:
             self._class_counts[outcome.wnid] += 1
-        if outcome.notes:
-            self._notes.update(outcome.notes)
+        for note in outcome.notes:
+            self._notes[note] += 1
+            self._first_with.setdefault(note, self.records)
+        if outcome.width:
+            self._figures.update(figures_of(outcome.width, outcome.height, outcome.image_bytes))
+            self._figures["image_bytes"] += outcome.image_bytes
+        self.records += 1
 
     def build(self, name: str, size_bytes: int, crc32c: int, plan: str) -> ShardReceipt:
         """The receipt of the file that holds the records."""
@@ -42,7 +58,28 @@ class ReceiptBuilder:
             notes=tuple(sorted(self._notes.items())),
             rejects=tuple(self.rejects),
             plan=plan,
+            figures=tuple(sorted(self._figures.items())),
+            first_with=tuple(sorted(self._first_with.items())),
         )
+
+
+def figures_of(width: int, height: int, image_bytes: int) -> tuple[str, ...]:
+    """The classes of size, shape and length that an image is counted in: `width:256`.
+
+    A number stands for those from it on: there are eight steps from each power of two to the
+    next, so that numbers up to 16 stand for themselves. Shapes are tenths of width : height.
+    """
+    sides = f"width:{_low(width)}", f"height:{_low(height)}"
+    return (*sides, f"shape:{10 * width // height}", f"bytes:{_low(image_bytes)}")
+
+
+def figure_step(value: int) -> int:
+    """How wide the class is that a number is counted in."""
+    return max(1, (1 << max(0, value.bit_length() - 1)) // _PER_OCTAVE)
+
+
+def _low(value: int) -> int:
+    return value // figure_step(value) * figure_step(value)
 
 
 def receipt_name(shard: str) -> str:
@@ -51,25 +88,25 @@ def receipt_name(shard: str) -> str:
 
 
 def receipt_to_json(receipt: ShardReceipt) -> bytes:
-    """One line of JSON with sorted keys: equal receipts give equal bytes."""
+    """One line of JSON with sorted keys and a checksum: equal receipts give equal bytes."""
     fields = receipt._asdict()
-    fields["class_counts"] = dict(receipt.class_counts)
-    fields["notes"] = dict(receipt.notes)
+    fields |= {name: dict(fields[name]) for name in _PAIRS}
     fields["rejects"] = [reject._asdict() for reject in receipt.rejects]
     fields["crc32c"] = f"{receipt.crc32c:08x}"
-    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    return _line({**fields, "check": checksum_of(fields)})
 
 
 def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
     """Reads a receipt back.
 
     Raises:
-        InputError: If this is not a receipt; the message names the path.
+        InputError: If this is not a receipt, or no longer what was written; the message
+            names the path.
     """
     try:
         fields = json.loads(data)
-        fields["class_counts"] = tuple(sorted(fields["class_counts"].items()))
-        fields["notes"] = tuple(sorted(fields["notes"].items()))
+        check = fields.pop("check", "")
+        fields |= {name: tuple(sorted(fields[name].items())) for name in _PAIRS}
         fields["rejects"] = tuple(Reject(**reject) for reject in fields["rejects"])
         fields["crc32c"] = int(fields["crc32c"], 16)
         receipt = ShardReceipt(**fields)
@@ -79,11 +116,22 @@ def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
             raise ValueError("its counts are no numbers")
         if receipt.images != receipt.records + len(receipt.rejects):
             raise ValueError("its records and rejects are not its images")
+        if receipt_to_json(receipt) != data:
+            raise ValueError(f"it was altered: its checksum is not {check or 'there'}")
         return receipt
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not a receipt of this program ({error}); remove it and run again"
         ) from error
+
+
+def checksum_of(content: Mapping[str, Any]) -> str:
+    """The crc32c of a file's content as JSON, which stands in the file: edits are noticed."""
+    return f"{google_crc32c.value(_line(content)):08x}"
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def sum_counts(counts: Iterable[Iterable[tuple[str, int]]]) -> Mapping[str, int]:
@@ -92,3 +140,44 @@ def sum_counts(counts: Iterable[Iterable[tuple[str, int]]]) -> Mapping[str, int]
     for part in counts:
         total.update(dict(part))
     return dict(sorted(total.items()))
+
+
+def totals(receipts: Sequence[ShardReceipt]) -> dict[str, Any]:
+    """What the receipts of a split come to, as its manifest says it."""
+    rejects = [reject for receipt in receipts for reject in receipt.rejects]
+    return {
+        "images": sum(receipt.images for receipt in receipts),
+        "records": sum(receipt.records for receipt in receipts),
+        "rejects": len(rejects),
+        "reject_reasons": dict(sorted(Counter(reject.reason for reject in rejects).items())),
+        "notes": sum_counts(receipt.notes for receipt in receipts),
+        "bytes": sum(receipt.size_bytes for receipt in receipts),
+    }
+
+
+def class_totals(receipts: Sequence[ShardReceipt]) -> dict[str, list[int]]:
+    """For each class: [images, records]; "" is not one."""
+    records = Counter(sum_counts(receipt.class_counts for receipt in receipts))
+    images = records + Counter(reject.wnid for one in receipts for reject in one.rejects)
+    return {wnid: [images[wnid], records[wnid]] for wnid in sorted(images) if wnid}
+
+
+def shard_entry(receipt: ShardReceipt, name: str) -> dict[str, Any]:
+    """What the manifest says of one shard."""
+    return {
+        "name": name,
+        "records": receipt.records,
+        "rejects": len(receipt.rejects),
+        "bytes": receipt.size_bytes,
+        "crc32c": f"{receipt.crc32c:08x}",
+    }
+
+
+def reject_lines(split: str, receipts: Sequence[ShardReceipt]) -> str:
+    """One line of JSON for each reject, with its split and shard; in the shards' order."""
+    return "".join(
+        json.dumps({"split": split, "shard": one.name, **reject._asdict()}, ensure_ascii=False)
+        + "\n"
+        for one in receipts
+        for reject in one.rejects
+    )

@@ -27,18 +27,28 @@ class Schema:
         label_base: The label of the first class, unless another one is asked for; None is
             that of the data set.
         files: Names of the files that stand beside the shards.
+        takes_boxes: Whether its records have keys for bounding boxes.
     """
 
     name: str
     features: Callable[[LabeledImage, EncodedImage], Features]
     label_base: int | None = None
     files: tuple[str, ...] = ()
+    takes_boxes: bool = True
 
     def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:
         """Raises `InputError` where its readers could not take what is asked for."""
+        if has_boxes and not self.takes_boxes:
+            raise InputError(
+                f"`schema`={self.name} has no keys for `bounding_boxes`; leave one of them out"
+            )
+
+    def folder(self, dataset: str) -> str:
+        """The folder in that of the output for shards and `files`; "" for none."""
+        return ""
 
     def shard_prefix(self, dataset: str, split: str) -> str:
-        """What the names of shards start with; "" for the usual names."""
+        """What the names of shards start with, the folder included; "" for the usual names."""
         return ""
 
     def metadata(self, records: RecordSet) -> dict[str, bytes]:
@@ -52,12 +62,12 @@ class SplitShards(NamedTuple):
     Attributes:
         name: `train`, `validation` or `test`.
         shard_lengths: How many records each shard has.
-        size_bytes: The length of all shards.
+        data_bytes: The length of all Examples, without the framing.
     """
 
     name: str
     shard_lengths: Sequence[int]
-    size_bytes: int
+    data_bytes: int
 
 
 class RecordSet(NamedTuple):
@@ -126,7 +136,10 @@ def tpu_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     }
 
 
-VERSION = "1.0.0"
+_VERSIONS = {"imagenet2012": "5.1.0"}
+"""Those of the builders of tensorflow-datasets, which read no other."""
+
+_OWN_VERSION = "1.0.0"
 
 FEATURES, INFO, CLASS_NAMES = "features.json", "dataset_info.json", "label.labels.txt"
 
@@ -137,7 +150,8 @@ class _TfdsSchema(Schema):
     """The schema of tensorflow-datasets' `imagenet2012`, with the names and files it looks for.
 
     The files (`features.json`, `dataset_info.json`, the names of the labels) have the form of
-    tensorflow-datasets 4.9, which `tfds.builder_from_directory` reads.
+    tensorflow-datasets 4.9. They lie in a folder of the data set's name and version, where
+    `tfds.load` looks for them in its `data_dir`.
     """
 
     def check(self, label_base: int, output_layout: str, has_boxes: bool) -> None:
@@ -147,13 +161,13 @@ class _TfdsSchema(Schema):
             )
         if output_layout != "flat":
             raise InputError("`schema`=tfds has all files in one folder; give `output_layout`=flat")
-        if has_boxes:
-            raise InputError(
-                "`schema`=tfds has no keys for `bounding_boxes`; leave one of them out"
-            )
+        super().check(label_base, output_layout, has_boxes)
+
+    def folder(self, dataset: str) -> str:
+        return f"{dataset}/{_version(dataset)}"
 
     def shard_prefix(self, dataset: str, split: str) -> str:
-        return f"{dataset}-{split}.tfrecord"
+        return f"{self.folder(dataset)}/{dataset}-{split}.tfrecord"
 
     def metadata(self, records: RecordSet) -> dict[str, bytes]:
         return {
@@ -174,7 +188,17 @@ def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     }
 
 
-TFDS = _TfdsSchema("tfds", tfds_features, label_base=0, files=(FEATURES, INFO, CLASS_NAMES))
+TFDS = _TfdsSchema(
+    "tfds",
+    tfds_features,
+    label_base=0,
+    files=(FEATURES, INFO, CLASS_NAMES),
+    takes_boxes=False,
+)
+
+
+def _version(dataset: str) -> str:
+    return _VERSIONS.get(dataset, _OWN_VERSION)
 
 
 def _features(classes: int, channels: int, image_format: str) -> dict[str, Any]:
@@ -202,14 +226,15 @@ def _features(classes: int, channels: int, image_format: str) -> dict[str, Any]:
 def _info(name: str, splits: Sequence[SplitShards]) -> dict[str, Any]:
     return {
         "name": name,
-        "version": VERSION,
+        "version": _version(name),
         "description": "Converted by imagenet-beam; manifest.json says from what and how.",
         "fileFormat": "tfrecord",
+        "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
         "splits": [
             {
                 "name": split.name,
                 "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-                "numBytes": str(split.size_bytes),
+                "numBytes": str(split.data_bytes),
                 "shardLengths": [str(length) for length in split.shard_lengths],
             }
             for split in splits
@@ -222,7 +247,7 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 
 INCEPTION = Schema("inception", inception_features)
-TPU = Schema("tpu", tpu_features)
+TPU = Schema("tpu", tpu_features, takes_boxes=False)
 
 SCHEMAS = Extensions(
     "imagenet_beam.schemas", Schema, {schema.name: schema for schema in (INCEPTION, TPU, TFDS)}

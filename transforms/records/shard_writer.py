@@ -10,6 +10,7 @@ from typing import TypeVar
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import framed, framed_size_bytes
+from imagenet_beam.transforms.records.index import format_index, index_path
 from imagenet_beam.transforms.records.receipts import (
     ReceiptBuilder,
     receipt_name,
@@ -39,6 +40,8 @@ class ShardTarget:
         receipts_dir: Where a receipt of each shard is kept; "" keeps none.
         plan: Fingerprint of the plan that the receipts belong to.
         compression: `none`, `gzip` or `zlib`.
+        index: Whether an index of each uncompressed shard is written, after it.
+        index_dir: Where indexes go; "" is beside the shards.
         made_from: What the files that values are read from were when the plan was
             made. A shard is published, and has a receipt, only while they still are.
     """
@@ -49,6 +52,8 @@ class ShardTarget:
     receipts_dir: str = ""
     plan: str = ""
     compression: str = "none"
+    index: bool = False
+    index_dir: str = ""
     made_from: tuple[FileStat, ...] = ()
 
     def write(
@@ -83,6 +88,9 @@ class ShardTarget:
         finally:
             file.discard()
         receipt = builder.build(name, file.size_bytes, file.crc32c, self.plan)
+        if self.index:  # before the receipt: a shard that has one is done
+            index = format_index(builder.offsets)
+            self.storage.publish_bytes(index_path(path, self.index_dir), index)
         if self.receipts_dir:
             receipt_path = join(self.receipts_dir, receipt_name(name))
             self.storage.publish_bytes(receipt_path, receipt_to_json(receipt))

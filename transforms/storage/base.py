@@ -86,6 +86,10 @@ class Backend(Protocol):
         (with its pages) where the storage has listings.
         """
 
+    def list_with_checksums(self, directory: str) -> tuple[dict[str, int], dict[str, int]]:
+        """`list_sizes`, and where the storage keeps it, the crc32c of each file."""
+        return self.list_sizes(directory), {}
+
     def folders(self, directory: str) -> Iterator[str]:
         """Yields the folders of a tree by relative path, its top as "".
 

@@ -133,6 +133,10 @@ class Storage:
         """Maps each file below a directory, by relative path, to its size in bytes."""
         return self._backend(directory).list_sizes(_plain(directory))
 
+    def list_with_checksums(self, directory: str) -> tuple[dict[str, int], dict[str, int]]:
+        """`list_sizes`, and where the storage keeps it, the crc32c of each file; one listing."""
+        return self._backend(directory).list_with_checksums(_plain(directory))
+
     def free_bytes(self, directory: str) -> int | None:
         """How much room there is for files in a folder of this machine; None elsewhere."""
         path = _plain(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from imagenet_beam.transforms.storage.gcs_errors import as_input_error
 from imagenet_beam.transforms.storage.gcs_retry import DamagedReadError
 from imagenet_beam.transforms.storage.gcs_write import GcsAtomicFile
 
-_LISTED_FIELDS = "items(name,size,generation),nextPageToken"
+_LISTED_FIELDS = "items(name,size,generation,crc32c),nextPageToken"
 _COMPARED_READS = 4  # of a range at most, before two in a row must have agreed
 _BLOCK_BYTES = 64 << 10  # what a connection that breaks loses of what had arrived, at most
 
@@ -72,8 +73,22 @@ class GcsBackend(Backend):
         """One listing, a request for each page of a thousand objects."""
         return {path: size_bytes for path, size_bytes, _ in self.files(directory, "")}
 
+    def list_with_checksums(self, directory: str) -> tuple[dict[str, int], dict[str, int]]:
+        """One listing; the service has the crc32c of each object in base64."""
+        listed = dict(self._list(directory))
+        kept = {path: blob.crc32c for path, blob in listed.items() if blob.crc32c}
+        return (
+            {path: blob.size for path, blob in listed.items()},
+            {path: int.from_bytes(base64.b64decode(crc), "big") for path, crc in kept.items()},
+        )
+
     def files(self, directory: str, folder: str) -> Iterator[tuple[str, int, str]]:
         """All below the directory, with their generations."""
+        for path, blob in self._list(directory):
+            yield path, blob.size, str(blob.generation)
+
+    def _list(self, directory: str) -> Iterator[tuple[str, Any]]:
+        """Relative path and metadata of each object below a directory."""
         name = parse_name(directory)
         prefix = name.key.rstrip("/") + "/" if name.key else ""
         with as_input_error(directory, needs="bucket"):
@@ -87,7 +102,7 @@ class GcsBackend(Backend):
             # Names that end in a slash are what consoles make to show a folder.
             for blob in found:
                 if blob.name[-1:] != "/":
-                    yield blob.name[len(prefix) :], blob.size, str(blob.generation)
+                    yield blob.name[len(prefix) :], blob
 
     def create(self, path: str) -> GcsAtomicFile:
         """Starts a file in local scratch space; makes no request."""

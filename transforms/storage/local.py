@@ -17,7 +17,7 @@ from typing import BinaryIO
 import google_crc32c
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, FileStat
+from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat
 from imagenet_beam.transforms.storage.trees import local_files, local_folders
 
 _WRITE_BACK_BYTES = 8 << 20
@@ -180,7 +180,7 @@ def _raise_unless_missing(error: OSError) -> None:
             raise error
 
 
-class LocalBackend:
+class LocalBackend(Backend):
     """The backend for plain paths and `file://` URLs."""
 
     def stat(self, path: str) -> FileStat:

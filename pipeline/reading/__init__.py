@@ -1,0 +1,1 @@
+"""Records read back: random access, tf.data, index files."""
