@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from imagenet_beam.transforms.labels.rule import label_image
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import ListImages
 from imagenet_beam.transforms.records.framing import framed_size_bytes
+from imagenet_beam.transforms.records.receipts import sum_counts
 from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import shard_path_format
@@ -46,6 +48,8 @@ from imagenet_beam.transforms.storage.files import Storage
 from imagenet_beam.transforms.write_to_tfrecord import CutShards, WriteShards, key_of
 
 WORKERS = Workers()
+
+_RECEIPTS_AT_ONCE = 64
 
 
 class ConvertImages(beam.PTransform):
@@ -87,10 +91,11 @@ class ConvertImages(beam.PTransform):
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
         results: list[beam.pvalue.AsSideInput] = []
         for split, found in zip(splits, labeled, strict=True):
-            receipts = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
+            written = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
                 conversion, self._workers, split, sides, found.choice, tuple(dict.fromkeys(checks))
             )
-            results += [AsSingleton(found.found), AsSingleton(found.listing), AsList(receipts)]
+            results += [AsSingleton(found.found), AsSingleton(found.listing)]
+            results += [AsSingleton(written.class_counts), AsList(written.receipts)]
         boxes = None
         if sides.boxes is not None:
             boxes = AsSingleton(
@@ -133,6 +138,18 @@ class _Labeled(NamedTuple):
     found: beam.PCollection[Listing]
     listing: beam.PCollection[Listing]
     choice: Choice | None
+
+
+class _Written(NamedTuple):
+    """The shards of one split that this run has written.
+
+    Attributes:
+        class_counts: Their records of each class, added up.
+        receipts: Their receipts without those: there are as many of them as images, almost.
+    """
+
+    class_counts: beam.PCollection[dict[str, int]]
+    receipts: beam.PCollection[ShardReceipt]
 
 
 def _load_boxes(
@@ -246,7 +263,7 @@ class _WriteSplit(beam.PTransform):
     choice: Choice | None
     checks: tuple[beam.PCollection[Listing], ...]
 
-    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[ShardReceipt]:
+    def expand(self, images: beam.PCollection[ImageBatch]) -> _Written:
         conversion, split = self.conversion, self.split
         config, storage = conversion.config, conversion.storage
         encoder = ImageEncoder(
@@ -277,7 +294,7 @@ class _WriteSplit(beam.PTransform):
         single = images | "Unbatch" >> beam.FlatMap(lambda batch: batch.images).with_output_types(
             LabeledImage
         )
-        return single | "WriteToTFRecord" >> WriteShards(
+        receipts = single | "WriteToTFRecord" >> WriteShards(
             target,
             encoder,
             shards,
@@ -287,6 +304,14 @@ class _WriteSplit(beam.PTransform):
             threads=self.workers.threads,
             read_threads=self.workers.reads_at_once(split.archives),
             labels=self.sides.labels,
+        )
+        return _Written(
+            receipts
+            | "SumClasses"
+            >> beam.CombineGlobally(_SumCountsFn()).with_output_types(dict[str, int]),
+            receipts
+            | "WithoutClasses"
+            >> beam.Map(lambda one: one._replace(class_counts=())).with_output_types(ShardReceipt),
         )
 
     def _with_data(self, pipeline: beam.Pipeline) -> beam.PCollection[ImageBatch]:
@@ -306,18 +331,20 @@ def _write_manifest(
 ) -> str:
     """Writes everything that stands beside the shards, the manifest last.
 
-    The side inputs are, of each split: what its archives hold, what of it was converted, and
-    the receipts of the shards that this run has written.
+    The side inputs are, of each split: what its archives hold, what of it was converted, the
+    records of each class in the shards that this run has written, and these shards' receipts.
     """
     conversion.check_unchanged()
     conversion.add_indexes()
     config = conversion.config
-    results = [
-        SplitResult(split, found, listing, [*receipts, *_stored_receipts(conversion, split)])
-        for split, found, listing, receipts in zip(
-            config.splits, sides[0::3], sides[1::3], sides[2::3], strict=True
-        )
-    ]
+    results = []
+    for number, split in enumerate(config.splits):
+        found, listing, counts, receipts = sides[4 * number : 4 * number + 4]
+        counts, receipts = Counter(counts), list(receipts)
+        for stored in _stored_receipts(conversion, split):
+            counts.update(dict(stored.class_counts))
+            receipts.append(stored._replace(class_counts=()))
+        results.append(SplitResult(split, found, listing, counts, receipts))
     entry = None
     if boxes is not None:  # held-out images are listed with the split that they are taken from
         listed = [one.found for one in results if not one.split.selection.is_holdout]
@@ -347,9 +374,27 @@ def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitRe
     return RecordSet(config.dataset_name, classes, config.channels, image_format, splits)
 
 
-def _stored_receipts(conversion: Conversion, split: SplitConfig) -> list[ShardReceipt]:
-    """The receipts of the shards that were there before this run."""
+def _stored_receipts(conversion: Conversion, split: SplitConfig) -> Iterator[ShardReceipt]:
+    """The receipts of the shards that were there before this run, not all in memory at once."""
     names = conversion.config.shard_names(split)
-    return conversion.output.read_receipts(
-        [names[shard] for shard in sorted(conversion.done[split.name])]
-    )
+    done = [names[shard] for shard in sorted(conversion.done[split.name])]
+    for start in range(0, len(done), _RECEIPTS_AT_ONCE):
+        yield from conversion.output.read_receipts(done[start : start + _RECEIPTS_AT_ONCE])
+
+
+class _SumCountsFn(beam.CombineFn):
+    """Adds up the class counts of receipts."""
+
+    def create_accumulator(self) -> dict[str, int]:
+        return {}
+
+    def add_input(self, total: dict[str, int], receipt: ShardReceipt) -> dict[str, int]:
+        for wnid, count in receipt.class_counts:
+            total[wnid] = total.get(wnid, 0) + count
+        return total
+
+    def merge_accumulators(self, totals: Iterable[dict[str, int]]) -> dict[str, int]:
+        return dict(sum_counts(total.items() for total in totals))
+
+    def extract_output(self, total: dict[str, int]) -> dict[str, int]:
+        return total

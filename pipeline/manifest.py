@@ -18,7 +18,6 @@ from imagenet_beam.transforms.records.receipts import (
     class_totals,
     reject_lines,
     shard_entry,
-    sum_counts,
     totals,
 )
 
@@ -32,12 +31,14 @@ class SplitResult(NamedTuple):
         split: The split.
         found: What its archives hold.
         listing: What of it was converted.
-        receipts: Those of all shards.
+        class_counts: The records of each class in all shards.
+        receipts: Those of all shards; they may lack their class counts.
     """
 
     split: SplitConfig
     found: Listing
     listing: Listing
+    class_counts: Mapping[str, int]
     receipts: Sequence[ShardReceipt]
 
 
@@ -62,7 +63,7 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
 
 
 def _check_counts(result: SplitResult, receipts: Sequence[ShardReceipt]) -> None:
-    counted = Counter(sum_counts(receipt.class_counts for receipt in receipts))
+    counted = Counter(result.class_counts)
     for receipt in receipts:
         counted.update(reject.wnid for reject in receipt.rejects)
     images = sum(receipt.images for receipt in receipts)
@@ -133,7 +134,7 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
     entry: dict[str, Any] = {
         **totals(receipts),
         "image_bytes": result.listing.size_bytes,
-        "classes": class_totals(receipts),
+        "classes": class_totals(result.class_counts, receipts),
         "shards": list(map(shard_entry, receipts, names)),
     }
     if result.split.official_images and result.split.selection.takes_all:

@@ -141,7 +141,7 @@ class OutputFolder:
             for number, name in enumerate(shards)
             if name in sizes and self.receipt(name) in sizes
         ]
-        receipts = self.read_receipts([shards[number] for number in candidates])
+        receipts = self.read_receipts([shards[number] for number in candidates], counts=False)
         return {
             number: receipt.images
             for number, receipt in zip(candidates, receipts, strict=True)
@@ -150,14 +150,15 @@ class OutputFolder:
             and receipt.crc32c == checksums.get(shards[number], receipt.crc32c)
         }
 
-    def read_receipts(self, shards: Sequence[str]) -> list[ShardReceipt]:
-        """The receipts of shards, in their order.
+    def read_receipts(self, shards: Sequence[str], counts: bool = True) -> list[ShardReceipt]:
+        """The receipts of shards, in their order; with class counts, which are most of them.
 
         Raises:
             InputError: If one is missing or damaged.
         """
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(self.read_receipt, shards))
+            receipts = pool.map(self.read_receipt, shards)
+            return [one if counts else one._replace(class_counts=()) for one in receipts]
 
     def read_receipt(self, shard: str) -> ShardReceipt:
         """The receipt of one shard; raises as `read_receipts` does."""

@@ -33,6 +33,7 @@ from imagenet_beam.transforms.records.receipts import (
     class_totals,
     reject_lines,
     shard_entry,
+    sum_counts,
     totals,
 )
 from imagenet_beam.transforms.records.schemas import SCHEMAS, find_schema
@@ -189,7 +190,7 @@ def _check_counts(
         those = [receipts[name] for name in names]
         expected = {
             **totals(those),
-            "classes": class_totals(those),
+            "classes": class_totals(sum_counts(one.class_counts for one in those), those),
             "shards": list(map(shard_entry, those, names)),
         }
         entry = {name: manifest["splits"][split].get(name) for name in expected}

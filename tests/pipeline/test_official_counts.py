@@ -24,7 +24,10 @@ def entry_of(images: int) -> dict:
     listing = Listing("validation", images, 9, {WNID: images})
     labels = Labels(ClassTable.build([ClassInfo(WNID)], 1, "wnid"), {})
     manifest = build_manifest(
-        config, labels, [SplitResult(splits[0], listing, listing, [receipt])], "plan"
+        config,
+        labels,
+        [SplitResult(splits[0], listing, listing, {WNID: images}, [receipt])],
+        "plan",
     )
     return manifest["splits"]["validation"]
 

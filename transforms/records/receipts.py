@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from array import array
 from collections import Counter
@@ -63,14 +64,23 @@ class ReceiptBuilder:
         )
 
 
+@functools.lru_cache(maxsize=1 << 12)
+def _figure(kind: str, value: int) -> str:
+    return f"{kind}:{value}"
+
+
 def figures_of(width: int, height: int, image_bytes: int) -> tuple[str, ...]:
     """The classes of size, shape and length that an image is counted in: `width:256`.
 
     A number stands for those from it on: there are eight steps from each power of two to the
     next, so that numbers up to 16 stand for themselves. Shapes are tenths of width : height.
     """
-    sides = f"width:{_low(width)}", f"height:{_low(height)}"
-    return (*sides, f"shape:{10 * width // height}", f"bytes:{_low(image_bytes)}")
+    return (
+        _figure("width", _low(width)),
+        _figure("height", _low(height)),
+        _figure("shape", 10 * width // height),
+        _figure("bytes", _low(image_bytes)),
+    )
 
 
 def figure_step(value: int) -> int:
@@ -155,9 +165,17 @@ def totals(receipts: Sequence[ShardReceipt]) -> dict[str, Any]:
     }
 
 
-def class_totals(receipts: Sequence[ShardReceipt]) -> dict[str, list[int]]:
-    """For each class: [images, records]; "" is not one."""
-    records = Counter(sum_counts(receipt.class_counts for receipt in receipts))
+def class_totals(
+    class_counts: Mapping[str, int], receipts: Sequence[ShardReceipt]
+) -> dict[str, list[int]]:
+    """For each class: [images, records]; "" is not one.
+
+    Args:
+        class_counts: What the class counts of the receipts come to, which they may lack: in all
+            shards together there are as many of them as images, almost.
+        receipts: Tell of the rejects.
+    """
+    records = Counter(class_counts)
     images = records + Counter(reject.wnid for one in receipts for reject in one.rejects)
     return {wnid: [images[wnid], records[wnid]] for wnid in sorted(images) if wnid}
 
