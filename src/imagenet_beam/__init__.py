@@ -15,9 +15,9 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_MODULES` says it to 
     from imagenet_beam.pipeline.config import Workers as Workers
     from imagenet_beam.pipeline.conversion import Conversion as Conversion
     from imagenet_beam.pipeline.convert import ConvertImages as ConvertImages
+    from imagenet_beam.pipeline.reading.findings import Verification as Verification
     from imagenet_beam.pipeline.reading.records import Records as Records
     from imagenet_beam.pipeline.reading.tf_data import as_tf_dataset as as_tf_dataset
-    from imagenet_beam.pipeline.reading.findings import Verification as Verification
     from imagenet_beam.pipeline.reading.verify import verify as verify
     from imagenet_beam.transforms.elements import BoundingBox as BoundingBox
     from imagenet_beam.transforms.elements import ImageRef as ImageRef
