@@ -83,9 +83,11 @@ MAY_IMPORT_BEAM = {
             "join_boxes",
             "join_labels",
             "list_images",
+            "plan_shards",
             "batches",
             "select_images",
             "shuffle",
+            "write_shards",
             "write_to_tfrecord",
         )
     ),

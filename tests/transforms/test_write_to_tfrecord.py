@@ -11,7 +11,7 @@ from imagenet_beam.transforms.elements import Record
 from imagenet_beam.transforms.encode_images import RecordEncoder
 from imagenet_beam.transforms.records.framing import read_records
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
-from imagenet_beam.transforms.write_to_tfrecord import _WriteShardFn
+from imagenet_beam.transforms.write_shards import _WriteShardFn
 
 
 def write(prefix, elements, num_shards, windows=None):

@@ -1,0 +1,208 @@
+"""Elements to shards: assigned, grouped, encoded in threads, written with receipts."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import AsSingleton
+from apache_beam.utils.windowed_value import WindowedValue
+
+from imagenet_beam.transforms.batches import Columns, in_global_window
+from imagenet_beam.transforms.elements import ShardReceipt
+from imagenet_beam.transforms.encode_images import RecordEncoder
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.rule import with_class, without_class
+from imagenet_beam.transforms.labels.source import Labels
+from imagenet_beam.transforms.plan_shards import key_of
+from imagenet_beam.transforms.records.shard_writer import ShardTarget
+from imagenet_beam.transforms.records.shards import ShardLayout
+from imagenet_beam.transforms.shuffle import (
+    OUTCOMES,
+    Assigned,
+    EncodeImages,
+    Keyed,
+    PackFn,
+    PooledFn,
+)
+
+V = TypeVar("V")
+
+
+@dataclass(eq=False)
+class WriteShards(beam.PTransform):
+    """Writes elements to their shards: PCollection[V] → PCollection[ShardReceipt].
+
+    What `WriteToTFRecord` does once the layout is known, with what only a whole conversion
+    needs: receipts, shards that are there already, threads.
+
+    Args:
+        target: Where the shards go.
+        encode: The last step from element to record; run in threads.
+        layout: The result of `PlanShards` over elements with the same names.
+        seed: As for `PlanShards`.
+        shuffle: As for `WriteToTFRecord`.
+        done_shards: Numbers of shards that are there already and not written again.
+        threads: Elements encoded at once by a worker; 0 is the number of cores.
+        read_threads: Elements fetched at once by a worker; 0 fetches in the
+            encoding threads.
+        labels: Where elements are `LabeledImage`s, the labels that they were joined with:
+            the words of classes then do not travel with each image.
+    """
+
+    target: ShardTarget
+    encode: RecordEncoder[Any]
+    layout: beam.PCollection[ShardLayout]
+    seed: int = 0
+    shuffle: str = "references"
+    done_shards: frozenset[int] = frozenset()
+    threads: int = 0
+    read_threads: int = 0
+    labels: beam.PCollection[Labels] | None = None
+
+    def expand(self, values: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
+        """Assigns, groups and writes, with references packed or images encoded in between."""
+        pool = (self.encode, self.threads, self.read_threads)
+        value_type = values.element_type
+        assign = _AssignShardFn(self.encode, self.seed, self.done_shards)
+        assigned = (  # (shard, (key, value))
+            values
+            | "AssignShards"
+            >> beam.ParDo(assign, AsSingleton(self.layout)).with_output_types(
+                tuple[int, tuple[bytes, value_type]]  # type: ignore[valid-type]
+            )
+        )
+        write: beam.DoFn = _WriteShardFn(self.target, *pool)
+        sides: list[AsSingleton] = []
+        if self.shuffle == "images":
+            assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
+            write = _WriteEncodedFn(self.target)
+        elif self.encode.packed_type is not None:
+            columns = Columns(self.encode.packed_type)
+            pack = PackFn(columns, without_class if self.labels else None)
+            sides = [AsSingleton(self.labels)] if self.labels else []
+            assigned = assigned | "PackReferences" >> beam.ParDo(pack).with_output_types(
+                tuple[int, bytes]
+            )
+            write = _WritePackedFn(self.target, columns, self.seed, *pool)
+        return (
+            assigned
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(write, *sides).with_output_types(ShardReceipt)
+        )
+
+
+class _AssignShardFn(beam.DoFn):
+    """Tells each value its shard; values of shards that are done are left out."""
+
+    def __init__(self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int]) -> None:
+        self._encoder = encoder
+        self._seed = seed
+        self._done = done
+
+    def process(self, value: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
+        key = key_of(value, self._encoder, self._seed)
+        if key in layout.duplicates and (name := self._encoder.name(value)):
+            raise InputError(
+                f"two {self._encoder.noun} are called {name}: names must be unique in a split; "
+                "remove one of them"
+            )
+        shard = layout.shard_of(key)
+        if shard not in self._done:
+            yield shard, (key, value)
+
+
+class _WriteShardFn(PooledFn):
+    """Encodes each group of values and writes it as one shard.
+
+    While the last values of a shard are encoded, and while it goes to the disk, those of the
+    next one are begun: two shards at most are under way. A bundle has ended, or failed, when
+    both of them have.
+    """
+
+    _writers: ThreadPoolExecutor | None = None
+
+    def __init__(self, target: ShardTarget, *pool: Any) -> None:
+        super().__init__(*pool)
+        self._target = target
+
+    def start_bundle(self) -> None:
+        self._begun: collections.deque[Future[ShardReceipt]] = collections.deque()
+        self._writers = self._writers or ThreadPoolExecutor(2, thread_name_prefix="write")
+
+    def process(
+        self, group: tuple[int, Iterable[Any]], labels: Labels | None = None
+    ) -> Iterator[ShardReceipt]:
+        assert self._writers is not None  # noqa: S101 - start_bundle() ran
+        try:
+            shard, values = group
+            keyed = list(
+                self.keyed(values, labels)
+            )  # which a runner may not give to another thread
+            self._begun.append(self._writers.submit(self._target.write, shard, keyed, self.encode))
+            while len(self._begun) > 1:
+                yield _counted(self._begun.popleft().result())
+        except BaseException:
+            wait(self._begun)
+            raise
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        try:
+            while self._begun:
+                yield from in_global_window([_counted(self._begun.popleft().result())])
+        finally:
+            wait(self._begun)
+
+    def teardown(self) -> None:
+        super().teardown()
+        if self._writers is not None:
+            self._writers.shutdown()
+            self._writers = None
+
+    def keyed(self, values: Iterable[Any], labels: Labels | None) -> Iterable[Keyed[Any]]:
+        """The values with their keys."""
+        return values
+
+
+class _WritePackedFn(_WriteShardFn):
+    """The same with what `PackFn` has packed."""
+
+    def __init__(self, target: ShardTarget, columns: Columns, seed: int, *pool: Any) -> None:
+        super().__init__(target, *pool)
+        self._columns = columns
+        self._seed = seed
+
+    def keyed(self, values: Iterable[bytes], labels: Labels | None) -> Iterator[Keyed[Any]]:
+        for packed in values:
+            for value in self._columns.decode(packed):
+                value = with_class(value, labels) if labels else value
+                yield key_of(value, self._encoder, self._seed), value
+
+
+class _WriteEncodedFn(beam.DoFn):
+    """Writes each group of what `EncodeImages` made as one shard."""
+
+    def __init__(self, target: ShardTarget) -> None:
+        self._target = target
+
+    def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
+        yield _counted(self._target.write(*group, lambda data: map(OUTCOMES.decode, data)))
+
+
+def _counted(receipt: ShardReceipt) -> ShardReceipt:
+    """Adds a shard to Beam's counters."""
+    counts = {
+        "in-images": receipt.images,
+        "out-records": receipt.records,
+        "out-rejects": len(receipt.rejects),
+        "out-bytes": receipt.size_bytes,
+        "out-shards": 1,
+    }
+    for name, count in counts.items():
+        Metrics.counter("WriteToTFRecord", name).inc(count)
+    return receipt
