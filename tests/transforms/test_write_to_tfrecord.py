@@ -92,11 +92,12 @@ def writer(tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_next_shard_is_begun_before_the_last_one_is_published(tmp_path, threads):
-    fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 3), Gated(), threads, 0)
+    encoder = Gated()
+    fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 3), encoder, threads, 0)
     fn.setup()
     fn.start_bundle()
     if threads == 1:  # of one thread, the next values wait for the last one, not for the disk
-        fn._encoder.next_begun.set()
+        encoder.next_begun.set()
     receipts = list(fn.process((0, shard_of("a", "last"))))
     assert receipts == [], "nobody waits for the first shard yet"
     receipts += fn.process((1, shard_of("next", "b")))
