@@ -9,8 +9,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from imagenet_beam import WriteToTFRecord
 from imagenet_beam.transforms.elements import Record
 from imagenet_beam.transforms.encode_images import RecordEncoder
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import read_records
-from imagenet_beam.transforms.records.shard_writer import ShardTarget
+from imagenet_beam.transforms.records.shard_writer import WRITE_BYTES, ShardTarget
+from imagenet_beam.transforms.storage.local import _LocalAtomicFile
 from imagenet_beam.transforms.write_shards import _WriteShardFn
 
 
@@ -119,3 +121,26 @@ def test_a_failed_bundle_leaves_whole_shards_with_receipts_and_nothing_else(writ
     writer.start_bundle()
     assert list(writer.process((1, shard_of("d")))) == []
     assert [found.value.name for found in writer.finish_bundle()] == ["x-1"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_shard_that_cannot_be_written_does_not_hold_up_the_next(tmp_path, monkeypatch, threads):
+    encoder = Gated()
+    encoder.next_begun.set()
+    fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 2), encoder, threads, 0)
+    fn.setup()
+    fn.start_bundle()
+    write = _LocalAtomicFile.write
+
+    def disk_full_at_first(file, data):
+        if file._path.name == "out-0":
+            raise InputError("out-0 cannot be written: no space left")
+        write(file, data)
+
+    monkeypatch.setattr(_LocalAtomicFile, "write", disk_full_at_first)
+    large = "x" * (WRITE_BYTES + 1)  # written before the values behind it are asked for
+    with pytest.raises(InputError, match="no space left"):
+        list(fn.process((0, shard_of(*[large] * 100))))
+        list(fn.process((1, shard_of("next"))))
+    fn.teardown()
+    assert read(tmp_path) == {"out-1": [b"next"]}

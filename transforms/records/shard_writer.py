@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -60,7 +60,7 @@ class ShardTarget:
         self,
         shard: int,
         keyed_values: Iterable[tuple[bytes, V]],
-        encode: Callable[[Iterable[V]], Iterable[Record | Reject]],
+        encode: Callable[[Iterable[V]], Iterator[Record | Reject]],
     ) -> ShardReceipt:
         """Writes and publishes one shard, then its receipt.
 
@@ -78,8 +78,8 @@ class ShardTarget:
         ordered = sorted(keyed_values, key=lambda keyed: keyed[0])
         builder = ReceiptBuilder()
         file = self.storage.create(path)
+        outcomes = encode(value for _, value in ordered)
         try:
-            outcomes = encode(value for _, value in ordered)
             for block in _blocks(_framed(outcomes, builder), self.compression):
                 file.write(block)
             _check_complete(path, len(ordered), builder)
@@ -87,6 +87,8 @@ class ShardTarget:
             file.publish()
         finally:
             file.discard()
+            if isinstance(outcomes, Generator):  # else the next shard would wait for its end
+                outcomes.close()
         receipt = builder.build(name, file.size_bytes, file.crc32c, self.plan)
         if self.index:  # before the receipt: a shard that has one is done
             index = format_index(builder.offsets)
