@@ -59,9 +59,9 @@ CONTESTANTS = {
     ),
     "tfds": Contestant(
         "tensorflow-datasets, its `imagenet2012`, `none`",
-        "{bin}/tfds build imagenet2012 --manual_dir={manual_dir} --data_dir={output}",
+        "{python} {peers}/tfds_imagenet2012.py {manual_dir} {output}",
         None,
-        ("tensorflow==2.21.0", "tensorflow-datasets==4.9.10"),
+        ("tensorflow==2.21.0", "tensorflow-datasets==4.9.10", "importlib_resources==6.5.2"),
     ),
 }
 
@@ -101,7 +101,7 @@ def command(key: str, python: Path, fields: Mapping[str, object]) -> list[str]:
 
 def variables(key: str) -> dict[str, str]:
     """The variables of a contestant: nothing of this project's Python in another environment."""
-    kept = dict(os.environ)
+    kept = {**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"}  # img2dataset would ask for it
     if CONTESTANTS[key].requirements:
         kept.pop("PYTHONPATH", None)
     return kept

@@ -21,7 +21,8 @@ from typing import IO
 from benchmarks.class_tars import write_archive
 from benchmarks.image_parts import synthetic
 
-ARCHIVE, FILES, LIST = "ILSVRC2012_img_train.tar", "files", "list.csv"
+ARCHIVE, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
+FILES, LIST = "files", "list.csv"
 DISTINCT_SYNTHETIC = 500
 SUFFIXES = (".jpg", ".jpeg")
 # The first ten of ImageNet's, as tensorflow-datasets knows no others.
@@ -80,6 +81,8 @@ def write_forms(output: Path, source: Path | None, count: int) -> None:
     (output / LIST).write_text("".join(["url\n", *(f"{p.resolve().as_uri()}\n" for p in written)]))
     classes = ((wnid, _members(output / FILES / wnid)) for wnid in WNIDS)
     write_archive(output / ARCHIVE, classes)
+    with tarfile.open(output / VALIDATION, "w") as tar:  # one image: tensorflow-datasets asks for it
+        tar.add(written[0], "ILSVRC2012_val_00000001.JPEG")
     stamp.write_text(wanted)
 
 

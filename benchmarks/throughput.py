@@ -113,11 +113,11 @@ def table(contestants: dict[str, Any]) -> str:
         cells = [found["name"]]
         if "seconds" in found:
             writing = found["images_per_second_while_writing"]
-            cells += [f"{found['images_per_second']:,.0f}", f"{writing:,.0f}" if writing else "–"]
-            cells.append(f"{found['start_seconds']:.1f}" if writing else "–")
+            cells += [f"{found['images_per_second']:,.0f}", f"{writing:,.0f}" if writing else "-"]
+            cells.append(f"{found['start_seconds']:.1f}" if writing else "-")
             cells += [f"{found[key]:,.0f}" for key in ("cpu_seconds", "peak_mb", "output_mb")]
         else:
-            cells += [str(found["problem"]).replace("|", "/"), *["–"] * (len(COLUMNS) - 2)]
+            cells += [str(found["problem"]).replace("|", "/"), *["-"] * (len(COLUMNS) - 2)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -158,7 +158,9 @@ def main() -> None:
     (args.work / "throughput.json").write_text(json.dumps(found, indent=1))
     print(f"{found['machine']}, {found['cores']} cores, {found['memory_gib']} GiB")
     print(f"{found['version']}, Python {found['python']}")
-    print(f"{len(files):,} images of {found['mean_kb']} KB, {args.shards} shards, {args.turns} turns")
+    print(
+        f"{len(files):,} images of {found['mean_kb']} KB, {args.shards} shards, {args.turns} turns"
+    )
     print(table(found["contestants"]))
     if any(found["contestants"][key].get("problem") for key in args.only if key.startswith("ours")):
         raise SystemExit(1)
