@@ -97,9 +97,10 @@ def main() -> None:
         sizes.append((args.images, args.classes or min(args.images, MAX_CLASSES)))
     args.directory.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
+    found = {**machine(), "shards": args.shards, "rows": rows}
     for images, classes in sizes:
         rows.append(run(args.directory, images, classes, args))
-        found = {**machine(), "shards": args.shards, "rows": rows}  # kept after each size
+        # After each, so that one that fails takes no others with it.
         (args.directory.parent / "growth.json").write_text(json.dumps(found, indent=1))
     print(f"{found['version']}, Python {found['python']}, {found['cores']} cores")
     print(table(rows))

@@ -81,7 +81,9 @@ def write_forms(output: Path, source: Path | None, count: int) -> None:
     (output / LIST).write_text("".join(["url\n", *(f"{p.resolve().as_uri()}\n" for p in written)]))
     classes = ((wnid, _members(output / FILES / wnid)) for wnid in WNIDS)
     write_archive(output / ARCHIVE, classes)
-    with tarfile.open(output / VALIDATION, "w") as tar:  # one image: tensorflow-datasets asks for it
+    with tarfile.open(
+        output / VALIDATION, "w"
+    ) as tar:  # one image: tensorflow-datasets asks for it
         tar.add(written[0], "ILSVRC2012_val_00000001.JPEG")
     stamp.write_text(wanted)
 

@@ -3,12 +3,12 @@
     python benchmarks/simulate.py
     python benchmarks/simulate.py --inside_us=150 --outside_us=1900 --start_s=2 --listing_us=25
 
-What is measured (from the results of the first two tables, or given):
+What is measured (from the results of `lock.py` and of the first two tables, or given):
 
-- inside: microseconds of an image inside the interpreter's lock, of which a process has one.
-  All processor time of an image with `--resize=none` beyond the base is taken for it: too much,
-  as reading, checksums and writing give up the lock in part.
-- outside: the rest of its processor time with `--resize=shorter:256`, on any core.
+- inside: microseconds of an image inside the interpreter's lock, of which a process has one: what
+  `lock.py` finds for encoding, and all processor time of an image with `--resize=none` beyond the
+  base. That is too much, as reading, checksums and writing give up the lock in part.
+- outside: the rest of an image's processor time with `--resize=shorter:256`, on any core.
 - start: seconds of the job with hardly any image. listing: microseconds an image until the first
   shard is begun, in one place, beyond that.
 
@@ -98,24 +98,23 @@ def _lognormal(sigma: float, count: int) -> Any:
 def measured_parts(folder: Path) -> dict[str, float]:
     """The parts from the results of the first two tables, where they are."""
     parts: dict[str, float] = {}
-    growth, throughput = folder / "growth.json", folder / "throughput.json"
-    if growth.exists():
-        base, *rows = json.loads(growth.read_text())["rows"]
+    read = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    if "growth" in read:
+        base, *rows = read["growth"]["rows"]
         parts["start_s"] = base["seconds"]
         if rows:
             largest = max(rows, key=lambda row: row["images"])
             seconds = largest["start_seconds"] - base["start_seconds"]
             parts["listing_us"] = max(0.0, 1e6 * seconds / largest["images"])
-        if throughput.exists():
-            found = json.loads(throughput.read_text())
-            runs = found["contestants"]
-            cpu_s = {key: runs.get(key, {}).get("cpu_seconds") for key in ("ours", "ours-none")}
-            parts["mean_kb"] = found["mean_kb"]
-            if all(cpu_s.values()):
-                inside = cpu_s["ours-none"] - base["cpu_seconds"]
-                outside = cpu_s["ours"] - cpu_s["ours-none"]
-                parts["inside_us"] = 1e6 * inside / found["images"]
-                parts["outside_us"] = 1e6 * outside / found["images"]
+    if "throughput" in read:
+        parts["mean_kb"] = read["throughput"]["mean_kb"]
+    if read.keys() >= {"growth", "throughput", "lock"}:
+        runs, images = read["throughput"]["contestants"], read["throughput"]["images"]
+        cpu_s = [runs.get(key, {}).get("cpu_seconds") for key in ("ours", "ours-none")]
+        if all(cpu_s):
+            whole, none = (1e6 * (found - base["cpu_seconds"]) / images for found in cpu_s)
+            parts["inside_us"] = none + read["lock"]["inside_us"]
+            parts["outside_us"] = whole - parts["inside_us"]
     return parts
 
 
