@@ -120,8 +120,7 @@ class ConvertConfig:
             raise InputError(
                 "nothing to convert; give `train_archive`, `validation_archive` or `test_archive`"
             )
-        written = [("output_dir", self.output_dir), ("index_dir", self.index_dir)]
-        for name, path in [*written, *self.input_paths()]:
+        for name, path in self.paths():
             check_text(path, f"`{name}`=")
         names = [split.name for split in self.splits]
         for name in names:
@@ -134,6 +133,11 @@ class ConvertConfig:
         _check_choice("shuffle", self.shuffle, SHUFFLES)
         _check_choice("expect", self.expect, EXPECTATIONS)
         check_range("shuffle_seed", self.shuffle_seed, -(2**63), 2**63 - 1)
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Field and path of everything that is written or read."""
+        index = [("index_dir", self.index_dir)] if self.index_dir else []
+        return [("output_dir", self.output_dir), *index, *self.input_paths()]
 
     def input_paths(self) -> list[tuple[str, str]]:
         """Field and path of everything that is read, patterns as they were given."""

@@ -130,6 +130,8 @@ def prepare(config: ConvertConfig) -> Conversion:
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
     plan = make_plan(config, given, boxes, small_files)
     output = output_folder(config)
+    if config.index_dir:
+        _check_writable("index_dir", config.index_dir, storage)
     sizes, kept = output.list_files()
     own = set(config.all_shard_names())
     if not config.overwrite:
@@ -155,6 +157,13 @@ def prepare(config: ConvertConfig) -> Conversion:
     return Conversion(
         config, splits, storage, output, plan, archives, boxes, done, is_complete, stale, findings
     )
+
+
+def _check_writable(field: str, directory: str, storage: Storage) -> None:
+    try:
+        storage.check_writable(directory)
+    except InputError as error:
+        raise InputError(f"`{field}`: {error}") from error
 
 
 def _small_files(config: ConvertConfig) -> list[SmallFile]:

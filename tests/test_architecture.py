@@ -83,6 +83,7 @@ MAY_IMPORT_BEAM = {
             "join_boxes",
             "join_labels",
             "list_images",
+            "batches",
             "select_images",
             "shuffle",
             "write_to_tfrecord",

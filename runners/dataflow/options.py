@@ -77,7 +77,7 @@ def job_options(config: ConvertConfig, beam_args: Sequence[str]) -> PipelineOpti
 
 def check_remote(config: ConvertConfig) -> None:
     """Refuses files that no worker of Dataflow could reach."""
-    for field, path in [("output_dir", config.output_dir), *config.input_paths()]:
+    for field, path in config.paths():
         if is_local(path):
             raise InputError(
                 f"`{field}`={path} is on this machine, where Dataflow's workers cannot reach it; "

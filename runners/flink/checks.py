@@ -77,7 +77,7 @@ def check_paths(config: ConvertConfig, environment: str, hosts: Sequence[str]) -
     if environment == LOOPBACK:
         return
     remote = environment == "DOCKER" or not all(map(is_this_machine, hosts))
-    for field, path in [("output_dir", config.output_dir), *config.input_paths()]:
+    for field, path in config.paths():
         if not is_local(path) or path.startswith("file://"):
             continue
         if remote:

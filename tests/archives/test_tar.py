@@ -1,6 +1,7 @@
 """Walking tar archives: every kind of header, every kind of damage, no picture read."""
 
 import gc
+import gzip
 import io
 import itertools
 import subprocess
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagenet_beam.transforms.archives import tar
+from imagenet_beam.transforms.archives.streams import open_stream
 from imagenet_beam.transforms.archives.tar import TarMember, walk_tar
 from imagenet_beam.transforms.archives.tar_header import parse_plain_header
 from imagenet_beam.transforms.errors import InputError
@@ -442,6 +444,23 @@ def test_plain_headers_are_read_as_tarfile_reads_them(data):
         patch.setattr(tar, "parse_plain_header", lambda header: None)
         expected = outcome()
     assert outcome() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["x", "é", "long/" * 25]), st.integers(0, 9000)), min_size=1
+    ),
+    st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    st.integers(0, 20),
+)
+def test_a_stream_is_walked_as_a_file_is(members, form, padding_blocks):
+    """Headers lie across the ends of blocks, and a stream does not go back."""
+    data = make_tar(*((name + "x", b"1" * size) for name, size in members), format=form)
+    data = data.rstrip(b"\0")
+    data += bytes(-len(data) % 512 + 1024 + 512 * padding_blocks)
+    stream = open_stream(io.BytesIO(gzip.compress(data, 1)), "a.tar.gz")
+    assert list(walk_tar(stream)) == walk(data)
 
 
 @pytest.mark.parametrize("form", ["gnu", "ustar", "v7"])

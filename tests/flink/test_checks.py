@@ -73,6 +73,7 @@ def test_two_task_managers_of_a_host_cannot_share_a_pool():
     ("changes", "flag"),
     [
         ({"output_dir": "/data/out"}, "`output_dir`=/data/out"),
+        ({"index_dir": "/data/idx"}, "`index_dir`=/data/idx"),
         (
             {"labels": LabelSource(devkit="/data/devkit.tar.gz")},
             "`labels.devkit`=/data/devkit.tar.gz",

@@ -94,6 +94,14 @@ def test_indexes_in_another_folder(source, convert, indexed, tmp_path):
     assert Records(folder, "train", index_dir=str(apart))[12]["filename"]
 
 
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is(source, convert, folder):
+    folder.with_name("file").write_text("")
+    flags = [*source.flags, f"--output_dir={folder}", f"--index_dir={folder.with_name('file')}/a"]
+    done = convert(*flags)
+    assert done.status == 2 and not list(folder.glob("*"))
+    assert done.message.startswith(f"imagenet-beam: --index_dir: {folder.with_name('file')}/a")
+
+
 def test_a_run_that_resumes_writes_the_indexes_that_are_missing(converted, folder):
     plain = converted()
     assert plain == {}

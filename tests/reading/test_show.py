@@ -121,7 +121,7 @@ def test_damaged_images_are_shown_up_to_the_damage():
     data = buffer.getvalue()
     image = decoded(data[: len(data) - len(data) // 4])
     assert image.size == (400, 400)
-    assert image.getpixel((5, 5))[1] > 150
+    assert min(image.crop((0, 0, 8, 8)).tobytes()[1::3]) > 150
     assert decoded(b"nothing") is None
     assert decoded(b"") is None
 

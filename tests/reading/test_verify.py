@@ -6,6 +6,8 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -134,6 +136,9 @@ def swap(chance, name, data, files):
     return {name: files[other], other: data}
 
 
+DAMAGES: list = [flip, cut, delete, edit, add, swap]
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_thousand_damages_are_noticed_and_named(out, tree, seed):
     files = {name: data for name, data in tree(out).items() if not name.endswith("/lock")}
@@ -141,7 +146,7 @@ def test_a_thousand_damages_are_noticed_and_named(out, tree, seed):
     kinds = set()
     for number in range(100):
         name = chance.choice([name for name in sorted(files) if files[name]])
-        kind = chance.choice([flip, cut, delete, edit, add, swap])
+        kind = chance.choice(DAMAGES)
         more = (files,) if kind is swap else ()
         changed = kind(chance, name, files[name], *more)
         assert all(files.get(one) != data for one, data in changed.items())
@@ -161,7 +166,7 @@ def test_a_thousand_damages_are_noticed_and_named(out, tree, seed):
             if one in files:
                 (out / one).write_bytes(files[one])
         kinds.add(kind)
-    assert len(kinds) == 6
+    assert kinds == set(DAMAGES)
     assert found(out) == []
 
 
@@ -445,14 +450,27 @@ def run(capsys, *arguments):
 
 
 def test_the_command_says_what_it_looked_at(out, capsys):
-    status, printed, _ = run(capsys, "verify", out, "--deep")
+    status, printed, progress = run(capsys, "verify", out, "--deep")
     assert status == 0
+    assert re.match(r"verifying 5 shards: 0 bytes of [0-9.]+ kB \(0 %\)\n", progress)
     assert re.fullmatch(rf"{out}: all right in 5 shards with 45 records, [0-9.]+ kB\n", printed)
     (out / "labels.txt").unlink()
     status, printed, _ = run(capsys, "verify", out)
     assert status == 1
     assert printed.splitlines()[0] == "labels.txt: does not exist"
     assert printed.splitlines()[1].startswith(f"{out}: 1 finding in 5 shards")
+
+
+def test_neither_beam_nor_tensorflow_is_loaded(written):
+    probe = (
+        "import sys\n"
+        "from imagenet_beam.runners.cli import main\n"
+        f"assert main(['verify', {str(written)!r}, '--deep']) == 0\n"
+        "found = {'apache_beam', 'tensorflow', 'matplotlib'} & set(sys.modules)\n"
+        "assert not found, found\n"
+    )
+    run_alone = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert run_alone.returncode == 0, run_alone.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nothing", "nothing/x*"])

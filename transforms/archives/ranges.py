@@ -88,7 +88,11 @@ class RangedFile(io.RawIOBase):
         begin = self._position - self._block_start
         data = self._block[begin : begin + wanted] if begin >= 0 else b""
         if len(data) < wanted:
-            data += self._fetch(self._position + len(data), wanted - len(data))
+            more = self._fetch(self._position + len(data), wanted - len(data))
+            if data:  # what was read can be read again, also of a stream, which does not go back
+                self._block = data + self._block
+                self._block_start = self._position
+            data += more
         self._position += len(data)
         return data
 
