@@ -10,13 +10,17 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip
 DEMO ?= demo
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PHOTOS ?=
+IMAGES ?= 10000
+TURNS ?= 3
+SIZES ?= 1000 10000 100000 1281167
 FAST := archives boxes images labels records threads
 # The version of the worker image, so that tests see what workers run.
 BEAM_VERSION := $(shell sed -n "s/^ARG BEAM_VERSION=//p" Dockerfile)
 # The Pythons that pyproject.toml allows: "10 15" for ">=3.10,<3.15".
 MINORS := $(shell sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' pyproject.toml)
 
-.PHONY: help install demo test tools check format unit unit-fast unit-bytes types flink-cluster flink-stop clean
+.PHONY: help install demo test tools check format unit unit-fast unit-bytes types flink-cluster flink-stop benchmark benchmark-growth clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -69,9 +73,18 @@ flink-cluster: install  ## start a Flink cluster on this machine, to try things 
 flink-stop: install  ## end that cluster
 	$(BIN)/python -m tools.flink_cluster stop
 
+benchmark: install  ## this and other programs on PHOTOS, a folder or tar: see benchmarks/README.md
+	$(BIN)/python -m benchmarks.photographs --photographs='$(PHOTOS)' --images=$(IMAGES) --output=.benchmarks/photographs
+	$(BIN)/python -m benchmarks.throughput --photographs=.benchmarks/photographs --turns=$(TURNS)
+	$(BIN)/python -m benchmarks.lock --photographs=.benchmarks/photographs
+
+benchmark-growth: install  ## the job without the pictures, by SIZES: numbers of images
+	$(BIN)/python -m benchmarks.control_plane --sizes $(SIZES)
+
 format: $(BIN)/.test-tools  ## correct format and imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environment and what the demo wrote
 	rm -rf $(VENV) .venv-* $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .benchmarks/environments .benchmarks/photographs .benchmarks/growth
