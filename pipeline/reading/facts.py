@@ -89,6 +89,9 @@ def read_facts(folder: OutputFolder) -> Facts:
         InputError: If it is not a finished conversion, or a receipt is damaged.
     """
     sizes = folder.storage.list_sizes(folder.directory)
+    if PLAN not in sizes:
+        there = "is no output folder of this program" if sizes else "does not exist, or is empty"
+        raise InputError(f"{folder.directory} {there}; give the `output_dir` of a conversion")
     if MANIFEST not in sizes:
         raise InputError(
             f"{folder.directory} has no {MANIFEST}, so it is no finished conversion; run convert "

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from imagenet_beam.pipeline.inputs import expand
-from imagenet_beam.pipeline.output import CLASSES, MANIFEST
+from imagenet_beam.pipeline.output import CLASSES, MANIFEST, PLAN, STATE_DIR
+from imagenet_beam.transforms.archives.names import is_hidden
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, read_classes_csv
 from imagenet_beam.transforms.records.index import SUFFIX
@@ -56,13 +57,18 @@ def find_shards(directory: str, split: str, storage: Storage) -> FoundShards:
     if _is_file(directory, storage):
         return FoundShards((storage.stat(directory).path,))
     sizes = storage.list_sizes(directory)
-    classes, base = _read_classes(directory, sizes, storage)
+    classes, base = read_classes(directory, sizes, storage)
     if MANIFEST in sizes:
         manifest = read_manifest(join(directory, MANIFEST), storage)
         entry = manifest["splits"][_chosen(split, sorted(manifest["splits"]), directory)]
         paths = [join(directory, shard["name"]) for shard in entry["shards"]]
         records = tuple(shard["records"] for shard in entry["shards"])
         return FoundShards(tuple(paths), records, classes, manifest["classes"]["label_base"])
+    if PLAN in sizes:
+        raise InputError(
+            f"{directory} is an unfinished conversion, without {MANIFEST}; run the same convert "
+            "command again, which resumes"
+        )
     names = _named_shards(directory, split, sizes)
     return FoundShards(tuple(join(directory, name) for name in names), (), classes, base)
 
@@ -161,6 +167,8 @@ def _is_file(path: str, storage: Storage) -> bool:
 
 
 def _is_shard(name: str) -> bool:
+    if is_hidden(name) or name.startswith(f"{STATE_DIR}/"):  # of a run that was stopped
+        return False
     match = _SHARD.fullmatch(name)
     return not match["suffix"].endswith(SUFFIX) if match else bool(_OTHER.fullmatch(name))
 
@@ -170,7 +178,7 @@ def _is_of(split: str, name: str) -> bool:
     return split in _WORDS.split(name)
 
 
-def _read_classes(
+def read_classes(
     directory: str, sizes: Mapping[str, int], storage: Storage
 ) -> tuple[tuple[ClassInfo, ...], int | None]:
     """The classes, from our list of them or from that of tensorflow-datasets."""

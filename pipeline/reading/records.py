@@ -212,6 +212,8 @@ class Records:
 
     def _opened(self, number: int) -> _Shard:
         path = self.paths[number]
+        if is_local(path):  # as it is now: what the process holds open may have been replaced
+            self._storage.stat(path)
         reader = self._storage.open_ranges(path)
         offsets = self._offsets.get(number) or self._find_records(reader)
         records, expected = len(offsets) - 1, self._starts[number + 1] - self._starts[number]

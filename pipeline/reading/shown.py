@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from imagenet_beam.pipeline.output import MANIFEST, REJECTS
-from imagenet_beam.pipeline.reading.found import read_manifest
+from imagenet_beam.pipeline.reading.found import read_classes, read_manifest
 from imagenet_beam.pipeline.reading.pictures import Tile, decoded, rejected_image
 from imagenet_beam.pipeline.reading.records import Records
 from imagenet_beam.transforms.elements import Reject
@@ -50,16 +50,27 @@ def record_tiles(path: str, wanted: str, most: int, storage: Storage) -> list[Ti
     return tiles
 
 
-def reject_tiles(path: str, most: int, storage: Storage) -> list[Tile]:
+def reject_tiles(path: str, wanted: str, most: int, storage: Storage) -> list[Tile]:
     """The first rejects of an output folder, each as far as its archive still shows it.
+
+    Args:
+        path: The folder.
+        wanted: A class: its wnid or a name; "" takes all.
+        most: How many, at most.
+        storage: How to reach files.
 
     Raises:
         InputError: If there are none.
     """
-    rejects = list(itertools.islice(_rejects(join(path, REJECTS), storage), most))
-    if not rejects:
-        raise InputError(f"{path} has no rejects")
-    return [Tile(rejected_image(one, storage), f"{one.reason}: {one.filename}") for one in rejects]
+    rejects = _rejects(join(path, REJECTS), storage)
+    if wanted:
+        classes, _ = read_classes(path, storage.list_sizes(path), storage)
+        wnids = {wanted, *(info.wnid for info in classes if _is_class(info, wanted))}
+        rejects = (one for one in rejects if one.wnid in wnids)
+    first = list(itertools.islice(rejects, most))
+    if not first:
+        raise InputError(f"{path} has no rejects" + (f" of `class`={wanted}" if wanted else ""))
+    return [Tile(rejected_image(one, storage), f"{one.filename}: {one.reason}") for one in first]
 
 
 def name_of(wnid: str, text: str) -> str:

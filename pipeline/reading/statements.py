@@ -134,7 +134,8 @@ def foreign_files(
 
 def _no_manifest(folder: OutputFolder, error: Exception) -> Finding:
     if isinstance(error, InputError):
-        return unreadable(folder, MANIFEST, error)
+        said = unreadable(folder, MANIFEST, error).what
+        return Finding(MANIFEST, f"{said}: unfinished; the same convert command resumes it")
     return Finding(MANIFEST, f"is not a manifest of this program ({error!r})")
 
 

@@ -37,6 +37,12 @@ from imagenet_beam.pipeline.reading.statements import (
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassTable, read_classes_csv
+from imagenet_beam.transforms.records.index import (
+    SUFFIX,
+    format_index,
+    parse_index,
+    scan_offsets,
+)
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.records.shards import KEY_BYTES
 from imagenet_beam.transforms.storage.files import Storage, is_local
@@ -90,6 +96,12 @@ def _verify_set(
     _, kept = folder.storage.list_with_checksums(folder.directory)
 
     def look(name: str) -> CheckedShard:
+        checked = look_at_shard(name)
+        reads = deep or is_local(folder.directory)
+        checked.findings += _check_index(folder, name, sizes, reads)
+        return checked
+
+    def look_at_shard(name: str) -> CheckedShard:
         path, receipt = folder.path(name), statements.receipts.get(name)
         crc = None
         if receipt is not None and sizes[name] == receipt.size_bytes:
@@ -111,6 +123,25 @@ def _verify_set(
         findings += _findings_of({name: shards[name] for name in split if name in shards})
     findings += foreign_files(folder, statements, sizes)
     return _summed(findings, statements.has_manifest, shards, sizes)
+
+
+def _check_index(
+    folder: OutputFolder, shard: str, sizes: Mapping[str, int], reads_shards: bool
+) -> Iterator[Finding]:
+    """An index beside its shard; where the shard is not read, only whether it can be one."""
+    name = shard + SUFFIX
+    if name not in sizes:
+        return
+    data = folder.storage.read_bytes(folder.path(name))
+    is_right = parse_index(data, sizes[shard]) is not None
+    if is_right and reads_shards:
+        try:
+            offsets = scan_offsets(folder.storage.open_ranges(folder.path(shard)))
+        except InputError:  # which is a finding of the shard's own
+            return
+        is_right = data == format_index(offsets)
+    if not is_right:
+        yield Finding(name, "is not the index of its shard; imagenet-beam index writes it again")
 
 
 def _verify_files(

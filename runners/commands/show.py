@@ -10,6 +10,7 @@ import sys
 from imagenet_beam.runners.arguments import SentenceParser, whole_number
 from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags
 from imagenet_beam.runners.request import storage_from_flags
+from imagenet_beam.transforms.errors import InputError
 
 _DESCRIPTION = """\
 Draws the first images of a set or of a shard on one sheet, each with its label and
@@ -51,9 +52,11 @@ def run_show(args: argparse.Namespace) -> int:
     from imagenet_beam.pipeline.reading.shown import record_tiles, reject_tiles
 
     check_range("count", args.count, 1, _MAX_COUNT)
+    if args.output and not args.output.lower().endswith(".png"):
+        raise InputError(f"`output`={args.output} is no PNG; accepted is a path ending with .png")
     storage = storage_from_flags(args)
     if args.rejects:
-        tiles = reject_tiles(args.path, args.count, storage)
+        tiles = reject_tiles(args.path, args.wanted, args.count, storage)
     else:
         tiles = record_tiles(args.path, args.wanted, args.count, storage)
     sheet = contact_sheet(tiles)

@@ -381,3 +381,22 @@ def test_neither_tensorflow_nor_beam_is_needed(inception):
         "as_tf_dataset needs TensorFlow, which is not installed: install it, or take "
         "imagenet_beam.Records, which does without\n"
     )
+
+
+def test_a_set_that_was_replaced_is_read_as_it_is_now(own, made):
+    before = Records(own, "train")[0]
+    other = made("--label_base=0", "--shuffle_seed=7")
+    shutil.rmtree(own)
+    shutil.copytree(other, own)
+    now, expected = Records(own, "train")[0], Records(other, "train")[0]
+    assert now == expected
+    assert now["filename"] != before["filename"]
+
+
+def test_an_unfinished_conversion_is_told_from_a_set(own):
+    (own / "manifest.json").unlink()
+    (own / ".train-00001-of-00004.0123.imagenet-beam-tmp").touch()
+    with pytest.raises(InputError, match=r"is an unfinished conversion.*which resumes"):
+        Records(own, "train")
+    shutil.move(own / ".imagenet-beam/plan.json", own / ".imagenet-beam/no.json")
+    assert len(Records(own, "train")) == len(Records(own, "validation")) * 3

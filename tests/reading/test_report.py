@@ -303,3 +303,12 @@ def test_no_more_than_eight_shards_are_read(clean, convert, tmp_path):
         (out / f"train-{number:05d}-of-00020").unlink()
     seconds = re.compile(r"<div class=\"card\"><b>[0-9,]+/s</b>.*?</div>")
     assert seconds.sub("", make_page(str(out), Storage())) == seconds.sub("", page)
+
+
+def test_what_is_no_output_folder_has_no_report(tmp_path, capsys):
+    assert main(["report", f"{tmp_path}/none"]) == 2
+    assert "none does not exist, or is empty" in capsys.readouterr().err
+    (tmp_path / "a.txt").touch()
+    assert main(["report", str(tmp_path)]) == 2
+    assert "is no output folder of this program" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt"]

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -97,9 +98,9 @@ def test_a_shard_is_shown_alone(written):
 
 
 def test_rejects_are_shown_as_far_as_they_go(written):
-    tiles = {tile.caption: tile.image for tile in reject_tiles(str(written), 99, Storage())}
+    tiles = {tile.caption: tile.image for tile in reject_tiles(str(written), "", 99, Storage())}
     assert len(tiles) == 10
-    seen = {caption.partition(":")[0] for caption, image in tiles.items() if image is not None}
+    seen = {caption.rpartition(": ")[2] for caption, image in tiles.items() if image is not None}
     assert "truncated" in seen and "empty" not in seen and "too_large" not in seen
 
 
@@ -109,10 +110,10 @@ def test_rejects_without_their_archive_have_no_picture(written, tmp_path):
     rejects.write_text(
         re.sub(r'"archive": "[^"]*"', '"archive": "/nowhere.tar"', rejects.read_text())
     )
-    assert {tile.image for tile in reject_tiles(str(out), 99, Storage())} == {None}
+    assert {tile.image for tile in reject_tiles(str(out), "", 99, Storage())} == {None}
     rejects.write_text("{}\n")
     with pytest.raises(InputError, match="is damaged in line 1"):
-        reject_tiles(str(out), 99, Storage())
+        reject_tiles(str(out), "", 99, Storage())
 
 
 def test_damaged_images_are_shown_up_to_the_damage():
@@ -224,3 +225,24 @@ def test_a_terminal_without_pictures_gets_the_files_name(written, tmp_path):
     assert b"\x1bP" not in shown
     assert b"sheet.png" in shown
     assert (tmp_path / "sheet.png").exists()
+
+
+def test_rejects_of_one_class(written):
+    storage = Storage()
+    everything = reject_tiles(str(written), "", 99, storage)
+    lines = [json.loads(line) for line in (written / "rejects.jsonl").read_text().splitlines()]
+    wnid = lines[0]["wnid"]
+    expected = [f"{one['filename']}: {one['reason']}" for one in lines]
+    assert [tile.caption for tile in everything] == expected
+    some = reject_tiles(str(written), wnid, 99, storage)
+    assert [tile.caption for tile in some] == [
+        caption for caption, one in zip(expected, lines, strict=True) if one["wnid"] == wnid
+    ]
+    with pytest.raises(InputError, match="has no rejects of `class`=n00000000"):
+        reject_tiles(str(written), "n00000000", 99, storage)
+
+
+def test_the_sheet_is_a_png(written, tmp_path, capsys):
+    assert main(["show", str(written), f"--output={tmp_path}/x.jpg"]) == 2
+    assert "accepted is a path ending with .png" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -279,7 +279,7 @@ def test_files_that_do_not_belong_are_named(out, name):
 
 
 def test_what_belongs_beside_the_shards_is_no_finding(out):
-    (out / "train-00000-of-00003.idx").write_text("0 1\n")
+    assert main(["index", str(out)]) == 0
     (out / "report.html").write_text("<html>")
     assert said(out) == []
 
@@ -536,3 +536,15 @@ def test_all_files_of_a_set_are_known_by_the_module_that_names_them(written, tre
     shards = [shard["name"] for split in manifest["splits"].values() for shard in split["shards"]]
     folder = OutputFolder(str(written), Storage(), frozenset())
     assert tree(written).keys() <= folder.names(shards, manifest["files"])
+
+
+@pytest.mark.parametrize("content", ["other", "garbage"])
+def test_an_index_that_is_not_its_shards_is_noticed(out, content):
+    assert main(["index", str(out)]) == 0
+    assert said(out) == said(out, deep=True) == []
+    index = out / f"{ONE}.idx"
+    lines = index.read_text().splitlines()
+    wrong = "\n".join([lines[0], *lines[2:], ""]) if content == "other" else "garbage"
+    index.write_text(wrong)
+    line = f"{ONE}.idx: is not the index of its shard; imagenet-beam index writes it again"
+    assert said(out) == said(out, deep=True) == [line]
