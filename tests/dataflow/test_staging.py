@@ -25,9 +25,12 @@ def modules() -> set[str]:
     return inside | {f"imagenet_beam/{file.name}" for file in package.glob("*.py")}
 
 
+READERS = ("tensorflow", "jinja2", "matplotlib", "textual-image")
+
+
 def worker_requirements() -> set[str]:
     names = (line for line in importlib.metadata.requires("imagenet-beam") if "extra" not in line)
-    return {line for line in names if not line.startswith("tensorflow")}
+    return {line for line in names if not line.startswith(READERS)}
 
 
 def test_the_job_that_is_posted(cloud, run, tmp_path):
