@@ -47,7 +47,8 @@ def test_a_listing_of_many_pages_asks_only_for_what_is_needed(backend, proxy, pu
     sizes = backend.list_sizes(f"gs://{bucket}/many")
     assert sizes == {f"{i:04}": 0 for i in range(1_050)}
     assert all(
-        r.query["fields"] == ["items(name,size,generation,crc32c),nextPageToken"] for r in proxy.requests
+        r.query["fields"] == ["items(name,size,generation,crc32c),nextPageToken"]
+        for r in proxy.requests
     )
     assert len(proxy.requests) <= 2
 
