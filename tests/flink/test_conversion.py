@@ -74,8 +74,11 @@ def writing_subtasks(cluster, job_id):
     """The subtasks that wrote the training shards."""
     rest = FlinkRest(cluster.settings.master)
     vertices = rest._get(f"/jobs/{job_id}", lambda found: found["vertices"])
-    vertex = next(v for v in vertices if "WriteTrain/WriteToTFRecord/WriteShards" in v["name"])
-    path = f"/jobs/{job_id}/vertices/{vertex['id']}"
+    names = [vertex["name"] for vertex in vertices]
+    parts = "WriteTrain", "WriteToTFRecord", "SumClasses"  # one vertex: it writes, and counts
+    writing = [vertex for vertex in vertices if all(part in vertex["name"] for part in parts)]
+    assert len(writing) == 1, names
+    path = f"/jobs/{job_id}/vertices/{writing[0]['id']}"
     return rest._get(path, lambda found: found["subtasks"])
 
 
