@@ -22,7 +22,7 @@ from apache_beam.coders import registry
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from imagenet_beam.transforms.coders import ElementCoder, json_steps, same
+from imagenet_beam.transforms.coders import ElementCoder, json_steps, same, to_json
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 
 BATCH_IMAGES = 4096
@@ -34,7 +34,6 @@ BATCH_BYTES = 1 << 20
 _LEVEL = 1  # of zlib, the fastest; higher levels save little on so few bytes
 _LENGTH_BYTES = 4
 _IMAGE_BYTES = 15
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class RefBatch(NamedTuple):
@@ -123,7 +122,7 @@ class Columns:
         """The length of the JSON, compressed; the JSON; the bytes."""
         blobs: list[bytes] = []
         columns = _to_columns(self._type, list(values), blobs)
-        head = zlib.compress(_to_json(columns).encode(), _LEVEL)
+        head = zlib.compress(to_json(columns).encode(), _LEVEL)
         return b"".join((len(head).to_bytes(_LENGTH_BYTES, "big"), head, *blobs))
 
     def decode(self, encoded: bytes) -> list[Any]:

@@ -34,7 +34,7 @@ from imagenet_beam.transforms.elements import (
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.shards import ShardLayout
 
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _from_json = json.JSONDecoder().raw_decode
 _NO_BLOBS = io.BytesIO()
 
@@ -57,7 +57,7 @@ class ElementCoder(Coder):
     def encode(self, value: Any) -> bytes:
         """JSON; then, where there are any bytes, a line feed and these."""
         blobs: list[bytes] = []
-        head = _to_json(self._pack(value, blobs)).encode()
+        head = to_json(self._pack(value, blobs)).encode()
         return b"".join((head, b"\n", *blobs)) if blobs else head
 
     def decode(self, encoded: bytes) -> Any:
