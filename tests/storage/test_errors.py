@@ -204,3 +204,34 @@ def test_the_deadline_starts_anew_with_each_progress(waits, monkeypatch):
         return "through"
 
     assert RetryPolicy(5.0, 1.0, 8.0).run(fail_but_move, lambda: len(done)) == "through"
+
+
+IMPORTS_WITHOUT_THE_LIBRARY = """
+import sys, threading, time
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("google.cloud.storage"):
+            time.sleep(0.3)
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Missing())
+from imagenet_beam.transforms.storage.files import Storage
+start, told = threading.Barrier(8), []
+def ask():
+    for _ in range(3):
+        start.wait()
+        try:
+            Storage().stat("gs://bucket/train.tar")
+        except ImportError as error:
+            told.append(str(error))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(told), set(told))
+"""
+
+
+def test_a_missing_library_is_named_by_each_thread_that_needs_it():
+    told = subprocess.run(
+        [sys.executable, "-c", IMPORTS_WITHOUT_THE_LIBRARY], capture_output=True, timeout=60
+    )
+    assert told.stdout.decode() == "24 {\"No module named 'google.cloud.storage'\"}\n", told.stderr

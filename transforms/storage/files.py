@@ -242,15 +242,20 @@ def _plain(path: str) -> str:
     return path.removeprefix("file://")
 
 
+_importing = threading.Lock()
+
+
 @functools.lru_cache(maxsize=64)
 def _backend_for(scheme: str, storage: Storage) -> Backend:
     # The others are imported when they are needed: a local run starts without a cloud client.
     if not scheme:
         return LocalBackend()
     if scheme == "gs":
-        from imagenet_beam.transforms.storage.gcs import GcsBackend
-        from imagenet_beam.transforms.storage.gcs_client import GcsAccess
-        from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
+        # In turns: of an import that fails, a thread that waits for it is told another reason.
+        with _importing:
+            from imagenet_beam.transforms.storage.gcs import GcsBackend
+            from imagenet_beam.transforms.storage.gcs_client import GcsAccess
+            from imagenet_beam.transforms.storage.gcs_retry import RetryPolicy
 
         access = GcsAccess(
             project=storage.gcs_project,
