@@ -4,12 +4,12 @@ This is the hot path of the job: `encode_image` runs in a pool of threads, keeps
 state, and changes none of Pillow's.
 """
 
-import io
 from typing import NamedTuple
 
 from PIL import Image
 
 from imagenet_beam.transforms.errors import ImageRejected
+from imagenet_beam.transforms.images.compress import compressed
 from imagenet_beam.transforms.images.filter import resized, resized_samples
 from imagenet_beam.transforms.images.formats import (
     COMMON_SOF_MARKERS,
@@ -195,7 +195,7 @@ def _finish(
     image = _instead_of(image, rotated(image, orientation))
     is_gray = image.mode == "L"
     return EncodedImage(
-        data=_encode(image, options),
+        data=compressed(image, options),
         height=image.height,
         width=image.width,
         channels=1 if is_gray else 3,
@@ -211,14 +211,3 @@ def _instead_of(image: Image.Image, successor: Image.Image) -> Image.Image:
     if successor is not image:
         image.close()
     return successor
-
-
-def _encode(image: Image.Image, options: ImageOptions) -> bytes:
-    image.info = {}  # Else Pillow would carry comments and profiles over.
-    buffer = io.BytesIO()
-    if options.output_format == "PNG":
-        image.save(buffer, "PNG", compress_level=6)
-    else:
-        # Half the chroma resolution is libjpeg's default, and what photographs mostly have.
-        image.save(buffer, "JPEG", quality=options.jpeg_quality, subsampling="4:2:0")
-    return buffer.getvalue()
