@@ -83,7 +83,7 @@ class ConvertImages(beam.PTransform):
                 conversion, self._workers, split, sides, found.choice, tuple(dict.fromkeys(checks))
             )
             results += [AsSingleton(found.found), AsSingleton(found.listing)]
-            results += [AsSingleton(written.class_counts), AsList(written.receipts)]
+            results += [AsSingleton(written.class_counts, {}), AsList(written.receipts)]
         boxes = None
         if sides.boxes is not None:
             boxes = AsSingleton(
@@ -132,7 +132,7 @@ class _Written(NamedTuple):
     """The shards of one split that this run has written.
 
     Attributes:
-        class_counts: Their records of each class, added up.
+        class_counts: Their records of each class, added up; nothing without shards.
         receipts: Their receipts without those: there are as many of them as images, almost.
     """
 
@@ -296,7 +296,9 @@ class _WriteSplit(beam.PTransform):
         return _Written(
             receipts
             | "SumClasses"
-            >> beam.CombineGlobally(_SumCountsFn()).with_output_types(dict[str, int]),
+            >> beam.CombineGlobally(_SumCountsFn())
+            .without_defaults()
+            .with_output_types(dict[str, int]),
             receipts
             | "WithoutClasses"
             >> beam.Map(lambda one: one._replace(class_counts=())).with_output_types(ShardReceipt),

@@ -34,8 +34,9 @@ class PlanShards(beam.PTransform):
 
 
 def CutShards(num_shards: int) -> beam.PTransform:
-    """From keys, one or more an element, to the shards that they are cut into."""
-    return beam.CombineGlobally(_CutShardsFn(num_shards)).with_output_types(ShardLayout)
+    """From keys, one or more an element, to the shards that they are cut into; none without."""
+    combine = beam.CombineGlobally(_CutShardsFn(num_shards)).without_defaults()
+    return combine.with_output_types(ShardLayout)
 
 
 class _CutShardsFn(beam.CombineFn):
