@@ -113,5 +113,15 @@ def children(process: int) -> dict[int, str]:
 
 
 def workers(process: int) -> list[int]:
-    """The Python workers that a TaskManager has started."""
-    return [pid for pid, args in children(process).items() if "sdk_worker_main" in args]
+    """What a TaskManager has started as its Python workers: each stands for a fork."""
+    return [pid for pid, args in children(process).items() if "worker_boot" in args]
+
+
+def forks(started: list[int]) -> list[int]:
+    """The processes that work for what a TaskManager has started."""
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):  # it has ended
+            if comm.read_text().strip() in {f"for {pid}" for pid in started}:
+                found.append(int(comm.parent.name))
+    return found

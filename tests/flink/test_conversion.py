@@ -12,6 +12,7 @@ import pytest
 from flink_tools import (
     children,
     flink_flags,
+    forks,
     free_port,
     receipts,
     wait_until,
@@ -111,6 +112,8 @@ def test_a_killed_task_manager_costs_nothing_but_time(job, cluster, tree, expect
     victim = next(name for name in processes if name != "jobmanager" and workers(processes[name]))
     job_id = only_job(cluster)
     orphans = workers(processes[victim])
+    orphans += forks(orphans)
+    assert len(orphans) >= 2
     os.kill(processes[victim], signal.SIGKILL)
     cluster.start_task_manager(int(victim.rpartition("-")[2]))  # as Kubernetes would
     finished = running.finish()
@@ -141,8 +144,12 @@ def test_a_killed_worker_costs_nothing_but_time(job, cluster, tree, expected):
     managers = [pid for name, pid in processes.items() if name != "jobmanager"]
     busy = next(pid for pid in managers if workers(pid))
     job_id = only_job(cluster)
-    for worker in workers(busy):  # one for each slot: which of them has work is not told
+    started = workers(busy)
+    working = forks(started)
+    assert len(working) == len(started)
+    for worker in started:  # one for each slot: which of them has work is not told
         os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not any(map(_is_alive, working)), "a fork outlives what it works for", 30)
     finished = running.finish()
     assert finished.status == 0, finished.message
     assert failures(cluster, job_id), "the worker had no work"

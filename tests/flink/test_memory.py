@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from flink_tools import TASK_MANAGER_MIB, flink_flags, workers, write_train_archive
+from flink_tools import TASK_MANAGER_MIB, flink_flags, forks, workers, write_train_archive
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,8 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         while not self._end.wait(1):
             self.task_manager_mib = max(self.task_manager_mib, resident_mib(self._process))
-            self.worker_mib = max([self.worker_mib, *map(resident_mib, workers(self._process))])
+            working = forks(workers(self._process))
+            self.worker_mib = max([self.worker_mib, *map(resident_mib, working)])
 
 
 def resident_mib(process: int) -> int:
