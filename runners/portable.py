@@ -86,18 +86,24 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
 
     def start() -> PortableJob:
         beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
-        return PortableJob(submit(conversion, options.workers, runner, beam_options), is_ours=prism)
+        pipeline = build(conversion, options.workers, runner, beam_options)
+        return PortableJob(submit(pipeline), is_ours=prism)
 
     return run_job(start, conversion, options)
 
 
-def submit(
+def build(
     conversion: Conversion, workers: Workers, runner: PortableRunner, beam_options: PipelineOptions
-) -> PipelineResult:
-    """Builds the pipeline and hands it to the runner; `JobFailed` if that refuses it."""
+) -> beam.Pipeline:
+    """Builds the pipeline, for which no runner needs to be there yet."""
     quiet_threads()
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     pipeline | ConvertImages(conversion, workers)
+    return pipeline
+
+
+def submit(pipeline: beam.Pipeline) -> PipelineResult:
+    """Hands the pipeline to its runner; `JobFailed` if that refuses it."""
     try:
         return pipeline.run()
     except grpc.FutureTimeoutError as error:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 from imagenet_beam.pipeline.conversion import Conversion
@@ -33,6 +33,22 @@ _REMOTE_LISTING_SECONDS = 10.0
 def say(text: str) -> None:
     """Prints to the terminal at once, where no progress is drawn."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Says what is being done; in a terminal also for how long."""
+    if not sys.stderr.isatty():
+        say(what)
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        shown.add_task(what, total=None)
+        yield
 
 
 class Snapshot(NamedTuple):

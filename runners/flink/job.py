@@ -16,7 +16,8 @@ from imagenet_beam.runners.base import JobStatus, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, cancel_command
-from imagenet_beam.runners.portable import PortableJob, submit
+from imagenet_beam.runners.portable import PortableJob, build, submit
+from imagenet_beam.runners.progress import step
 
 _POLL_SECONDS = 0.5
 _APPEAR_SECONDS = 180.0
@@ -52,13 +53,16 @@ def start_job(target: Target, conversion: Conversion, workers: Workers) -> Flink
     known = {job.job_id for job in target.rest.jobs()} if target.rest else set()
     server = JobServer(target.server)
     try:
-        server.wait_until_ready()
-        beam_options = PipelineOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
-        result = submit(conversion, workers, PortableRunner(), beam_options)
-        if target.rest is None:
-            return EmbeddedJob(result, server.stop)
-        job = PortableJob(result, server.stop)
-        return FlinkJob(job, target.rest, _await_job(job, target, known).job_id)
+        with step("starting Flink's job server"):
+            beam_options = PipelineOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
+            pipeline = build(conversion, workers, PortableRunner(), beam_options)
+            server.wait_until_ready()
+        with step("submitting the job"):
+            result = submit(pipeline)
+            if target.rest is None:
+                return EmbeddedJob(result, server.stop)
+            job = PortableJob(result, server.stop)
+            return FlinkJob(job, target.rest, _await_job(job, target, known).job_id)
     except BaseException:
         server.stop()
         if target.rest:
