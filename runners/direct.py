@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from types import FrameType
@@ -22,6 +23,8 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.tally import tally
 
 _MODES = ("in_memory", "multi_processing")
+_COLLECTED_OBJECTS = 200_000
+"""New objects before Python looks for garbage; by default it looks after 700."""
 
 
 def check(config: ConvertConfig, options: LaunchOptions) -> None:
@@ -54,10 +57,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     beam_options = PipelineOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     pipeline | ConvertImages(conversion, options.workers)
-    import gc
-
+    # What was imported stays; a hundred thousand references are no garbage either.
     gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
     tally.reset()
 
     def stop(number: int, _: FrameType | None) -> None:
