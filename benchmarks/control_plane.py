@@ -60,7 +60,11 @@ def run(work: Path, images: int, classes: int, args: argparse.Namespace) -> dict
         write_archive(archive, classes_of(images, classes))
     shutil.rmtree(output, ignore_errors=True)
     words = [sys.executable, "-m", "imagenet_beam", "convert", f"--train_archive={archive}"]
-    words += [f"--output_dir={output}", f"--train_shards={args.shards}", "--expect=any"]
+    words += [
+        f"--output_dir={output}",
+        f"--train_shards={min(args.shards, images)}",
+        "--expect=any",
+    ]
     log = work / f"{images}.log"
     usage = measure([*words, "--resize=none"], log, output, "*train-*")
     shutil.rmtree(output, ignore_errors=True)
