@@ -13,6 +13,13 @@ from imagenet_beam.transforms.images.options import ImageOptions
 OPTIONS = ImageOptions()
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept():
+    compress._kept.__dict__.clear()
+    yield
+    compress._kept.__dict__.clear()
+
+
 def noise(side):
     return Image.effect_noise((side, side), 90).convert("RGB")
 
@@ -78,7 +85,5 @@ def test_another_process_has_a_file_of_its_own(monkeypatch):
 
 def test_where_there_are_no_such_files_the_bytes_are_the_same(monkeypatch):
     monkeypatch.delattr(os, "memfd_create", raising=False)
-    monkeypatch.delattr(compress._kept, "memory", raising=False)
     image = noise(20)
     assert compressed(image, OPTIONS) == plainly(image)
-    monkeypatch.delattr(compress._kept, "memory")
