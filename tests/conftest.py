@@ -188,9 +188,16 @@ _ONE_AT_A_TIME = ("flink", "dataflow", "worker_image")
 """Folders whose tests share an engine that fills the machine: one xdist worker runs each."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks for its marks when it is its turn
 def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.parent.name
         if folder in _ONE_AT_A_TIME:
             item.add_marker(pytest.mark.xdist_group(folder))
+
+
+def pytest_collection_finish(session):
+    """Refuses versions of pytest and xdist with which groups are not kept together."""
+    if getattr(session.config.option, "loadgroup", False):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError("pytest-xdist does not group the tests: see pyproject.toml")
