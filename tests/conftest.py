@@ -188,6 +188,7 @@ _ONE_AT_A_TIME = ("flink", "dataflow", "worker_image")
 """Folders whose tests share an engine that fills the machine: one xdist worker runs each."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.parent.name
