@@ -20,7 +20,11 @@ def publish(backend, path, data):
         file.discard()
 
 
-@pytest.mark.parametrize(("data", "uploads"), [(SMALL, ["POST"]), (LARGE, ["POST", "PUT"])])
+@pytest.mark.parametrize(
+    ("data", "uploads"),
+    [(SMALL, ["POST"]), (LARGE, ["POST", "PUT"])],
+    ids=["small", "large"],
+)
 def test_a_file_costs_one_look_and_one_upload(backend, proxy, bucket, data, uploads):
     publish(backend, f"gs://{bucket}/a", data)
     assert [request.method for request in proxy.requests] == ["GET", *uploads]
@@ -85,7 +89,9 @@ def test_an_upload_survives(backend, proxy, bucket, fault, request_kind, generat
     assert any(request.fault for request in proxy.requests)
 
 
-@pytest.mark.parametrize(("data", "method"), [(SMALL, "POST"), (LARGE, "PUT")])
+@pytest.mark.parametrize(
+    ("data", "method"), [(SMALL, "POST"), (LARGE, "PUT")], ids=["small", "large"]
+)
 def test_bytes_damaged_on_their_way_are_sent_again(backend, proxy, bucket, data, method):
     said = 'Provided CRC32C "AAAAAA==" doesn\'t match calculated CRC32C "mnG7TA==".'
     proxy.inject("status", path=UPLOAD, method=method, code=400, message=said)
