@@ -26,7 +26,7 @@ from pathlib import Path
 STARTED = b"\0"
 """What the server answers when the worker has started."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).parents[1]
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _LONGEST_ADDRESS = 107
@@ -100,9 +100,10 @@ def _surroundings() -> Iterator[str]:
 
 def _code() -> Iterator[str]:
     """The state of this package, and of what is installed beside it: forks run what was there."""
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        found = path.stat()
-        yield f"{path} {found.st_mtime_ns} {found.st_size}"
+    for folder, _, names in sorted(os.walk(_PACKAGE, followlinks=True)):
+        for path in sorted(os.path.join(folder, name) for name in names if name.endswith(".py")):
+            found = os.stat(path)
+            yield f"{path} {found.st_mtime_ns} {found.st_size}"
     for folder in sys.path[1:]:  # the first is the current one, where anything may change
         with contextlib.suppress(OSError):
             yield f"{folder} {os.stat(folder).st_mtime_ns}"
