@@ -119,9 +119,10 @@ def workers(process: int) -> list[int]:
 
 def forks(started: list[int]) -> list[int]:
     """The processes that work for what a TaskManager has started."""
+    names = {b"for %d\n" % pid for pid in started}
     found = []
     for comm in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):  # it has ended
-            if comm.read_text().strip() in {f"for {pid}" for pid in started}:
+            if comm.read_bytes() in names:
                 found.append(int(comm.parent.name))
     return found

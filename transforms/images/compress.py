@@ -52,9 +52,11 @@ class _Memory:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.file: BinaryIO = io.BytesIO()
-        if hasattr(os, "memfd_create"):
-            self.file = os.fdopen(os.memfd_create("image"), "r+b", buffering=0)
+        self.file: BinaryIO = (
+            os.fdopen(os.memfd_create("image"), "r+b", buffering=0)
+            if hasattr(os, "memfd_create")
+            else io.BytesIO()
+        )
 
     def __del__(self) -> None:
         self.file.close()

@@ -1,7 +1,7 @@
 """From an image file, or raw pixels, to the image bytes of a record.
 
 This is the hot path of the job: `encode_image` runs in a pool of threads, keeps no
-state, and changes none of Pillow's.
+state but a file for each of them (`compress`), and changes none of Pillow's.
 """
 
 from typing import NamedTuple
