@@ -16,7 +16,7 @@ V = TypeVar("V")
 
 @dataclass(eq=False)
 class PlanShards(beam.PTransform):
-    """Decides which element goes to which shard: one `ShardLayout`.
+    """Decides which element goes to which shard: one `ShardLayout`, none without elements.
 
     `encode` knows the elements' names; another seed gives another order.
     """
