@@ -140,18 +140,30 @@ def execute(staged: Staged, worker: Worker, prism: str, seconds: float) -> tuple
             command=str(worker.command)
         ).SerializeToString()
     log = worker.command.parent / "prism.log"
+    ended = "Prism or its worker ended too early"
     with _running_prism(prism, log) as (address, stop):
-        timer = threading.Timer(seconds, stop)
+
+        def stop_late() -> None:
+            nonlocal ended
+            ended = f"stopped, as it took longer than {seconds:.0f} s"
+            stop()
+
+        timer = threading.Timer(seconds, stop_late)
         timer.start()
         watcher = threading.Thread(target=_stop_if_dead, args=(worker, stop, timer), daemon=True)
         watcher.start()
         try:
             state = _run(staged, address)
+            ended = state
         except grpc.RpcError:  # stopped: it took too long, or the worker died
             state = "FAILED"
         finally:
             timer.cancel()
-    return state, "\n".join(path.read_text() for path in (worker.log, log) if path.exists())
+    logs = [path.read_text() for path in (worker.log, log) if path.exists()]
+    said = "\n".join([ended, *logs])
+    if state != "DONE":
+        print(said)  # shown if the test fails
+    return state, said
 
 
 def _stop_if_dead(worker: Worker, stop: Any, timer: threading.Timer) -> None:
