@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagenet_beam.transforms.archives.forms import Images, Span, find_form
+from imagenet_beam.transforms.archives.passed import PassedTally
 from imagenet_beam.transforms.archives.zip import ZipEntry, read_zip_member, unzip_member
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES, check_image_bytes
@@ -18,7 +19,7 @@ def read_span(storage: Storage, span: Span, split: str) -> Images:
     if form.streamed:
         yield from form.stream(storage, span, split)
     else:
-        for ref in form.list(storage, span, split):
+        for ref in form.list(storage, span, split, PassedTally()):
             yield ref, fetch(ref, storage)
 
 
@@ -32,7 +33,9 @@ def fetch(ref: ImageRef, storage: Storage) -> bytes:
         return b""
     if entry is None:
         return storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes)
-    return read_zip_member(storage.open_ranges(ref.archive), ref.offset_bytes, entry)
+    return read_zip_member(
+        storage.open_ranges(ref.archive), ref.offset_bytes, ref.size_bytes, entry
+    )
 
 
 def unpack(ref: ImageRef, stored: bytes) -> bytes:

@@ -9,16 +9,17 @@ an error instead of a shorter archive.
 
 from __future__ import annotations
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
+from imagenet_beam.transforms.archives.passed import FOLDER, NO_FILE, PassedTally
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
 from imagenet_beam.transforms.archives.tar_header import HEADER_BYTES, parse_plain_header
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import clean_name
 
 BLOCK_BYTES = HEADER_BYTES
 MAX_HEADER_BYTES = 1 << 20
@@ -31,7 +32,6 @@ what downloads leave that reserve the file's length first and then stop."""
 
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What tarfile lets through when a header's numbers are none.
 _DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
@@ -65,6 +65,7 @@ def walk_tar(
     block_bytes: int = DEFAULT_BLOCK_BYTES,
     max_block_bytes: int = 0,
     needs_bytes: Callable[[str], bool] = is_image_or_tar,
+    passed: PassedTally | None = None,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
@@ -82,6 +83,7 @@ def walk_tar(
         block_bytes: How much is read at once while looking for headers.
         max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
         needs_bytes: Tells by their names the members that may be no links or sparse files.
+        passed: Counts what is passed over.
 
     Raises:
         InputError: If this is no tar archive, if a header is damaged, if a member that
@@ -102,6 +104,8 @@ def walk_tar(
             if not member.isreg() or member.issparse():
                 if needs_bytes(member.name):
                     _refuse_without_bytes(member, name)
+                if passed:
+                    passed.count(FOLDER if member.isdir() else NO_FILE)
                 continue
             found = TarMember(member.name, member.offset_data, member.size)
         path, start, length = clean_name(found.name), found.offset_bytes, found.size_bytes
@@ -244,11 +248,3 @@ def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
             f"{name} is incomplete or damaged: it goes on after the blocks of zeros at byte "
             f"{archive.offset:,}, which end a tar archive; get the file again"
         )
-
-
-def clean_name(name: str) -> str:
-    """Text that every coder, log and terminal takes."""
-    if name.isascii() and name.isprintable():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
