@@ -52,7 +52,7 @@ def split_notes(entry: Mapping[str, Any]) -> Iterator[Note]:
         yield Note(
             "cmyk_unmarked",
             f"{counted(unmarked, 'CMYK image')} without Adobe's marker, taken as Photoshop stores "
-            "them (inverted): look at them, `report` shows the first",
+            "them (inverted): look at the first on the report's page",
         )
     given, found = entry.get("labels_given", 0), entry.get("images_found", 0)
     if given != found:

@@ -64,8 +64,8 @@ class _FolderForm(Form):
             more = ", …" if len(tars) > _SHOWN else ""
             raise InputError(
                 f"{span.archive} holds class tars beside extracted images "
-                f"({', '.join(tars[:_SHOWN])}{more}): their images would be missing; extract them or "
-                "move them away, or give a folder of class tars alone"
+                f"({', '.join(tars[:_SHOWN])}{more}): their images would be missing; extract them "
+                "or move them away, or give a folder of class tars alone"
             )
 
 
