@@ -39,7 +39,14 @@ class ImageRef(NamedTuple):
 
 
 class BoundingBox(NamedTuple):
-    """One object, in fractions of the image: each value lies in [0, 1]."""
+    """One object, in fractions of the image.
+
+    Attributes:
+        xmin: Left edge, in [0, 1] of the width.
+        ymin: Upper edge, in [0, 1] of the height.
+        xmax: Right edge, as `xmin`.
+        ymax: Lower edge, as `ymin`.
+    """
 
     xmin: float
     ymin: float
