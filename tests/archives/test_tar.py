@@ -12,6 +12,7 @@ import pytest
 from apache_beam.coders import StrUtf8Coder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tar_blocks import END, Memory, blocks, header, make_tar, pax, refusal, signed, walk
 
 from imagenet_beam.transforms.archives import tar
 from imagenet_beam.transforms.archives.streams import open_stream
@@ -19,76 +20,6 @@ from imagenet_beam.transforms.archives.tar import TarMember, walk_tar
 from imagenet_beam.transforms.archives.tar_header import parse_plain_header
 from imagenet_beam.transforms.errors import InputError
 
-
-class Memory:
-    """Bytes to be read by ranges; remembers which were asked for."""
-
-    name = "a.tar"
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.size_bytes = len(data)
-        self.read_bytes = 0
-
-    def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        data = self.data[offset_bytes : offset_bytes + length_bytes]
-        assert len(data) == length_bytes, "read beyond the end"
-        self.read_bytes += length_bytes
-        return data
-
-
-def walk(data: bytes, **span: int) -> list[TarMember]:
-    return list(walk_tar(Memory(data), **span))
-
-
-def refusal(data: bytes) -> str:
-    with pytest.raises(InputError) as error:
-        walk(data)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
-def make_tar(*members: tuple[str, bytes], **options) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", **options) as archive:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return file.getvalue()
-
-
-def header(name: str = "x.JPEG", size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.type = kind
-    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    block[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)  # type: ignore[attr-defined]
-    return signed(block)
-
-
-def signed(block: bytearray) -> bytes:
-    block[148:156] = b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
-
-
-def blocks(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 512)
-
-
-def pax(**records: str) -> bytes:
-    """A PAX header with raw records; `tarfile` would not write wrong ones."""
-    lines = b""
-    for key, value in records.items():
-        rest = f" {key}={value}\n".encode()
-        length = len(rest) + 1
-        while len(str(length)) + len(rest) != length:
-            length += 1
-        lines += str(length).encode() + rest
-    return header("pax", len(lines), tarfile.XHDTYPE) + blocks(lines)
-
-
-END = bytes(1024)
 TWO = make_tar(
     ("n01440764/a.JPEG", b"A" * 700), ("b.JPEG", b"B" * 512), format=tarfile.USTAR_FORMAT
 )
@@ -277,7 +208,7 @@ def test_a_negative_size_does_not_lead_back(size, kind):
     assert "damaged" in refusal(first)
 
 
-@pytest.mark.parametrize("size", ["-512", "-1", "9" * 4000, str(2**62)])
+@pytest.mark.parametrize("size", ["-512", "-1", "9" * 255, str(2**62)])
 def test_a_pax_size_that_cannot_be(size):
     data = header("a") + pax(size=size) + header("b") + header("c") + END
     assert "has a damaged header at byte 512: it says a size that cannot be" in refusal(data)

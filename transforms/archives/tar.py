@@ -2,7 +2,7 @@
 
 The headers themselves (POSIX ustar, GNU long names, PAX) are parsed by the
 standard library, but for the plainest; this module adds what it leaves out: members are checked
-against the bounds of the archive, headers are bounded in length and must lead
+against the bounds of the archive, headers are bounded in length, must be well formed and lead
 forward, and an archive that stops in the middle, or goes on after its end mark, is
 an error instead of a shorter archive.
 """
@@ -17,7 +17,11 @@ from typing import NamedTuple
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
-from imagenet_beam.transforms.archives.tar_header import HEADER_BYTES, parse_plain_header
+from imagenet_beam.transforms.archives.tar_header import (
+    HEADER_BYTES,
+    is_sound_pax,
+    parse_plain_header,
+)
 from imagenet_beam.transforms.errors import InputError
 
 BLOCK_BYTES = HEADER_BYTES
@@ -31,6 +35,7 @@ what downloads leave that reserve the file's length first and then stop."""
 
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
+_PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What tarfile lets through when a header's numbers are none.
@@ -153,6 +158,21 @@ class _HeaderFile(RangedFile):
         return super().read(size)
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose PAX headers are looked at before `tarfile` reads them."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _PAX_TYPES:
+            file = archive.fileobj
+            assert isinstance(file, _HeaderFile)  # noqa: S101 - `_open` gives it
+            start, left_bytes = file.tell(), file.left_bytes
+            if not is_sound_pax(file.read(self.size)):
+                raise tarfile.ReadError("its PAX header is not well formed")
+            file.seek(start)
+            file.left_bytes = left_bytes
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
 def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
     head = file.read(BLOCK_BYTES)
     file.seek(0)
@@ -163,7 +183,7 @@ def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
             f"{name} is an empty tar archive: it begins with its end mark; get the file again"
         )
     try:
-        return tarfile.TarFile(fileobj=file, mode="r", encoding="utf-8")
+        return tarfile.TarFile(fileobj=file, mode="r", tarinfo=_Member, encoding="utf-8")
     except InputError:
         raise
     except (tarfile.TarError, *_DAMAGE) as error:
