@@ -33,6 +33,13 @@ MAX_PADDING_BYTES = 1 << 20
 """Zeros after the end mark: 10 KiB are usual, tapes have up to 1 MiB. More of them is
 what downloads leave that reserve the file's length first and then stop."""
 
+WITHOUT_BYTES = {
+    "link": "a link, which has no bytes of its own; make the archive with tar --dereference "
+    "--hard-dereference",
+    "sparse": "a sparse file, which cannot be read in place; make the archive without tar --sparse",
+}
+"""What is said of members without bytes that could be read as a range, by their fault."""
+
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -50,16 +57,13 @@ class TarMember(NamedTuple):
             UTF-8, and control characters, are written as escapes.
         offset_bytes: Where its bytes start in the file that holds the archive.
         size_bytes: Its length.
+        fault: Why it has no bytes that could be read, as in `WITHOUT_BYTES`; "" as a rule.
     """
 
     name: str
     offset_bytes: int
     size_bytes: int
-
-
-def is_image_or_tar(name: str) -> bool:
-    """Whether a member of an archive of images may not be passed over."""
-    return is_image_name(name) or is_tar_name(name)
+    fault: str = ""
 
 
 def walk_tar(
@@ -69,12 +73,13 @@ def walk_tar(
     name: str = "",
     block_bytes: int = DEFAULT_BLOCK_BYTES,
     max_block_bytes: int = 0,
-    needs_bytes: Callable[[str], bool] = is_image_or_tar,
+    needs_bytes: Callable[[str], bool] = is_tar_name,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
-    Directories and devices are passed over, and so are links and sparse files whose
-    names are of no interest: they hold no bytes that could be read as a range.
+    Directories and devices are passed over. Links and sparse files hold no bytes that could
+    be read as a range: those that are called like images come with their `fault`, others
+    are passed over, too.
 
     The end of a stream is read, too, where compressed files have their checksum. Of a
     stream, the caller may read a member before it asks for the next one.
@@ -105,8 +110,13 @@ def walk_tar(
                 break
             archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen
             if not member.isreg() or member.issparse():
-                if needs_bytes(member.name):
-                    _refuse_without_bytes(member, name)
+                fault = _fault(member)
+                if fault and needs_bytes(member.name):
+                    shown = clean_name(member.name)
+                    raise InputError(f"{name} holds {shown!r} as {WITHOUT_BYTES[fault]}")
+                if fault and is_image_name(member.name):
+                    start = offset_bytes + member.offset_data
+                    yield TarMember(clean_name(member.name), start, 0, fault)
                 continue
             found = TarMember(member.name, member.offset_data, member.size)
         path, start, length = clean_name(found.name), found.offset_bytes, found.size_bytes
@@ -131,18 +141,10 @@ def read_member(reader: Readable, member: TarMember) -> bytes:
     return data
 
 
-def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
-    """Refuses what would be missing in the records if it were left out without a word."""
-    if member.islnk() or member.issym():
-        raise InputError(
-            f"{name} holds {clean_name(member.name)!r} as a link, which has no bytes of its own; "
-            "make the archive with tar --dereference --hard-dereference"
-        )
+def _fault(member: tarfile.TarInfo) -> str:
     if member.issparse():
-        raise InputError(
-            f"{name} holds {clean_name(member.name)!r} as a sparse file, which cannot be read in "
-            "place; make the archive without tar --sparse"
-        )
+        return "sparse"
+    return "link" if member.islnk() or member.issym() else ""
 
 
 class _HeaderFile(RangedFile):

@@ -107,7 +107,7 @@ def list_span(
     for member in walk_tar(reader, offset_bytes, size_bytes, name, max_block_bytes=max_block_bytes):
         if is_wanted(member.name, split):
             image = member.name
-            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes, wnid)
+            yield _ref(archive, member, wnid)
         elif image and is_tar_name(member.name) and not is_hidden(member.name):
             raise _mixed(name, member.name, image)
 
@@ -125,20 +125,25 @@ def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator
         if is_tar_name(member.name) and not is_hidden(member.name):
             yield from list_span(reader, _class_tar(member, reader, archive), split)
         elif is_wanted(member.name, split):
-            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes)
+            yield _ref(archive, member)
 
 
 def stream_images(reader: StreamReader, archive: str, split: str = "") -> Images:
     """Yields each image with its bytes, one in memory at a time; see `list_stream`.
 
-    Images that are longer than `MAX_IMAGE_BYTES` come without their bytes.
+    Images that are longer than `MAX_IMAGE_BYTES`, links and sparse files come without bytes.
     """
     for ref in list_stream(reader, archive, split):
-        if ref.size_bytes > MAX_IMAGE_BYTES:
+        if ref.fault or ref.size_bytes > MAX_IMAGE_BYTES:
             yield ref, b""
         else:
             member = TarMember(ref.filename, ref.offset_bytes, ref.size_bytes)
             yield ref, read_member(reader, member)
+
+
+def _ref(archive: str, member: TarMember, wnid: str = "") -> ImageRef:
+    name, offset_bytes, size_bytes, fault = member
+    return make_ref(archive, name, offset_bytes, size_bytes, wnid, fault)
 
 
 def _mixed(archive: str, class_tar: str, image: str) -> InputError:
