@@ -1,4 +1,4 @@
-"""Tars whose members have no bytes of their own."""
+"""Tars whose members have no bytes of their own, and tars that stop and go on with zeros."""
 
 import gzip
 import io
@@ -64,3 +64,48 @@ def test_links_and_sparse_files_are_rejected_one_by_one(
     again = convert(*flags, "--max_rejects=3")
     assert again.status == 0, again.message
     assert tree(output) == before
+
+
+def stopped(train: bytes, images: int) -> bytes:
+    """What is there of the last class tar are its first images; the length is reserved."""
+    with tarfile.open(fileobj=io.BytesIO(train)) as tar:
+        last = tar.getmembers()[-1]
+    start = last.offset_data
+    with tarfile.open(fileobj=io.BytesIO(train[start : start + last.size])) as class_tar:
+        end = start + class_tar.getmembers()[images].offset
+    return train[:end] + bytes(len(train) - end)
+
+
+def test_a_training_archive_that_stops_in_a_class_tar(pictures, official, refused, tmp_path):
+    archive = tmp_path / "train.tar"
+    wnids = sorted(set(map(pictures.wnid, pictures.train)))[:2]
+    with tarfile.open(archive, "w") as tar:
+        for wnid in wnids:
+            class_tar = tarfile.TarInfo(f"{wnid}.tar")
+            content = class_tar_of(wnid, b"J" * 5000)
+            class_tar.size = len(content)
+            tar.addfile(class_tar, io.BytesIO(content))
+    flags = [f"--train_archive={archive}", f"--devkit={official.devkit}", "--expect=any"]
+    archive.write_bytes(stopped(archive.read_bytes(), 2))
+    said = refused(*flags)
+    assert f"train.tar → {wnids[1]}.tar is incomplete: it ends with " in said
+
+
+def class_tar_of(wnid, data):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for number in range(5):
+            info = tarfile.TarInfo(f"{wnid}_{number}.JPEG")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def test_zeros_after_the_end_are_told_of(pictures, official, same, tmp_path):
+    archive = tmp_path / "val.tar"
+    padded = official.validation.read_bytes().rstrip(b"\0")
+    padded += bytes(-len(padded) % 512 + 40_960)
+    archive.write_bytes(padded)
+    said = same("validation", f"--validation_archive={archive}", f"--devkit={official.devkit}")
+    assert f"{archive} ends with " in said
+    assert "if it is a download that has stopped, images are missing" in said

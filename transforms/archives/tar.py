@@ -33,6 +33,12 @@ MAX_PADDING_BYTES = 1 << 20
 """Zeros after the end mark: 10 KiB are usual, tapes have up to 1 MiB. More of them is
 what downloads leave that reserve the file's length first and then stop."""
 
+RECORD_BYTES = 10_240
+"""What tar fills up with zeros, unless it is told another blocking factor than 20."""
+
+END_BYTES = RECORD_BYTES + BLOCK_BYTES
+"""How many zeros that makes at most: two blocks end an archive, and one may begin a record."""
+
 WITHOUT_BYTES = {
     "link": "a link, which has no bytes of its own; make the archive with tar --dereference "
     "--hard-dereference",
@@ -126,7 +132,13 @@ def walk_tar(
                 f"{start + length:,} of {size:,}; get the file again"
             )
         yield TarMember(path, offset_bytes + start, length)
-    _check_end(archive, file, name)
+    padding_bytes = _check_end(archive, file, name)
+    if offset_bytes and not _is_tar_padding(padding_bytes, size):
+        raise InputError(
+            f"{name} is incomplete: it ends with {padding_bytes + BLOCK_BYTES:,} bytes of zeros, "
+            f"and tar ends an archive with up to {END_BYTES:,}; get the file again, or make the "
+            "class tar with tar --blocking-factor=20"
+        )
 
 
 def read_member(reader: Readable, member: TarMember) -> bytes:
@@ -246,8 +258,12 @@ def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.Tar
     return member
 
 
-def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
-    """Tells the end mark from a damaged header or a missing rest; tarfile does not."""
+def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> int:
+    """Tells the end mark from a damaged header or a missing rest; tarfile does not.
+
+    Returns:
+        How many zeros follow the first block of them.
+    """
     file.left_bytes = BLOCK_BYTES + MAX_PADDING_BYTES + 1
     file.seek(archive.offset)
     block = file.read(BLOCK_BYTES)
@@ -266,6 +282,15 @@ def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
             f"{name} is incomplete or damaged: it goes on after the blocks of zeros at byte "
             f"{archive.offset:,}, which end a tar archive; get the file again"
         )
+    return len(rest)
+
+
+def _is_tar_padding(padding_bytes: int, size_bytes: int) -> bool:
+    """Whether tar fills up an archive with that: of some records, the last is not empty.
+
+    Records longer than usual are powers of two, as of tapes.
+    """
+    return padding_bytes <= RECORD_BYTES or not size_bytes % (1 << (padding_bytes - 1).bit_length())
 
 
 def clean_name(name: str) -> str:
