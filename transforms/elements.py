@@ -25,6 +25,8 @@ class ImageRef(NamedTuple):
             `imagenet_beam.transforms.archives.zip`); "" elsewhere.
         data: The image's bytes as the archive stores them; empty where only the
             reference travels.
+        fault: Why there is nothing to read, `link` or `sparse`; "" as a rule. The image
+            becomes a reject with that reason.
     """
 
     archive: str
@@ -36,6 +38,7 @@ class ImageRef(NamedTuple):
     pixels: str = ""
     zip_entry: str = ""
     data: bytes = b""
+    fault: str = ""
 
 
 class BoundingBox(NamedTuple):
