@@ -27,6 +27,7 @@ from imagenet_beam.transforms.archives.passed import PassedTally, sum_passed
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed, open_stream
 from imagenet_beam.transforms.archives.tar import walk_tar
+from imagenet_beam.transforms.archives.tar_archives import padding_note
 from imagenet_beam.transforms.archives.zip import is_zip, walk_zip
 from imagenet_beam.transforms.boxes.annotations import is_boxes_csv
 from imagenet_beam.transforms.boxes.read import is_xml_name
@@ -165,6 +166,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
         return Finding(path, what, ("bounding_boxes",), [_size(reader)])
     finding = _images(path, storage, "", seconds)
     finding.facts.insert(0, _size(reader))
+    finding.facts += filter(None, [padding_note(storage, path)])
     if is_zip(head) and any(name.startswith("ILSVRC/") for name in names):
         finding.title = f"Kaggle's zip, {finding.title}"
     elif is_compressed(head) and any(map(_is_hugging_face, names)):

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
-from imagenet_beam.transforms.archives.forms import Span
+from imagenet_beam.transforms.archives.forms import Span, find_form
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
 from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
+from imagenet_beam.transforms.archives.tar_archives import padding_note
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import Labels
@@ -36,6 +37,13 @@ def check_archives(
                 raise InputError(f"`{split.parameter}`: {error}") from error
         if split.label_from == "place" and config.expect != "any":
             _check_class_tars(split, labels, config, storage)
+
+
+def archive_notes(splits: Sequence[ResolvedSplit], storage: Storage) -> Iterator[str]:
+    """Says of each archive what may be wrong with it and need not be."""
+    for split in splits:
+        if not (split.kind and find_form(split.kind).is_folder):
+            yield from filter(None, (padding_note(storage, path) for path in split.archives))
 
 
 def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:

@@ -26,6 +26,8 @@ class ImageRef(NamedTuple):
             `imagenet_beam.transforms.archives.zip`); "" elsewhere.
         data: The image's bytes as the archive stores them; empty where only the
             reference travels.
+        fault: Why there is nothing to read, `link` or `sparse`; "" as a rule. The image
+            becomes a reject with that reason.
     """
 
     archive: str
@@ -37,6 +39,7 @@ class ImageRef(NamedTuple):
     pixels: str = ""
     zip_entry: str = ""
     data: bytes = b""
+    fault: str = ""
 
 
 class PassedOver(NamedTuple):
@@ -52,7 +55,14 @@ class PassedOver(NamedTuple):
 
 
 class BoundingBox(NamedTuple):
-    """One object, in fractions of the image: each value lies in [0, 1]."""
+    """One object, in fractions of the image.
+
+    Attributes:
+        xmin: Left edge, in [0, 1] of the width.
+        ymin: Upper edge, in [0, 1] of the height.
+        xmax: Right edge, as `xmin`.
+        ymax: Lower edge, as `ymin`.
+    """
 
     xmin: float
     ymin: float

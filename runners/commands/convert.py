@@ -15,6 +15,7 @@ from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.pipeline.notes import split_notes
 from imagenet_beam.pipeline.output import REJECTS
+from imagenet_beam.pipeline.preflight import archive_notes
 from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import base
 from imagenet_beam.runners.commands.report import write_report
@@ -61,6 +62,8 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             done = f"{conversion.shards_done:,} of {shards} in {config.output_dir} already"
             writing = f"writing {shards} to {config.output_dir}"
             say(f"resuming: {done}" if conversion.shards_done else writing)
+            for note in archive_notes(conversion.splits, conversion.storage):
+                say(note)
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
                     say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from imagenet_beam.transforms.archives.forms import Form, Images, Span
+from imagenet_beam.transforms.archives.forms import Form, Images, Span, recognise
 from imagenet_beam.transforms.archives.names import (
     base_name,
     is_hidden,
@@ -19,7 +19,13 @@ from imagenet_beam.transforms.archives.streams import (
     open_stream,
     read_forward,
 )
-from imagenet_beam.transforms.archives.tar import TarMember, read_member, walk_tar
+from imagenet_beam.transforms.archives.tar import (
+    END_BYTES,
+    MAX_PADDING_BYTES,
+    TarMember,
+    read_member,
+    walk_tar,
+)
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES
@@ -126,9 +132,34 @@ def list_span(
     for member in walk:
         if passed.takes(member.name, split, inside):
             image = member.name
-            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes, wnid)
+            yield _ref(archive, member, wnid)
         elif image and _is_class_tar(member.name):
             raise _mixed(name, member.name, image)
+
+
+def padding_note(storage: Storage, archive: str) -> str:
+    """Says it if a tar archive ends with more zeros than tar writes; "" if it does not.
+
+    A download that reserves the length of its file first, and then stops, leaves them. Up to
+    `MAX_PADDING_BYTES` of them may be those of a tape.
+    """
+    reader = storage.open_ranges(archive)
+    if _zeros_at_end(reader, END_BYTES + 1) <= END_BYTES or recognise(storage, archive).name != TAR:
+        return ""
+    zeros = _zeros_at_end(reader, MAX_PADDING_BYTES + 2 * END_BYTES)
+    span = next(split_archive(reader, archive), None)
+    if span and span.wnid and zeros <= 2 * END_BYTES:  # the last class tar has its own
+        return ""
+    return (
+        f"{reader.name} ends with {zeros:,} bytes of zeros, and tar ends an archive with up to "
+        f"{END_BYTES:,}: if it is a download that has stopped, images are missing; compare its "
+        "checksum with the published one"
+    )
+
+
+def _zeros_at_end(reader: Readable, max_bytes: int) -> int:
+    length = min(reader.size_bytes, max_bytes)
+    return length - len(reader.read(reader.size_bytes - length, length).rstrip(b"\0"))
 
 
 def list_stream(
@@ -148,20 +179,25 @@ def list_stream(
             passed.saw_image(member.name)
             yield from list_span(reader, _class_tar(member, reader, archive), split, passed=passed)
         elif passed.takes(member.name, split):
-            yield make_ref(archive, member.name, member.offset_bytes, member.size_bytes)
+            yield _ref(archive, member)
 
 
 def stream_images(reader: StreamReader, archive: str, split: str = "") -> Images:
     """Yields each image with its bytes, one in memory at a time; see `list_stream`.
 
-    Images that are longer than `MAX_IMAGE_BYTES` come without their bytes.
+    Images that are longer than `MAX_IMAGE_BYTES`, links and sparse files come without bytes.
     """
     for ref in list_stream(reader, archive, split):
-        if ref.size_bytes > MAX_IMAGE_BYTES:
+        if ref.fault or ref.size_bytes > MAX_IMAGE_BYTES:
             yield ref, b""
         else:
             member = TarMember(ref.filename, ref.offset_bytes, ref.size_bytes)
             yield ref, read_member(reader, member)
+
+
+def _ref(archive: str, member: TarMember, wnid: str = "") -> ImageRef:
+    name, offset_bytes, size_bytes, fault = member
+    return make_ref(archive, name, offset_bytes, size_bytes, wnid, fault)
 
 
 def _mixed(archive: str, class_tar: str, image: str) -> InputError:
