@@ -62,7 +62,7 @@ def _check_kind(archive: str, split: SplitConfig, labels: Labels, storage: Stora
     if spans and spans[0].wnid and split.label_from != "place":
         raise InputError(
             f"{unpinned(archive)} holds class tars ({spans[0].wnid}.tar): it is a training "
-            "archive; give it to `train_archive`"
+            f"archive; give it to `train_{'directory' if split.kind else 'archive'}`"
         )
     first = next(_refs(archive, split, storage, ""), None)
     if first is None:

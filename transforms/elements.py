@@ -1,5 +1,6 @@
 """The elements that travel between the steps of the job."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -39,6 +40,18 @@ class ImageRef(NamedTuple):
     zip_entry: str = ""
     data: bytes = b""
     fault: str = ""
+
+
+class PassedOver(NamedTuple):
+    """What a source holds and its reader passes over.
+
+    Attributes:
+        counts: How many members by reason, sorted; see `imagenet_beam.transforms.archives.passed`.
+        names: The first names, sorted, of those that stand beside images and have another suffix.
+    """
+
+    counts: Mapping[str, int] = {}
+    names: tuple[str, ...] = ()
 
 
 class BoundingBox(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagenet_beam.transforms.archives.forms import Images, Span, find_form
+from imagenet_beam.transforms.archives.passed import PassedTally
 from imagenet_beam.transforms.archives.tar import WITHOUT_BYTES
 from imagenet_beam.transforms.archives.zip import ZipEntry, read_zip_member, unzip_member
 from imagenet_beam.transforms.elements import ImageRef
@@ -20,7 +21,7 @@ def read_span(storage: Storage, span: Span, split: str) -> Images:
     if form.streamed:
         yield from form.stream(storage, span, split)
     else:
-        for ref in form.list(storage, span, split):
+        for ref in form.list(storage, span, split, PassedTally()):
             yield ref, fetch(ref, storage)
 
 
@@ -34,7 +35,9 @@ def fetch(ref: ImageRef, storage: Storage) -> bytes:
         return b""
     if entry is None:
         return storage.read_range(ref.archive, ref.offset_bytes, ref.size_bytes)
-    return read_zip_member(storage.open_ranges(ref.archive), ref.offset_bytes, entry)
+    return read_zip_member(
+        storage.open_ranges(ref.archive), ref.offset_bytes, ref.size_bytes, entry
+    )
 
 
 def unpack(ref: ImageRef, stored: bytes) -> bytes:

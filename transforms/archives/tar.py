@@ -9,12 +9,12 @@ an error instead of a shorter archive.
 
 from __future__ import annotations
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
+from imagenet_beam.transforms.archives.passed import FOLDER, NO_FILE, PassedTally
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
 from imagenet_beam.transforms.archives.tar_header import (
@@ -23,6 +23,7 @@ from imagenet_beam.transforms.archives.tar_header import (
     parse_plain_header,
 )
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import clean_name
 
 BLOCK_BYTES = HEADER_BYTES
 MAX_HEADER_BYTES = 1 << 20
@@ -49,7 +50,6 @@ WITHOUT_BYTES = {
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What tarfile lets through when a header's numbers are none.
 _DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
@@ -80,6 +80,7 @@ def walk_tar(
     block_bytes: int = DEFAULT_BLOCK_BYTES,
     max_block_bytes: int = 0,
     needs_bytes: Callable[[str], bool] = is_tar_name,
+    passed: PassedTally | None = None,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
@@ -98,6 +99,7 @@ def walk_tar(
         block_bytes: How much is read at once while looking for headers.
         max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
         needs_bytes: Tells by their names the members that may be no links or sparse files.
+        passed: Counts what is passed over.
 
     Raises:
         InputError: If this is no tar archive, if a header is damaged, if a member that
@@ -123,6 +125,8 @@ def walk_tar(
                 if fault and is_image_name(member.name):
                     start = offset_bytes + member.offset_data
                     yield TarMember(clean_name(member.name), start, 0, fault)
+                elif passed:
+                    passed.count(FOLDER if member.isdir() else NO_FILE)
                 continue
             found = TarMember(member.name, member.offset_data, member.size)
         path, start, length = clean_name(found.name), found.offset_bytes, found.size_bytes
@@ -291,11 +295,3 @@ def _is_tar_padding(padding_bytes: int, size_bytes: int) -> bool:
     Records longer than usual are powers of two, as of tapes.
     """
     return padding_bytes <= RECORD_BYTES or not size_bytes % (1 << (padding_bytes - 1).bit_length())
-
-
-def clean_name(name: str) -> str:
-    """Text that every coder, log and terminal takes."""
-    if name.isascii() and name.isprintable():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -8,11 +8,10 @@ from imagenet_beam.transforms.archives.forms import Form, Images, Span, recognis
 from imagenet_beam.transforms.archives.names import (
     base_name,
     is_hidden,
-    is_image_name,
     is_tar_name,
-    is_wanted,
     make_ref,
 )
+from imagenet_beam.transforms.archives.passed import PassedTally
 from imagenet_beam.transforms.archives.ranges import Readable
 from imagenet_beam.transforms.archives.streams import (
     StreamReader,
@@ -32,20 +31,22 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.pixel_budget import MAX_IMAGE_BYTES
 from imagenet_beam.transforms.storage.files import Storage, read_ahead_bytes, unpinned
 
-_TAR = "tar"
+TAR = "tar"
 
 
 class _TarForm(Form):
     """Plain tar archives: flat, with folders, or of class tars."""
 
-    name = _TAR
+    name = TAR
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
         return split_archive(storage.open_ranges(archive), archive, read_ahead_bytes(archive))
 
-    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+    def list(
+        self, storage: Storage, span: Span, split: str, passed: PassedTally
+    ) -> Iterator[ImageRef]:
         reader = storage.open_ranges(span.archive)
-        return list_span(reader, span, split, read_ahead_bytes(span.archive))
+        return list_span(reader, span, split, read_ahead_bytes(span.archive), passed)
 
 
 class _CompressedTarForm(Form):
@@ -57,8 +58,10 @@ class _CompressedTarForm(Form):
     def recognises(self, head: bytes) -> bool:
         return is_compressed(head)
 
-    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        return list_stream(self._open(storage, span), span.archive, split)
+    def list(
+        self, storage: Storage, span: Span, split: str, passed: PassedTally
+    ) -> Iterator[ImageRef]:
+        return list_stream(self._open(storage, span), span.archive, split, passed)
 
     def stream(self, storage: Storage, span: Span, split: str) -> Images:
         return stream_images(self._open(storage, span), span.archive, split)
@@ -73,48 +76,64 @@ FORMS = (_TarForm(), _CompressedTarForm())
 def split_archive(reader: Readable, archive: str, max_block_bytes: int = 0) -> Iterator[Span]:
     """Yields the class tars of a tar of tars, or the whole of a flat tar.
 
-    Blocks of header reads may grow to `max_block_bytes`; see `RangedFile`.
+    Blocks of header reads may grow to `max_block_bytes`; see `RangedFile`. What else the
+    archive holds beside class tars is told with the last of these.
 
     Raises:
         InputError: If it is no tar archive, is damaged, or mixes both kinds.
     """
-    walk = walk_tar(reader, max_block_bytes=max_block_bytes)
-    members = (member for member in walk if not is_hidden(member.name))
-    first = None
-    for first in members:  # a README may come before what the archive is about
-        if is_tar_name(first.name) or is_image_name(first.name):
+    passed = PassedTally()
+    last = None
+    is_empty = True
+    for member in walk_tar(reader, max_block_bytes=max_block_bytes, passed=passed):
+        is_class_tar = _is_class_tar(member.name)
+        is_empty = is_empty and is_hidden(member.name)
+        if is_class_tar and last:
+            yield last
+        if is_class_tar:
+            passed.saw_image(member.name)
+            last = _class_tar(member, reader, archive)
+        elif not passed.takes(member.name, ""):
+            continue
+        elif last:
+            raise _mixed(reader.name, f"{last.wnid}.tar", member.name)
+        else:
             break
-    if first is None:
+    if last:
+        yield last._replace(passed=passed.result())
+    elif is_empty:
         raise InputError(f"{reader.name} holds no files; get the file again")
-    if not is_tar_name(first.name):
-        yield Span(_TAR, archive, 0, reader.size_bytes, reader.name)
-        return
-    yield _class_tar(first, reader, archive)
-    for member in members:
-        if is_tar_name(member.name):
-            yield _class_tar(member, reader, archive)
-        elif is_image_name(member.name):
-            raise _mixed(reader.name, first.name, member.name)
+    else:
+        yield Span(TAR, archive, 0, reader.size_bytes, reader.name)
 
 
 def list_span(
-    reader: Readable, span: Span, split: str = "", max_block_bytes: int = 0
+    reader: Readable,
+    span: Span,
+    split: str = "",
+    max_block_bytes: int = 0,
+    passed: PassedTally | None = None,
 ) -> Iterator[ImageRef]:
     """Yields a reference to each image of a span, headers only.
 
     The class is that of the class tar, or what the member's path tells. Images of other
-    splits than `split` are passed over; "" takes all.
+    splits than `split` are passed over; "" takes all. What is passed over is counted.
 
     Raises:
         InputError: If the archive is damaged or truncated, or mixes images and class tars.
     """
-    _, archive, offset_bytes, size_bytes, name, wnid = span
+    _, archive, offset_bytes, size_bytes, name, wnid, _ = span
+    passed = passed or PassedTally()
+    inside = f"{wnid}.tar/" if wnid else ""
     image = ""
-    for member in walk_tar(reader, offset_bytes, size_bytes, name, max_block_bytes=max_block_bytes):
-        if is_wanted(member.name, split):
+    walk = walk_tar(
+        reader, offset_bytes, size_bytes, name, max_block_bytes=max_block_bytes, passed=passed
+    )
+    for member in walk:
+        if passed.takes(member.name, split, inside):
             image = member.name
             yield _ref(archive, member, wnid)
-        elif image and is_tar_name(member.name) and not is_hidden(member.name):
+        elif image and _is_class_tar(member.name):
             raise _mixed(name, member.name, image)
 
 
@@ -127,7 +146,7 @@ def padding_note(storage: Storage, archive: str) -> str:
     reader = storage.open_ranges(archive)
     if (
         _zeros_at_end(reader, END_BYTES + 1) <= END_BYTES
-        or recognise(storage, archive).name != _TAR
+        or recognise(storage, archive).name != TAR
     ):
         return ""
     zeros = _zeros_at_end(reader, MAX_PADDING_BYTES + 2 * END_BYTES)
@@ -146,7 +165,9 @@ def _zeros_at_end(reader: Readable, max_bytes: int) -> int:
     return length - len(reader.read(reader.size_bytes - length, length).rstrip(b"\0"))
 
 
-def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator[ImageRef]:
+def list_stream(
+    reader: StreamReader, archive: str, split: str = "", passed: PassedTally | None = None
+) -> Iterator[ImageRef]:
     """Yields a reference to each image of a flat tar, or of a tar of class tars.
 
     Offsets count in the uncompressed content. Between two images the caller may
@@ -155,10 +176,12 @@ def list_stream(reader: StreamReader, archive: str, split: str = "") -> Iterator
     Raises:
         InputError: If the archive is damaged or truncated.
     """
-    for member in walk_tar(reader):
-        if is_tar_name(member.name) and not is_hidden(member.name):
-            yield from list_span(reader, _class_tar(member, reader, archive), split)
-        elif is_wanted(member.name, split):
+    passed = passed or PassedTally()
+    for member in walk_tar(reader, passed=passed):
+        if _is_class_tar(member.name):
+            passed.saw_image(member.name)
+            yield from list_span(reader, _class_tar(member, reader, archive), split, passed=passed)
+        elif passed.takes(member.name, split):
             yield _ref(archive, member)
 
 
@@ -187,7 +210,11 @@ def _mixed(archive: str, class_tar: str, image: str) -> InputError:
     )
 
 
+def _is_class_tar(name: str) -> bool:
+    return is_tar_name(name) and not is_hidden(name)
+
+
 def _class_tar(member: TarMember, reader: Readable, archive: str) -> Span:
     wnid = base_name(member.name)[: -len(".tar")]
     name = f"{reader.name} → {base_name(member.name)}"
-    return Span(_TAR, archive, member.offset_bytes, member.size_bytes, name, wnid)
+    return Span(TAR, archive, member.offset_bytes, member.size_bytes, name, wnid)
