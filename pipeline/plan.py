@@ -98,7 +98,12 @@ def make_plan(
 
 
 def options(config: ConvertConfig) -> dict[str, Any]:
-    """The options that decide the bytes of the shards."""
+    """The options that decide the bytes of the shards.
+
+    One that did not exist in earlier releases is there when it is set only: what they have
+    begun can then be resumed.
+    """
+    verified = {"verify_images": True} if config.image.verify_images else {}
     return {
         "resize": str(config.image.resize),
         "jpeg_quality": config.image.jpeg_quality,
@@ -110,6 +115,7 @@ def options(config: ConvertConfig) -> dict[str, Any]:
         "label_base": config.labels.base,
         "label_order": config.labels.order,
         "shuffle_seed": config.shuffle_seed,
+        **verified,
     }
 
 

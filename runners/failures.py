@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from imagenet_beam.transforms.errors import InputError
 
@@ -83,6 +84,48 @@ class NoiseFilter(logging.Filter):
         return not any(word in message for word in (*self._NOISE, "InputError: "))
 
 
+class HangUpFilter(logging.Filter):
+    """Holds back what workers in this process log when the runner hangs up on them.
+
+    Flink does so at the end of a job, and whether Beam's worker then logs a traceback is a
+    matter of milliseconds. A failure may begin with the same words, so they are shown after
+    all unless the job ends well.
+    """
+
+    _WORDS = "Multiplexer hanging up"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_holding = False
+        self._held: list[logging.LogRecord] = []
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Around a job; where it ended well, what comes later is not shown, either."""
+        self._is_holding = True
+        self._held.clear()
+        try:
+            yield
+        except InputError:  # the sentence says it all
+            raise
+        except BaseException:
+            self._is_holding = False
+            for record in self._held:
+                logging.getLogger(record.name).handle(record)
+            raise
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown now."""
+        error = record.exc_info[1] if record.exc_info else ""
+        if not self._is_holding or self._WORDS not in f"{record.getMessage()} {error}":
+            return True
+        self._held.append(record)
+        return False
+
+
+hang_ups = HangUpFilter()
+
+
 def quiet_logging() -> None:
     """Logs warnings of Beam and others to the terminal, without noise.
 
@@ -93,4 +136,5 @@ def quiet_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(NoiseFilter())
+    handler.addFilter(hang_ups)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

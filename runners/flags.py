@@ -243,7 +243,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
             "turn images and boxes as the Exif block says; published accuracies are for pixels as "
             "stored",
         ),
-        Flag("max_rejects", "N", "maximum number of rejects for exit status 0", default=0),
+        Flag("image.verify_images", "", "decode also the JPEGs that --resize=none keeps"),
+        Flag("max_rejects", "N", "rejects allowed for exit status 0", default=0),
     ),
     "run": (
         Flag("detach", "", "return when the job has been submitted"),

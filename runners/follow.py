@@ -10,7 +10,7 @@ from types import FrameType
 
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
+from imagenet_beam.runners.failures import JobFailed, find_mistake, hang_ups, root_cause
 from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress, say
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -58,7 +58,7 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
         SystemExit: If the user stopped it.
     """
     try:
-        with on_stop(_raise_stopped):
+        with on_stop(_raise_stopped), hang_ups.holding():
             try:
                 job = submit()
             except _Stopped:

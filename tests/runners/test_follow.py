@@ -1,19 +1,28 @@
 """Following a job that runs elsewhere, with jobs whose every state is known."""
 
+import contextlib
 import dataclasses
+import io
+import logging
 import os
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
+from apache_beam.portability.api import beam_fn_api_pb2_grpc
+from apache_beam.runners.worker.data_plane import GrpcClientDataChannel
 
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.progress import RateMeter
 from imagenet_beam.runners import base, follow
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.failures import JobFailed, root_cause
+from imagenet_beam.runners.failures import JobFailed, NoiseFilter, hang_ups, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
+from imagenet_beam.runners.portable import quiet_threads
 from imagenet_beam.runners.progress import ReceiptProgress, progress_line
 from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.elements import ShardReceipt
@@ -101,6 +110,72 @@ def test_a_job_that_does_not_end_well(prepared, status, error, message):
         run(job, prepared)
     assert str(raised.value) == message
     assert job.closed == 1
+
+
+class _HangsUp(beam_fn_api_pb2_grpc.BeamFnDataServicer):
+    """What Flink's side of a worker's data channel does when a job has ended."""
+
+    def Data(self, request_iterator, context):
+        context.abort(grpc.StatusCode.CANCELLED, "Multiplexer hanging up")
+
+
+@pytest.fixture
+def hang_up(monkeypatch):
+    """Has Beam's worker log that it was hung up on; and that another call was refused."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    quiet_threads()
+    server = grpc.server(ThreadPoolExecutor(2))
+    beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(_HangsUp(), server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+
+    def call():
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            GrpcClientDataChannel(beam_fn_api_pb2_grpc.BeamFnDataStub(channel)).wait()
+        logging.getLogger("apache_beam").error("something else")
+
+    yield call
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def logged():
+    """What is shown of log records."""
+    handler = logging.StreamHandler(io.StringIO())
+    for one in (NoiseFilter(), hang_ups):
+        handler.addFilter(one)
+    logging.getLogger().addHandler(handler)
+    yield handler.stream.getvalue
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "is_told"),
+    [
+        (JobStatus(Phase.DONE, "FINISHED"), None, False),
+        (JobStatus(Phase.FAILED, "F", "x.InputError: a is wrong"), InputError, False),
+        (JobStatus(Phase.FAILED, "F", "Exception: boom\n"), JobFailed, True),
+    ],
+)
+def test_hanging_up_on_workers_is_told_of_a_job_that_failed_only(
+    prepared, hang_up, logged, end, error, is_told
+):
+    def hangs_up():
+        hang_up()
+        assert "Multiplexer" not in logged()  # it is not known yet what it means
+        return RUNNING
+
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        run(ScriptedJob(RUNNING, hangs_up, end), prepared)
+    assert ("Failed to read inputs in the data plane" in logged()) is is_told
+    assert ("Multiplexer hanging up" in logged()) is is_told
+    assert "something else" in logged()
+
+
+def test_hanging_up_is_not_told_after_a_job_that_ended_well(prepared, hang_up, logged):
+    run(ScriptedJob(RUNNING, JobStatus(Phase.DONE, "FINISHED")), prepared)
+    hang_up()
+    assert logged() == "something else\n"
 
 
 def test_a_runner_that_is_silent_for_a_while_is_asked_again(prepared):
