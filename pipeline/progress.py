@@ -235,11 +235,12 @@ class ShownProgress(Display):
         self.tick()
 
     def _view(self, now: float) -> View:
-        (speed,) = self._meter.update(now, self._done)
-        line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
-        if self.has_bar and speed > 0 and self._total:
-            line += f", {duration(max(0, self._total - self._done) / speed)} left"
-        return View(line, self._done, self._total)
+        with self._lock:
+            (speed,) = self._meter.update(now, self._done)
+            line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
+            if self.has_bar and speed > 0 and self._total:
+                line += f", {duration(max(0, self._total - self._done) / speed)} left"
+            return View(line, self._done, self._total)
 
     def _position(self) -> str:
         if not self._total:

@@ -81,7 +81,7 @@ def test_a_complete_folder_has_nothing_to_do(automatic, many, convert):
     again = convert(*many.flags, f"--output_dir={automatic}")
     assert again.status == 0
     assert f"{automatic} is complete already: nothing to do\n" in again.message
-    assert verify(str(automatic), deep=True).findings == ()
+    assert verify(str(automatic), deep=True).findings == []
 
 
 @pytest.mark.parametrize("lost", [[TRAIN[1]], [TRAIN[0], *VALIDATION], [*TRAIN, *VALIDATION]])
@@ -113,7 +113,7 @@ def test_verify_knows_what_an_unfinished_folder_lacks(copied):
     (copied / "manifest.json").unlink()
     (copied / TRAIN[1]).unlink()
     receipt(copied, TRAIN[1]).unlink()
-    found = [finding.name for finding in verify(str(copied)).findings]
+    found = [finding.file for finding in verify(str(copied)).findings]
     assert TRAIN[1] in found and not {TRAIN[0], TRAIN[2], *VALIDATION} & set(found)
 
 
