@@ -113,6 +113,6 @@ def _snapshot(conversion: Conversion) -> Snapshot:
         written_bytes=tally.written_bytes,
         rejects=tally.rejects,
         shards=tally.shards,
-        shards_total=_shards_total(conversion) - conversion.shards_done,
+        shards_total=tally.is_assigning * (_shards_total(conversion) - conversion.shards_done),
         step=ASSIGNING if tally.is_assigning else LISTING,
     )
