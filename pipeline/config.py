@@ -10,7 +10,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
 from imagenet_beam.transforms.records.schemas import find_schema
-from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
+from imagenet_beam.transforms.records.shards import SHUFFLES, shard_count, shard_name
 from imagenet_beam.transforms.selection import Selection
 from imagenet_beam.transforms.storage.files import Storage, is_local, join
 
@@ -26,6 +26,8 @@ MAX_THREADS = 1024
 MAX_SHARDS = 100_000
 """The names have five digits."""
 
+MAX_IMAGES = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class SplitConfig:
@@ -36,6 +38,8 @@ class SplitConfig:
         parameter: What named the archives, for messages: `train_archive`.
         archives: Paths of its archives or of a folder; wildcards are allowed.
         num_shards: How many shards it becomes.
+        images_per_shard: With a number above 0, there are fewer shards than `num_shards` where
+            shards would have fewer images than this; see `shards_of`.
         label_from: How an image's class is told; see `JoinLabels`.
         official_images: How many images the official archive has; 0 if unknown.
         kind: What the archives are, the name of a form; "" tells each by
@@ -53,17 +57,19 @@ class SplitConfig:
     kind: str = ""
     source_split: str = ""
     selection: Selection = field(default_factory=Selection)
+    images_per_shard: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_shards <= MAX_SHARDS:
-            raise InputError(
-                f"`{self.name}.num_shards`={self.num_shards} is out of range; accepted is a whole "
-                f"number from 1 to {MAX_SHARDS:,}"
-            )
+        check_range(f"{self.name}.num_shards", self.num_shards, 1, MAX_SHARDS)
+        check_range(f"{self.name}.images_per_shard", self.images_per_shard, 0, MAX_IMAGES)
         if not self.archives:
             raise InputError(f"`{self.parameter}` names no archive")
         if self.label_from not in LABEL_FROM:
             raise ValueError(f"label_from={self.label_from!r}; accepted are {LABEL_FROM}")
+
+    def shards_of(self, images: int) -> int:
+        """How many shards so many images become."""
+        return shard_count(images, self.num_shards, self.images_per_shard)
 
     @property
     def listed_split(self) -> str:
@@ -170,14 +176,10 @@ class ConvertConfig:
         usual = folder + self.name_prefix + split.name
         return find_schema(self.schema).shard_prefix(self.dataset_name, split.name) or usual
 
-    def shard_names(self, split: SplitConfig) -> list[str]:
+    def shard_names(self, split: SplitConfig, num_shards: int) -> list[str]:
         """The names of a split's shards, in order, with a folder if they have one."""
         prefix = self.prefix(split)
-        return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
-
-    def all_shard_names(self) -> list[str]:
-        """The names of the shards of all splits."""
-        return [name for split in self.splits for name in self.shard_names(split)]
+        return [shard_name(prefix, shard, num_shards) for shard in range(num_shards)]
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,11 @@ def _check_choice(field: str, value: str, accepted: tuple[str, ...]) -> None:
 
 
 def check_range(field: str, value: int, low: int, high: int) -> None:
-    """Raises `InputError` where a number is out of range."""
+    """Raises `InputError` where a number is none, or out of range."""
+    if type(value) is not int:  # True would be 1
+        raise InputError(
+            f"`{field}`={value!r} is no whole number; accepted is one from {low:,} to {high:,}"
+        )
     if not low <= value <= high:
         raise InputError(
             f"`{field}`={value} is out of range; accepted is a whole number from {low:,} to "

@@ -22,9 +22,11 @@ class ResolvedSplit(SplitConfig):
 
     Attributes:
         is_streamed: Whether one of them cannot be read in place.
+        unexplained: Shards in the output folder that are its own only if their number is.
     """
 
     is_streamed: bool = False
+    unexplained: tuple[str, ...] = ()
 
 
 def resolve(

@@ -9,6 +9,8 @@ from typing import NamedTuple, cast
 import apache_beam as beam
 
 from imagenet_beam.pipeline.config import SplitConfig
+from imagenet_beam.pipeline.inputs import ResolvedSplit
+from imagenet_beam.pipeline.output import foreign_shard
 from imagenet_beam.transforms.archives.names import is_train_name
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch
@@ -132,7 +134,7 @@ class _SummarizeFn(beam.CombineFn):
 
 
 def check_listing(
-    listing: Listing, labels: Labels, split: SplitConfig, source: LabelSource, expect: str
+    listing: Listing, labels: Labels, split: ResolvedSplit, source: LabelSource, expect: str
 ) -> Listing:
     """Gives the listing back if the split can be written.
 
@@ -162,19 +164,23 @@ def check_listing(
     return listing
 
 
-def check_shards(images: int, split: SplitConfig) -> None:
-    """Raises `InputError` where there are fewer images than shards."""
-    if images < split.num_shards:
+def check_shards(images: int, split: ResolvedSplit) -> None:
+    """Raises `InputError` where there are fewer images than shards, or others are in the folder."""
+    number = split.shards_of(images)
+    for name in split.unexplained:
+        if not name.endswith(f"-of-{number:05d}"):
+            raise foreign_shard(name)
+    if images < number:
         of = "of" if split.selection.takes_all else f"that {split.name} takes from"
         raise InputError(
-            f"`{split.name}.num_shards`={split.num_shards} is more than the {images:,} images "
+            f"`{split.name}.num_shards`={number} is more than the {images:,} images "
             f"{of} `{split.parameter}`={','.join(split.archives)}: some shards would be empty; "
             f"give `{split.name}.num_shards`={images} or fewer"
         )
 
 
 def check_selected(
-    listing: Listing, names: Collection[str], split: SplitConfig, expect: str
+    listing: Listing, names: Collection[str], split: ResolvedSplit, expect: str
 ) -> Listing:
     """Gives the listing of the images that were selected back if it can be written.
 

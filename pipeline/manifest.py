@@ -44,6 +44,11 @@ class SplitResult(NamedTuple):
     passed: PassedOver = PassedOver()
 
 
+def shard_names(config: ConvertConfig, result: SplitResult) -> list[str]:
+    """The names of a split's shards, now that its images are known."""
+    return config.shard_names(result.split, result.split.shards_of(result.listing.images))
+
+
 def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
     """Puts the receipts in order, and checks that nothing is lost or doubled.
 
@@ -52,7 +57,7 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
             records and rejects of the shards, in all and for each class.
     """
     by_name = {receipt.name: receipt for receipt in result.receipts}
-    names = [name.rpartition("/")[2] for name in config.shard_names(result.split)]
+    names = [name.rpartition("/")[2] for name in shard_names(config, result)]
     missing = [name for name in names if name not in by_name]
     if missing or len(by_name) != len(names):
         raise RuntimeError(
@@ -132,7 +137,7 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
 def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
     receipts = reconcile(config, result)
-    names = config.shard_names(result.split)
+    names = shard_names(config, result)
     entry: dict[str, Any] = {
         **totals(receipts),
         "image_bytes": result.listing.size_bytes,

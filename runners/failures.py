@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
+from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.errors import InputError
 
 _MISTAKE = re.compile(
@@ -126,6 +128,16 @@ class HangUpFilter(logging.Filter):
 hang_ups = HangUpFilter()
 
 
+class _TerminalHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic for mypy alone
+    """Shows records above what is drawn on a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr.isatty():
+            say(self.format(record))
+        else:
+            super().emit(record)
+
+
 def quiet_logging() -> None:
     """Logs warnings of Beam and others to the terminal, without noise.
 
@@ -133,7 +145,7 @@ def quiet_logging() -> None:
     """
     # Google's packages say at each import that Python 3.10 gets no more updates of them.
     warnings.filterwarnings("ignore", "You are using a non-supported Python", FutureWarning)
-    handler = logging.StreamHandler()
+    handler = _TerminalHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(NoiseFilter())
     handler.addFilter(hang_ups)

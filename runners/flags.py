@@ -21,7 +21,7 @@ from imagenet_beam.pipeline.config import (
     ConvertConfig,
     Workers,
 )
-from imagenet_beam.pipeline.datasets.base import Dataset
+from imagenet_beam.pipeline.datasets.base import IMAGES_PER_SHARD, Dataset
 from imagenet_beam.pipeline.datasets.registry import BUILT_IN, DATASETS, IMAGENET
 from imagenet_beam.runners.arguments import (
     SentenceParser,
@@ -108,7 +108,8 @@ def _defaults(value_of: Callable[[Dataset], object]) -> str:
 
 
 def _shards(split: str) -> Flag:
-    default = _defaults(lambda dataset: dataset.default_shards(split))
+    most = _defaults(lambda dataset: dataset.default_shards(split)).partition(": ")[2]
+    default = f"default: one for {IMAGES_PER_SHARD} images, at most {most}"
     return Flag(f"{split}.num_shards", "N", f"number of shards ({default})", f"{split}_shards")
 
 

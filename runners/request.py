@@ -212,12 +212,13 @@ def _held_out(
     train: SplitConfig, name: str, args: argparse.Namespace, dataset: Dataset
 ) -> SplitConfig:
     """The split of the images that are held out of the training images."""
-    shards = getattr(args, f"{name}_shards")
+    num_shards, images_per_shard = dataset.shards_of(name, getattr(args, f"{name}_shards"))
     return dataclasses.replace(
         train,
         name=name,
         source_split="train",
-        num_shards=dataset.default_shards(name) if shards is None else shards,
+        num_shards=num_shards,
+        images_per_shard=images_per_shard,
         official_images=0,
         selection=dataclasses.replace(train.selection, is_holdout=True),
     )
