@@ -38,7 +38,7 @@ def write_manifest(
     conversion.add_indexes()
     config = conversion.config
     results = []
-    for number, split in enumerate(config.splits):
+    for number, split in enumerate(conversion.splits):
         found, listing, counts, receipts = sides[4 * number : 4 * number + 4]
         counts, receipts = Counter(counts), list(receipts)
         for stored in _stored_receipts(conversion, split):

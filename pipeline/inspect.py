@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
-from imagenet_beam.pipeline.listing import DOGS_CLASSES
+from imagenet_beam.pipeline.listing import are_the_dogs
 from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_shards
 from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
@@ -243,7 +243,7 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     tars = [span.wnid for span in spans if span.wnid]
     if tars:
         finding.facts.insert(0, f"{len(tars):,} class tars, {min(tars)} to {max(tars)}")
-    if len(tars) == DOGS_CLASSES:
+    if are_the_dogs(tars):
         finding.facts.append("120 classes: is it ILSVRC2012_img_train_t3.tar, dogs only?")
         finding.is_wrong = True
     return finding

@@ -196,8 +196,14 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         ),
         Flag(
             "holdout_split",
-            ("test", "validation"),
+            "NAME",
             f"name of the held-out split ({_defaults(lambda dataset: dataset.holdout.split)})",
+        ),
+        Flag(
+            "holdout.num_shards",
+            "N",
+            f"number of its shards ({_defaults(lambda dataset: dataset.holdout.shards)})",
+            "holdout_shards",
         ),
         Flag("selection.fraction", "F", "part of each split to take, such as 0.01"),
         Flag(
@@ -343,7 +349,10 @@ def given_fields(args: argparse.Namespace, owner: str) -> dict[str, Any]:
 
 def flag_of(field: str) -> str:
     """The flag that sets a field: `--jpeg_quality` for `image.jpeg_quality`."""
-    return f"--{_NAMES.get(field) or field.rpartition('.')[2]}"
+    split, _, name = field.rpartition(".")
+    if split and name == "num_shards":  # of a held-out split, which may have any name
+        return f"--{_NAMES.get(field, 'holdout_shards')}"
+    return f"--{_NAMES.get(field) or name}"
 
 
 def with_flags(message: object) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import DATASETS
+from imagenet_beam.pipeline.label_notes import notes_after
 from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import base
 from imagenet_beam.runners.commands.report import write_report
 from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
-from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.flags import given_fields, with_flags
 from imagenet_beam.runners.progress import say
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
 from imagenet_beam.transforms.errors import InputError
@@ -60,6 +61,8 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             done = f"{conversion.shards_done:,} of {shards} in {config.output_dir} already"
             writing = f"writing {shards} to {config.output_dir}"
             say(f"resuming: {done}" if conversion.shards_done else writing)
+            for note in conversion.notes:
+                say(with_flags(note))
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
                     say(line)
@@ -110,6 +113,7 @@ def summary(manifest: Mapping[str, Any], conversion: Conversion, seconds: float)
             f"{boxes['without_image']:,} for images that are not there"
         )
     images = sum(entry["images"] for entry in manifest["splits"].values())
+    lines += map(with_flags, notes_after(conversion.config, manifest))
     if not conversion.is_complete:
         done = images - conversion.images_done
         lines.append(
