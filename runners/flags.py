@@ -135,7 +135,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("validation_archive", "PATHS", "such as ILSVRC2012_img_val.tar"),
         Flag("validation_directory", "DIR", "extracted folder, flat or of class folders"),
         Flag("test_archive", "PATHS", "such as ILSVRC2012_img_test_v10102019.tar"),
-        Flag("test_directory", "DIR", "extracted folder"),
+        Flag("test_directory", "DIR", "extracted folder, flat or of class folders"),
         Flag(
             "labels.any_names",
             "",
@@ -158,14 +158,15 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag(
             "labels.validation_labels",
             "PATHS",
-            "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, or Caffe's val.txt "
-            "(with its synsets.txt as --labels_file)",
+            "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, Caffe's val.txt "
+            "(with its synsets.txt as --labels_file), or ILSVRC2012_validation_ground_truth.txt "
+            "(with map_clsloc.txt as --class_names)",
         ),
         Flag(
             "labels.class_names",
             "PATHS",
-            "human-readable class names: synset_words.txt, imagenet_metadata.txt, "
-            "LOC_synset_mapping.txt or map_clsloc.txt",
+            "human-readable class names, which class folders may have, too: synset_words.txt, "
+            "imagenet_metadata.txt, LOC_synset_mapping.txt or map_clsloc.txt",
         ),
         Flag("bounding_boxes", "PATHS", "archives or folders of XML files, or a CSV"),
         Flag(

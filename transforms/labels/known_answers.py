@@ -55,6 +55,6 @@ def check_answers(truth: Mapping[int, str], classes: Collection[str], name: str)
         )
         raise InputError(
             f"{name} gives the validation images of ILSVRC2012 wrong classes "
-            f"({shown}{'; …' if len(wrong) > _SHOWN else ''}): its lines or its numbers are in "
-            "another order; give the list as it was published"
+            f"({shown}{'; …' if len(wrong) > _SHOWN else ''}): its lines, or the classes that its "
+            "numbers count, are in another order; give the files as they were published"
         )
