@@ -91,6 +91,7 @@ def build_manifest(
     boxes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content: a function of inputs and options, without clock or host."""
+    lacks_names = bool(config.labels.class_names) and labels.named < len(labels.classes)
     return {
         "format": FORMAT,
         "plan": plan,
@@ -101,7 +102,7 @@ def build_manifest(
             "count": len(labels.classes),
             "label_base": labels.classes.base,
             "label_order": labels.classes.order,
-            **({"in_class_names": labels.named} if config.labels.class_names else {}),
+            **({"in_class_names": labels.named} if lacks_names else {}),
         },
         **({"bounding_boxes": boxes} if boxes is not None else {}),
         "splits": {result.split.name: split_entry(config, result, labels) for result in results},

@@ -86,6 +86,7 @@ def test_word_folders_are_the_classes_of_their_wnids(kind, lists, folders, run):
         f"{folder}/1.jpg": (wnid, labels[wnid]) for folder, wnid in wnids.items()
     }
     assert found["manifest"]["splits"]["train"]["class_folders"] == wnids
+    assert "in_class_names" not in found["manifest"]["classes"]
     told = "train: 6 class folders called by words: crane is n02012849, crane_machine is n03126707"
     assert told in found["message"]
 
