@@ -14,7 +14,12 @@ from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
 from imagenet_beam.pipeline.listing import are_the_dogs
 from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_shards
-from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
+from imagenet_beam.transforms.archives.names import (
+    base_name,
+    is_image_name,
+    is_perhaps_no_class,
+    split_in_path,
+)
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed, open_stream
@@ -225,7 +230,8 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
         seen += 1
         for number, ref in enumerate(list_images(span, storage)):
             split = _split_of(ref.filename)
-            counts.setdefault(split, _Count()).add(ref.filename, ref.wnid, ref.size_bytes)
+            wnid = "" if is_perhaps_no_class(ref.wnid, ref.filename) else ref.wnid
+            counts.setdefault(split, _Count()).add(ref.filename, wnid, ref.size_bytes)
             if number % _LIST_PER_SPAN == 0 and time.monotonic() > end:
                 is_cut = True
                 break

@@ -259,7 +259,7 @@ def _check_folders(listing: Listing, labels: Labels, archives: str) -> None:
 def _check_one_folder(listing: Listing, split: SplitConfig, archives: str) -> None:
     """Refuses one folder of validation or test images that may be the split's, not a class's."""
     (only, *others) = listing.class_counts
-    if not others and not is_wnid(only) and split.name in ("validation", "test"):
+    if not others and not is_wnid(only) and split.listed_split != "train":
         raise InputError(
             f"{archives} has all its {listing.images:,} images in the one folder {only}; give the "
             "folder itself if it is no class, and more than one class if it is"

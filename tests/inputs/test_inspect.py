@@ -77,6 +77,14 @@ def test_images_with_a_readme(make, pictures, inspect, tmp_path):
     assert "meta.mat" not in output
 
 
+def test_the_folder_of_validation_images_is_no_class(make, pictures, inspect, tmp_path):
+    files = {f"ILSVRC2012_img_val/{name}": data for name, data in pictures.validation.items()}
+    status, output = inspect(make.tar(tmp_path / "val.tar", files))
+    assert status == 0
+    assert "images: validation" in output
+    assert "class" not in output
+
+
 def test_hugging_face_part(make, pictures, inspect, tmp_path):
     files = {f"{n[:-5]}_{n[:9]}.JPEG": data for n, data in pictures.train.items()}
     status, output = inspect(make.tar(tmp_path / "p.tar.gz", files, "w:gz"))
