@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ READS_PER_THREAD = 16
 
 MAX_READS = 64
 """Connections that a process keeps open to Google Cloud Storage."""
+
+_SPLIT_NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
 
 EXPECTATIONS = ("consistent", "official", "any")
 OUTPUT_LAYOUTS = ("flat", "by_split")
@@ -60,6 +63,7 @@ class SplitConfig:
     images_per_shard: int = 0
 
     def __post_init__(self) -> None:
+        check_split_name(self.name)
         check_range(f"{self.name}.num_shards", self.num_shards, 1, MAX_SHARDS)
         check_range(f"{self.name}.images_per_shard", self.images_per_shard, 0, MAX_IMAGES)
         if not self.archives:
@@ -128,9 +132,9 @@ class ConvertConfig:
             )
         for name, path in self.paths():
             check_text(path, f"`{name}`=")
-        names = [split.name for split in self.splits]
+        names = [split.name.casefold() for split in self.splits]
         for name in names:
-            if names.count(name) > 1:
+            if names.count(name) > 1:  # also where case is all that differs: steps and files clash
                 raise InputError(f"two splits are called {name}; give each a name of its own")
         _check_choice("output_layout", self.output_layout, OUTPUT_LAYOUTS)
         find_schema(self.schema).check(
@@ -207,6 +211,15 @@ class Workers:
         if self.read_threads or all(map(is_local, archives)):
             return self.read_threads
         return min(MAX_READS, READS_PER_THREAD * (self.threads or os.cpu_count() or 1))
+
+
+def check_split_name(name: str, named: str = "") -> None:
+    """Refuses a name that files, steps and readers of a split could not have."""
+    if not _SPLIT_NAME.fullmatch(name):
+        raise InputError(
+            f"{named}{name} cannot be the name of a split; accepted are letters, digits and "
+            "underscores, a letter first, such as heldout"
+        )
 
 
 def check_text(path: str, named: str = "") -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
+from imagenet_beam.pipeline.label_notes import notes_before
 from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
@@ -47,6 +48,7 @@ class Conversion:
             shards' bytes: nothing to do.
         findings: What does not agree, where nothing else is missing; it will be written again.
         stale: Names of files of an earlier plan, to be removed at the end.
+        notes: What a user should know of the labels before the job; see `notes_before`.
     """
 
     config: ConvertConfig
@@ -61,6 +63,7 @@ class Conversion:
     is_complete: bool
     stale: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shards_done(self) -> int:
@@ -174,6 +177,7 @@ def prepare(config: ConvertConfig) -> Conversion:
         is_complete,
         stale,
         findings,
+        tuple(notes_before(config, splits, labels)),
     )
 
 

@@ -169,12 +169,15 @@ def _load_labels(
     """What the label files say; without a list of classes, the classes that were listed."""
     source = conversion.config.labels
     labels = begin | "LoadLabels" >> LoadLabels(source, conversion.storage)
-    if not source.are_classes_found:
+    if not (source.are_classes_found or source.maps_folders):
         return labels
+    # A test split has the classes of the others; alone it has those of its folders.
+    asked = conversion.config.splits
+    are_alone = all(split.label_from == "none" for split in asked)
     with_classes = [
         images
-        for split, images in zip(conversion.splits, refs, strict=True)
-        if split.label_from != "none"
+        for split, found, images in zip(asked, conversion.splits, refs, strict=True)
+        if (found if are_alone else split).label_from != "none"
     ]
     return (
         tuple(with_classes)

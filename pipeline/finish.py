@@ -40,7 +40,7 @@ def write_manifest(
     conversion.add_indexes()
     config = conversion.config
     results = []
-    for number, split in enumerate(config.splits):
+    for number, split in enumerate(conversion.splits):
         found, listing, passed, counts, receipts = sides[5 * number : 5 * number + 5]
         counts, receipts = Counter(counts), list(receipts)
         for stored in _stored_receipts(conversion, split):

@@ -98,6 +98,7 @@ def build_manifest(
     boxes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content: a function of inputs and options, without clock or host."""
+    lacks_names = bool(config.labels.class_names) and labels.named < len(labels.classes)
     return {
         "format": FORMAT,
         "plan": plan,
@@ -108,6 +109,7 @@ def build_manifest(
             "count": len(labels.classes),
             "label_base": labels.classes.base,
             "label_order": labels.classes.order,
+            **({"in_class_names": labels.named} if lacks_names else {}),
         },
         **({"bounding_boxes": boxes} if boxes is not None else {}),
         "splits": {result.split.name: split_entry(config, result, labels) for result in results},
@@ -149,6 +151,8 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
         "classes": class_totals(result.class_counts, receipts),
         "shards": list(map(shard_entry, receipts, names)),
     }
+    if result.found.folders:
+        entry["class_folders"] = dict(result.found.folders)
     if result.split.official_images and result.split.selection.takes_all:
         entry["official_images"] = result.split.official_images
         entry["is_official_count"] = result.listing.images == result.split.official_images

@@ -6,7 +6,7 @@ import resource
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imagenet_beam.pipeline.notes import split_notes
@@ -18,7 +18,11 @@ _HEAD = ("split", "images", "records", "rejects", "classes", "shards", "bytes")
 
 
 def summary(
-    manifest: Mapping[str, Any], directory: str, report: str = "", columns: int = sys.maxsize
+    manifest: Mapping[str, Any],
+    directory: str,
+    report: str = "",
+    columns: int = sys.maxsize,
+    label_notes: Iterable[str] = (),
 ) -> str:
     """The table, the notes, the places and what to do next.
 
@@ -27,10 +31,11 @@ def summary(
         directory: The output folder.
         report: The path of the report; "" where none was written.
         columns: How long a line of the table or of a note may be.
+        label_notes: Further notes, on the classes.
     """
     blocks = [
         "\n".join(table(list(_rows(manifest)), columns)),
-        "\n".join(_folded(line, columns) for line in notes(manifest)),
+        "\n".join(_folded(line, columns) for line in (*notes(manifest), *label_notes)),
         "\n".join(_places(manifest, directory, report)),
         "\n".join(_next_steps(manifest, directory, report)),
     ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import DATASETS
+from imagenet_beam.pipeline.label_notes import notes_after
 from imagenet_beam.pipeline.output import REJECTS
 from imagenet_beam.pipeline.preflight import archive_notes
 from imagenet_beam.pipeline.progress import columns_of, counted
@@ -17,7 +18,7 @@ from imagenet_beam.runners import base
 from imagenet_beam.runners.arguments import flags_without_effect
 from imagenet_beam.runners.commands.report import write_report
 from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
-from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.flags import given_fields, with_flags
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
 from imagenet_beam.runners.steps import say, step
 from imagenet_beam.runners.summary import speed, summary
@@ -64,8 +65,11 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
                 say(f"{finding}; it is written again")
             if conversion.shards_done:
                 say(f"resuming: {_done_already(conversion)} in {config.output_dir} already")
-            for note in archive_notes(conversion.splits, conversion.storage):
-                say(note)
+            for note in (
+                *conversion.notes,
+                *archive_notes(conversion.splits, conversion.storage),
+            ):
+                say(with_flags(note))
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
                     say(line)
@@ -80,7 +84,8 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         with step("writing the report", is_logged=False):
             report = write_report(config.output_dir, config.storage)
     columns = columns_of(sys.stderr) if sys.stderr.isatty() else sys.maxsize
-    say(summary(manifest, config.output_dir, report, columns))
+    labels = map(with_flags, notes_after(config, manifest))
+    say(summary(manifest, config.output_dir, report, columns, labels))
     if args.verify and verify_and_say(config.output_dir, config.storage):
         return FOUND
     rejects = sum(entry["rejects"] for entry in manifest["splits"].values())

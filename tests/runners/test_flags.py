@@ -115,7 +115,7 @@ NO_FIELDS = {
     *("dataset", "input", "download_dir", "holdout_split", "max_rejects"),
     *("detach", "verify", "report"),
 }
-NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards"}
+NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards", "holdout.num_shards"}
 SET = [
     flag
     for flag in FLAGS
