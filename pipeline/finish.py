@@ -22,6 +22,7 @@ from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
+from imagenet_beam.transforms.records.shard_writer import check_kept
 
 _RECEIPTS_AT_ONCE = 64
 
@@ -35,6 +36,7 @@ def write_manifest(
     records of each class in the shards that this run has written, and these shards' receipts.
     """
     conversion.check_unchanged()
+    check_kept(conversion.storage, *conversion.output.plan_file(conversion.plan))
     conversion.add_indexes()
     config = conversion.config
     results = []
@@ -57,7 +59,10 @@ def write_manifest(
         **{config.beside(name): data for name, data in metadata.items()},
     }
     manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
-    return conversion.output.publish(beside, manifest, conversion.stale)
+    shards: dict[str, ShardReceipt] = {}
+    for result in results:
+        shards |= zip(config.shard_names(result.split), reconcile(config, result), strict=True)
+    return conversion.output.publish(beside, manifest, shards, conversion.stale)
 
 
 def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]) -> RecordSet:

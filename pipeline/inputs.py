@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import glob
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imagenet_beam.pipeline.config import SplitConfig, check_text
 from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, join
+from imagenet_beam.transforms.storage.files import FileStat, Storage, canonical, is_local, join
 
 _WILDCARDS = "*?["
 
@@ -68,7 +67,7 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
 def _check_repeated(paths: Sequence[str]) -> None:
     seen: set[str] = set()
     for path in paths:
-        place = os.path.realpath(path.removeprefix("file://")) if is_local(path) else path
+        place = canonical(path)
         if place in seen:
             raise InputError(f"{path} is given twice; name each archive once")
         seen.add(place)

@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"imagenet-beam: {with_flags(error)}", file=sys.stderr)
         return WRONG_INPUT
-    except KeyboardInterrupt:  # before the job: a runner has its own way to stop
+    except KeyboardInterrupt as stop:  # before the job: a runner has its own way to stop
         print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)
-        return STOPPED
+        return 128 + int(stop.args[0]) if stop.args else STOPPED
     except (JobFailed, DownloadError) as error:
         failed = "the job failed: " if isinstance(error, JobFailed) else ""
         print(f"imagenet-beam: {failed}{error}", file=sys.stderr)

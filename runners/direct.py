@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
+import signal
+import threading
+import time
+from pathlib import Path
 from types import FrameType
 
 import apache_beam as beam
@@ -20,9 +25,12 @@ from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, say
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.files import end_writing
 from imagenet_beam.transforms.tally import tally
 
 _MODES = ("in_memory", "multi_processing")
+_END_SECONDS = 5.0
+_POLL_SECONDS = 0.01
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -68,6 +76,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         say(f"\nstopped; {shards} of this run published, the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
+        _stop_writing(conversion)
         os._exit(128 + number)
 
     with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
@@ -77,6 +86,44 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
             mistake = find_mistake(f"{type(error).__name__}: {error}")
             raise mistake or JobFailed(last_line(str(error))) from error
     return True
+
+
+def _stop_writing(conversion: Conversion) -> None:
+    """Removes what is half written, by this process or by its workers."""
+    end_writing()
+    workers = _processes_of(os.getpid())
+    if workers:
+        threading.excepthook = lambda _: None  # threads of Beam tell that workers have ended
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + _END_SECONDS
+        while any(map(_is_running, workers)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        with contextlib.suppress(InputError):
+            conversion.output.remove_unfinished()
+
+
+def _processes_of(process: int) -> list[int]:
+    """The processes that one has started, and theirs, where the system tells of them.
+
+    Elsewhere workers end by themselves, once this process is gone.
+    """
+    found = []
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found += [child, *_processes_of(child)]
+    return found
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process may still write: it is there, and no zombie."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:

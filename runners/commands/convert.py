@@ -8,7 +8,8 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
@@ -19,6 +20,7 @@ from imagenet_beam.runners import base
 from imagenet_beam.runners.commands.report import write_report
 from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
 from imagenet_beam.runners.flags import given_fields
+from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import say
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
 from imagenet_beam.transforms.errors import InputError
@@ -48,7 +50,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     options = base.LaunchOptions(tuple(beam_args), args.detach, workers)
     runner.check(config, options)
     download_if_asked(args)
-    with output_folder(config).exclusive():
+    with on_stop(_interrupt), output_folder(config).exclusive():
         conversion = prepare(config)
         if conversion.is_complete:
             conversion.add_indexes()
@@ -82,6 +84,11 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         f"--max_rejects={rejects}"
     )
     return TOO_MANY_REJECTS
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """Ends by SIGTERM as by Ctrl-C: with all that `finally` has to do."""
+    raise KeyboardInterrupt(number)
 
 
 def streaming_notes(conversion: Conversion) -> Iterator[str]:

@@ -13,7 +13,8 @@ import pytest
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX
 from imagenet_beam.transforms.storage.files import Storage
-from imagenet_beam.transforms.storage.local import LocalBackend, locked
+from imagenet_beam.transforms.storage.local import LocalBackend
+from imagenet_beam.transforms.storage.local_write import locked
 
 BACKEND = LocalBackend()
 
@@ -126,7 +127,7 @@ def test_a_rename_that_fails_leaves_nothing(tmp_path):
 
 HOLD = """
 import sys
-from imagenet_beam.transforms.storage.local import locked
+from imagenet_beam.transforms.storage.local_write import locked
 with locked(sys.argv[1], "lock"):
     print("held", flush=True)
     sys.stdin.read()
