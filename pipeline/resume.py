@@ -125,6 +125,8 @@ def _in_splits(
         archives = _found(was["archives"], config.storage)
         yield from _was(f"`{split.parameter}`", archives, now["archives"])
         yield from _was(f"`{split.name}.num_shards`", was["shards"], now["shards"])
+        for key in sorted(was.keys() - now.keys()):
+            yield f"the plan has {prefix}.{key}, which this version of the program does not know"
         for key, words in _SPLIT.items():
             yield from _was(words.format(split.name), was.get(key, now[key]), now[key])
         chosen = {**_TAKES_ALL, **was["selection"]}

@@ -116,7 +116,7 @@ def check_kept(storage: Storage, path: str, sha256: str) -> None:
         why, cause = str(error), error
     raise InputError(
         f"{why}: the output folder was removed, moved or replaced while the job was running; put "
-        "it back, or remove what is there now, then run the same command again"
+        "it back, or remove what is there, then run the same command again"
     ) from cause
 
 
