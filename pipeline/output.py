@@ -127,7 +127,7 @@ class OutputFolder:
         if different and _shards(self.prefixes | old.prefixes, sizes):
             left = len(different) - _SHOWN_DIFFERENCES
             more = f"; and {left} more" if left > 0 else ""
-            begun = ", begun with `overwrite` and interrupted" if interrupted else ""
+            begun = ", and a run with `overwrite` was interrupted there" if interrupted else ""
             raise InputError(
                 f"`output_dir`={self.directory} holds another conversion{begun}: "
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "

@@ -79,10 +79,12 @@ def _rows(files: Iterable[Sequence[Any]]) -> list[tuple[str, Any]]:
     return [(canonical(path), state) for path, *state in files]
 
 
-def _changed_files(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _changed_files(
+    before: Mapping[str, Any], after: Mapping[str, Any], what: str = ""
+) -> Iterator[str]:
     for path in sorted(before.keys() & after.keys()):
         if before[path] != after[path]:
-            yield f"{path} has changed since"
+            yield f"{path}{what} has changed since"
 
 
 def _in_files(
@@ -90,7 +92,7 @@ def _in_files(
 ) -> Iterator[str]:
     was, now = ([path for path, _ in files] for files in (before, after))
     yield from _was(f"`{field}`", was, now)
-    yield from _changed_files(dict(before), dict(after))
+    yield from _changed_files(dict(before), dict(after), f" (`{field}`)")
 
 
 def _in_small_files(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

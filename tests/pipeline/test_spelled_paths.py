@@ -159,8 +159,11 @@ def words(folder):
     (folder / "words.txt").write_text("n01440764 tench\n")
 
 
-@pytest.mark.parametrize("name", ["ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz"])
-def test_a_file_that_has_changed_is_named(folder, out, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("ILSVRC2012_img_val.tar", ""), ("ILSVRC2012_devkit_t12.tar.gz", " (--devkit)")],
+)
+def test_a_file_that_has_changed_is_named(folder, out, name, what):
     plan = json.loads((out / PLAN).read_text())
     if name in str(plan["archives"]):
         plan["archives"][f"{folder}/archives/{name}"]["version"] = "1"
@@ -168,5 +171,5 @@ def test_a_file_that_has_changed_is_named(folder, out, tmp_path, name):
         plan["label_files"][0][2] = "0" * 64
     rewrite(out, plan)
     assert refused(*flags_of(folder, folder / "archives", out)) == (
-        f"{folder}/archives/{name} has changed since"
+        f"{folder}/archives/{name}{what} has changed since"
     )
