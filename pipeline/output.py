@@ -18,9 +18,9 @@ from typing import Any
 import google_crc32c
 
 from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.differences import differences
 from imagenet_beam.pipeline.manifest_file import manifest_json, parse_manifest
 from imagenet_beam.pipeline.plan import Plan, read_plan
-from imagenet_beam.pipeline.resume import differences
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.index import SUFFIX, index_path
