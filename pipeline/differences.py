@@ -66,7 +66,7 @@ def _shown(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, list):
         return ",".join(map(str, value)) or "not given"
-    return str(value)
+    return str(value) or "not given"
 
 
 def _archives(content: Mapping[str, Any]) -> dict[str, Any]:

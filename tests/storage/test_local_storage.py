@@ -191,7 +191,7 @@ def test_places_that_cannot_be_written_are_told_in_a_sentence(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     below = f"{tmp_path}/file/out"
     said = refusal(BACKEND.check_writable, below)
-    assert said.startswith(f"{below}/probe cannot be used: Not a directory; move away the file")
+    assert said.startswith(f"{below}/probe cannot be used: Not a directory; a file is where")
     assert "does not exist" in refusal(BACKEND.create, "/proc/none/x")
     if os.geteuid() != 0:  # permissions do not hold root
         (tmp_path / "closed").mkdir(mode=0o500)

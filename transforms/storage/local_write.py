@@ -38,7 +38,7 @@ _ADVICE = {
 
 _UNUSABLE = {
     **dict.fromkeys((errno.EISDIR, errno.ENXIO), "; move it away: a file goes there"),
-    errno.ENOTDIR: "; move away the file that stands where a folder goes",
+    errno.ENOTDIR: "; a file is where a folder goes: give another folder, or move it away",
 }
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 _WITHOUT_FOLDER_SYNC = (*_WITHOUT_LOCKS, errno.EBADF, errno.EACCES, errno.EPERM)
