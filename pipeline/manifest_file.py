@@ -38,4 +38,8 @@ def manifest_json(manifest: Mapping[str, Any]) -> bytes:
 
 def parse_manifest(data: bytes) -> dict[str, Any]:
     """Reads a manifest; raises `ValueError` if it is none."""
-    return parse_state(data, _FORM)
+    manifest = parse_state(data, _FORM)
+    for name, entry in manifest["splits"].items():
+        if ("official_images" in entry) != ("is_official_count" in entry):
+            raise ValueError(f"half of what {name} says of the official count is missing")
+    return manifest
