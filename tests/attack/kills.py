@@ -1,0 +1,125 @@
+"""Signals at random moments, to the command and to its workers; the same command then resumes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import conversions
+from attack_case import Attack
+from conversions import LONG, SECONDS, STATE, Case
+from forks import Run
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+"""After these nothing half written stays."""
+
+DEATHS = (*STOPS, signal.SIGHUP, signal.SIGKILL)
+SIGNALS = (*DEATHS, signal.SIGSTOP)
+
+_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+_IN_MEMORY: tuple[str, ...] = ()
+_GONE_SECONDS = 60.0
+
+
+def receipts(out: Path) -> int:
+    """How many shards are published."""
+    folder = out / STATE / "receipts"
+    return len(list(folder.glob("*.json"))) if folder.exists() else 0
+
+
+@functools.cache
+def seconds_of(flags: tuple[str, ...]) -> float:
+    """How long the undisturbed command takes."""
+    began = time.monotonic()
+    case = Case(LONG, conversions.forks().scratch / f"timed-{len(flags)}", flags)
+    case.check_resumes()
+    return time.monotonic() - began
+
+
+def wait_for_moment(rng: random.Random, run: Run, case: Case) -> None:
+    """Waits for some time, or for a number of published shards and a little more."""
+    if rng.random() < 0.5:
+        end = time.monotonic() + rng.uniform(0, seconds_of(case.more))
+        run.wait_for(lambda: time.monotonic() > end)
+        return
+    shards = rng.randint(1, len(conversions.expected(LONG)))
+    run.wait_for(lambda: receipts(case.out) >= shards)
+    time.sleep(rng.uniform(0, 0.03))
+
+
+def wait_until_gone(run: Run) -> None:
+    """Nothing that the command has started stays."""
+    end = time.monotonic() + _GONE_SECONDS
+    while left := run.session():
+        assert time.monotonic() < end, f"processes stay: {left}"
+        time.sleep(0.05)
+
+
+def strike(rng: random.Random, case: Case, number: int) -> str:
+    """Sends one signal to the command, and sees what is left."""
+    run = case.start()
+    wait_for_moment(rng, run, case)
+    running = run.poll() is None
+    print(f"{signal.Signals(number).name} {case.more} at {receipts(case.out)} shards: {running}")
+    run.send(number)
+    if number == signal.SIGSTOP:
+        time.sleep(rng.uniform(0, 1))
+        run.send(signal.SIGCONT)
+    ended = run.finish()
+    print(f"status {ended.status}\n{ended.printed}")
+    wait_until_gone(run)
+    case.check_whole()
+    conversions.check_quiet(ended)
+    if ended.status == 0:
+        case.check_done(ended)
+        return "went on" if running else "undisturbed"
+    assert ended.status in (-number, 128 + number), f"status {ended.status}: {ended.printed}"
+    if number in STOPS:
+        assert not conversions.unfinished(case.out), "half-written files stay"
+    case.check_resumes()
+    return f"{signal.Signals(number).name}, then resumed"
+
+
+def killer(flags: tuple[str, ...]) -> Callable[[random.Random, Path], str]:
+    """Cases with these flags."""
+
+    def kill(rng: random.Random, folder: Path) -> str:
+        return strike(rng, Case(LONG, folder / "out", flags), rng.choice(SIGNALS))
+
+    return kill
+
+
+def kill_worker(rng: random.Random, folder: Path) -> str:
+    """A worker of the direct runner is killed, as by a system that is out of memory."""
+    case = Case(LONG, folder / "out", _PROCESSES)
+    run = case.start()
+    wait_for_moment(rng, run, case)
+    shown = run.session().items()  # a worker has a shell before it
+    workers = [pid for pid, line in shown if "sdk_worker_main" in line and "sh -c" not in line]
+    print(f"workers at {receipts(case.out)} shards: {workers}")
+    if workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(rng.choice(workers), signal.SIGKILL)
+    ended = run.finish()
+    print(f"status {ended.status}\n{ended.printed}")
+    wait_until_gone(run)
+    case.check_whole()
+    if ended.status == 0:
+        case.check_done(ended)
+        return "went on"
+    conversions.check_said(ended)
+    case.check_resumes()
+    return "told, then resumed"
+
+
+ATTACKS: tuple[Attack, ...] = (
+    Attack("kill-in-memory", killer(_IN_MEMORY), share=3, seconds=SECONDS),
+    Attack("kill-processes", killer(_PROCESSES), share=2, seconds=SECONDS),
+    Attack("kill-worker", kill_worker, seconds=SECONDS),
+)

@@ -1,0 +1,108 @@
+"""A few cases of each attack on a running conversion; `make attack` does many."""
+
+import random
+
+import calls
+import crash_points
+import failing_calls
+import kills
+import network
+import pytest
+from attack_case import draws
+from calls import CHANGING
+from conversions import INDEXED, ONE_SPLIT, TWO_SPLITS
+from crash_points import first_run, overwrite, patched
+
+pytestmark = pytest.mark.xdist_group("forks")  # the process that forks is made once
+
+needs_library = pytest.mark.skipif(bool(calls.missing()), reason=calls.missing())
+needs_emulator = pytest.mark.skipif(bool(network.missing()), reason=network.missing())
+
+
+def at_part(scene, conversion, kinds, part: float) -> int:
+    """The number of a call, by how much of the command is done before it."""
+    return max(1, round(part * crash_points.calls(scene, conversion, kinds)))
+
+
+# A scene, a conversion, how it dies, and after which part of it.
+CRASHES = [
+    (first_run, ONE_SPLIT, "cut", 0.5),
+    (overwrite, INDEXED, "cut", 0.3),
+    (patched, TWO_SPLITS, "die", 0.9),
+]
+
+
+@needs_library
+@pytest.mark.parametrize(("scene", "conversion", "effect", "part"), CRASHES)
+def test_a_crash_is_resumed_to_the_same_bytes(tmp_path, scene, conversion, effect, part):
+    at = at_part(scene, conversion, CHANGING, part)
+    outcome = crash_points.strike(scene(conversion, tmp_path / "out"), at, effect)
+    assert outcome == "resumed"
+
+
+@needs_library
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", [first_run, overwrite])
+@pytest.mark.parametrize("effect", ["die", "cut"])
+@pytest.mark.parametrize("kind", ["rename", "unlink"])
+def test_each_crash_point_is_resumed_to_the_same_bytes(tmp_path, scene, effect, kind):
+    """Of one split: each call that makes a name appear, or go."""
+    for at in range(1, crash_points.calls(scene, ONE_SPLIT, (kind,)) + 1):
+        case = scene(ONE_SPLIT, tmp_path / str(at))
+        assert crash_points.strike(case, at, effect, kinds=(kind,)) == "resumed"
+
+
+FAILURES = [
+    ("ENOSPC", first_run, "fail_on", 0.6),
+    ("EIO", overwrite, "fail", 0.4),
+    ("EROFS", patched, "fail_on", 0.5),
+]
+
+
+@needs_library
+@pytest.mark.parametrize(("error", "scene", "effect", "part"), FAILURES)
+def test_a_failing_call_is_told_and_resumed(tmp_path, error, scene, effect, part):
+    kinds = ("write",) if error == "EIO" else failing_calls.ERRORS[error]
+    case = scene(ONE_SPLIT, tmp_path / "out")
+    at = at_part(scene, ONE_SPLIT, kinds, part)
+    assert failing_calls.strike(case, error, kinds, at, effect) == "told, then resumed"
+
+
+@needs_library
+@pytest.mark.slow
+@pytest.mark.parametrize("error", sorted(failing_calls.ERRORS))
+@pytest.mark.parametrize("effect", ["fail", "fail_on"])
+def test_each_kind_of_call_that_fails_is_told_and_resumed(tmp_path, error, effect):
+    told = set()
+    for kind in failing_calls.ERRORS[error]:
+        most = crash_points.calls(first_run, ONE_SPLIT, (kind,))
+        if most:
+            case = first_run(ONE_SPLIT, tmp_path / kind)
+            told.add(failing_calls.strike(case, error, (kind,), (most + 1) // 2, effect))
+    assert "told, then resumed" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", kills.ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_killed_run_is_resumed_to_the_same_bytes(tmp_path, attack, seed):
+    assert attack.strike(draws(attack, seed), tmp_path)
+
+
+@pytest.mark.parametrize("number", kills.STOPS)
+def test_a_stopped_run_leaves_nothing_half_written(tmp_path, number):
+    case = kills.Case(kills.LONG, tmp_path / "out")
+    outcome = kills.strike(random.Random(1), case, number)  # noqa: S311
+    assert outcome.endswith("then resumed")
+
+
+@needs_emulator
+@pytest.mark.parametrize("verify_reads", [False, True])
+def test_many_faults_of_a_network_leave_no_trace(tmp_path, verify_reads):
+    proxy = network.BadNetwork(network.emulator().address, 1, 0.3, verify_reads)
+    remote = network.Remote(ONE_SPLIT, tmp_path / "scratch")
+    more = ("--verify_reads",) if verify_reads else ()
+    assert network.strike(remote, proxy, *more) == "survived many faults"
+    done = {fault.split(" ")[0] for fault in proxy.struck}
+    assert {"status", "reset", "lost_ack", "truncate"} <= done
+    assert ("corrupt" in done) == verify_reads
