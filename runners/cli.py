@@ -24,13 +24,13 @@ from imagenet_beam.runners.commands import (
     synthesize,
     verify,
 )
-from imagenet_beam.runners.failures import JobFailed, quiet_logging
+from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, quiet_logging
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import libraries
 
-JOB_FAILED, WRONG_INPUT = 1, 2
+WRONG_INPUT = 2
 STOPPED = 128 + 2
 """As shells say it of a program that Ctrl-C (signal 2) ended."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -16,13 +20,16 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
+from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, find_mistake, last_line
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, say
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.tally import tally
 
 _MODES = ("in_memory", "multi_processing")
+_WORKER_THREAD = "run_worker"
+"""What Beam calls the thread that waits for a worker process to end."""
+
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -62,21 +69,53 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
     tally.reset()
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def end(status: int) -> NoReturn:
         """Ends the process at once: what is published is whole."""
-        shards = counted(tally.shards, "shard")
-        say(f"\nstopped; {shards} of this run published, the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
-        os._exit(128 + number)
+        os._exit(status)
 
-    with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
+    def stop(number: int, _: FrameType | None) -> None:
+        shards = counted(tally.shards, "shard")
+        say(f"\nstopped; {shards} of this run published, the same command resumes")
+        end(128 + number)
+
+    def fail(why: str) -> None:
+        say(f"imagenet-beam: the job failed: {why}")
+        end(JOB_FAILED)
+
+    display = ProgressDisplay(lambda: _snapshot(conversion))
+    with on_stop(stop), _on_lost_worker(fail), display:
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
             mistake = find_mistake(f"{type(error).__name__}: {error}")
             raise mistake or JobFailed(last_line(str(error))) from error
     return True
+
+
+@contextlib.contextmanager
+def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
+    """Calls the handler when a worker process ends before its job, for which Beam waits for ever.
+
+    The thread that has started the worker raises an exception then, and Beam lets it pass.
+    """
+    before = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if raised.thread is None or raised.thread.name != _WORKER_THREAD:
+            before(raised)
+            return
+        handler(
+            f"a worker process was lost ({raised.exc_value}): the system may have killed it for "
+            "want of memory; fewer --direct_num_workers take less, and the same command resumes"
+        )
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:

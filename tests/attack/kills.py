@@ -22,8 +22,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 DEATHS = (*STOPS, signal.SIGHUP, signal.SIGKILL)
 SIGNALS = (*DEATHS, signal.SIGSTOP)
 
-_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-_IN_MEMORY: tuple[str, ...] = ()
+PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+IN_MEMORY: tuple[str, ...] = ()
 _GONE_SECONDS = 60.0
 
 
@@ -95,31 +95,42 @@ def killer(flags: tuple[str, ...]) -> Callable[[random.Random, Path], str]:
     return kill
 
 
-def kill_worker(rng: random.Random, folder: Path) -> str:
-    """A worker of the direct runner is killed, as by a system that is out of memory."""
-    case = Case(LONG, folder / "out", _PROCESSES)
-    run = case.start()
-    wait_for_moment(rng, run, case)
-    shown = run.session().items()  # a worker has a shell before it
-    workers = [pid for pid, line in shown if "sdk_worker_main" in line and "sh -c" not in line]
-    print(f"workers at {receipts(case.out)} shards: {workers}")
-    if workers:
+def workers(run: Run) -> list[int]:
+    """The workers of the direct runner that are processes; each has a shell before it."""
+    shown = run.session().items()
+    return [pid for pid, line in shown if "sdk_worker_main" in line and "sh -c" not in line]
+
+
+def strike_worker(rng: random.Random, run: Run, case: Case) -> str:
+    """Kills a worker as soon as there is one, as a system does that is out of memory."""
+    run.wait_for(lambda: workers(run))
+    there = workers(run)
+    print(f"workers at {receipts(case.out)} shards: {there}")
+    if there:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(rng.choice(workers), signal.SIGKILL)
+            os.kill(rng.choice(there), signal.SIGKILL)
     ended = run.finish()
     print(f"status {ended.status}\n{ended.printed}")
     wait_until_gone(run)
     case.check_whole()
     if ended.status == 0:
         case.check_done(ended)
-        return "went on"
-    conversions.check_said(ended)
+        return "went on" if there else "undisturbed"
+    conversions.check_said(ended, quiet=False)
     case.check_resumes()
     return "told, then resumed"
 
 
+def kill_worker(rng: random.Random, folder: Path) -> str:
+    """Kills a worker at any moment."""
+    case = Case(LONG, folder / "out", PROCESSES)
+    run = case.start()
+    wait_for_moment(rng, run, case)
+    return strike_worker(rng, run, case)
+
+
 ATTACKS: tuple[Attack, ...] = (
-    Attack("kill-in-memory", killer(_IN_MEMORY), share=3, seconds=SECONDS),
-    Attack("kill-processes", killer(_PROCESSES), share=2, seconds=SECONDS),
+    Attack("kill-in-memory", killer(IN_MEMORY), share=3, seconds=SECONDS),
+    Attack("kill-processes", killer(PROCESSES), share=2, seconds=SECONDS),
     Attack("kill-worker", kill_worker, seconds=SECONDS),
 )

@@ -96,6 +96,15 @@ def test_a_stopped_run_leaves_nothing_half_written(tmp_path, number):
     assert outcome.endswith("then resumed")
 
 
+@pytest.mark.slow
+def test_a_lost_worker_is_told_and_the_run_resumed(tmp_path):
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = case.start()
+    outcome = kills.strike_worker(random.Random(1), run, case)  # noqa: S311
+    assert outcome == "told, then resumed"
+    assert "a worker process was lost" in run.finish().sentence
+
+
 @needs_emulator
 @pytest.mark.parametrize("verify_reads", [False, True])
 def test_many_faults_of_a_network_leave_no_trace(tmp_path, verify_reads):
