@@ -30,6 +30,7 @@ _MODES = ("in_memory", "multi_processing")
 _WORKER_THREAD = "run_worker"
 """What Beam calls the thread that waits for a worker process to end."""
 
+_GRACE_SECONDS = 1.0
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -75,12 +76,17 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         os._exit(status)
 
+    stopping = threading.Event()
+
     def stop(number: int, _: FrameType | None) -> None:
+        stopping.set()
         shards = counted(tally.shards, "shard")
         say(f"\nstopped; {shards} of this run published, the same command resumes")
         end(128 + number)
 
     def fail(why: str) -> None:
+        if stopping.wait(_GRACE_SECONDS):  # Ctrl-C ends the workers, too
+            return
         say(f"imagenet-beam: the job failed: {why}")
         end(JOB_FAILED)
 

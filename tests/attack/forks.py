@@ -53,11 +53,11 @@ class Run:
     forks: Forks
     ended: Ended | None = None
 
-    def send(self, number: int) -> None:
-        """Sends a signal, unless it has ended."""
+    def send(self, number: int, to_all: bool = False) -> None:
+        """Sends a signal, unless it has ended; to all that it started too, as a terminal does."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+                (os.killpg if to_all else os.kill)(self.pid, number)
 
     def poll(self) -> Ended | None:
         """How it ended, or None."""

@@ -61,16 +61,16 @@ def wait_until_gone(run: Run) -> None:
         time.sleep(0.05)
 
 
-def strike(rng: random.Random, case: Case, number: int) -> str:
-    """Sends one signal to the command, and sees what is left."""
+def strike(rng: random.Random, case: Case, number: int, to_all: bool = False) -> str:
+    """Sends one signal to the command, or as a terminal does to all that it has started."""
     run = case.start()
     wait_for_moment(rng, run, case)
     running = run.poll() is None
     print(f"{signal.Signals(number).name} {case.more} at {receipts(case.out)} shards: {running}")
-    run.send(number)
+    run.send(number, to_all)
     if number == signal.SIGSTOP:
         time.sleep(rng.uniform(0, 1))
-        run.send(signal.SIGCONT)
+        run.send(signal.SIGCONT, to_all)
     ended = run.finish()
     print(f"status {ended.status}\n{ended.printed}")
     wait_until_gone(run)
@@ -90,7 +90,8 @@ def killer(flags: tuple[str, ...]) -> Callable[[random.Random, Path], str]:
     """Cases with these flags."""
 
     def kill(rng: random.Random, folder: Path) -> str:
-        return strike(rng, Case(LONG, folder / "out", flags), rng.choice(SIGNALS))
+        case = Case(LONG, folder / "out", flags)
+        return strike(rng, case, rng.choice(SIGNALS), to_all=rng.random() < 0.5)
 
     return kill
 

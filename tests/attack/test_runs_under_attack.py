@@ -1,6 +1,7 @@
 """A few cases of each attack on a running conversion; `make attack` does many."""
 
 import random
+import signal
 
 import calls
 import crash_points
@@ -103,6 +104,19 @@ def test_a_lost_worker_is_told_and_the_run_resumed(tmp_path):
     outcome = kills.strike_worker(random.Random(1), run, case)  # noqa: S311
     assert outcome == "told, then resumed"
     assert "a worker process was lost" in run.finish().sentence
+
+
+@pytest.mark.slow
+def test_ctrl_c_that_the_workers_get_too_is_no_failure(tmp_path):
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = case.start()
+    run.wait_for(lambda: kills.workers(run))
+    run.send(signal.SIGINT, to_all=True)
+    ended = run.finish()
+    assert ended.status == 130, ended.printed
+    assert "job failed" not in ended.printed
+    kills.wait_until_gone(run)
+    case.check_resumes()
 
 
 @needs_emulator
