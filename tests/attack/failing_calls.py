@@ -11,10 +11,10 @@ from calls import CHANGING, KINDS, Fault, missing
 from conversions import SECONDS, SMALL, Case, check_quiet, check_said, unfinished
 from crash_points import SCENES, calls
 
-_ROOM = ("create", "write", "fsync", "rename", "mkdir", "close")
+ROOM = ("create", "write", "fsync", "rename", "mkdir", "close")
 ERRORS = {
-    "ENOSPC": _ROOM,
-    "EDQUOT": _ROOM,
+    "ENOSPC": ROOM,
+    "EDQUOT": ROOM,
     "EROFS": CHANGING,
     "EIO": KINDS,
     "ESTALE": KINDS,

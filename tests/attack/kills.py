@@ -16,6 +16,8 @@ from attack_case import Attack
 from conversions import LONG, SECONDS, STATE, Case
 from forks import Run
 
+from imagenet_beam.runners.flink.rest import FlinkRest
+
 STOPS = (signal.SIGINT, signal.SIGTERM)
 """After these nothing half written stays."""
 
@@ -24,7 +26,8 @@ SIGNALS = (*DEATHS, signal.SIGSTOP)
 
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 IN_MEMORY: tuple[str, ...] = ()
-_GONE_SECONDS = 60.0
+_GONE_SECONDS = 150.0
+"""A worker that starts when its master is killed looks for it for a minute."""
 
 
 def receipts(out: Path) -> int:
@@ -61,7 +64,13 @@ def wait_until_gone(run: Run) -> None:
         time.sleep(0.05)
 
 
-def strike(rng: random.Random, case: Case, number: int, to_all: bool = False) -> str:
+def strike(
+    rng: random.Random,
+    case: Case,
+    number: int,
+    to_all: bool = False,
+    before_resuming: Callable[[], object] = lambda: None,
+) -> str:
     """Sends one signal to the command, or as a terminal does to all that it has started."""
     run = case.start()
     wait_for_moment(rng, run, case)
@@ -80,6 +89,7 @@ def strike(rng: random.Random, case: Case, number: int, to_all: bool = False) ->
         case.check_done(ended)
         return "went on" if running else "undisturbed"
     assert ended.status in (-number, 128 + number), f"status {ended.status}: {ended.printed}"
+    before_resuming()
     if number in STOPS:
         assert not conversions.unfinished(case.out), "half-written files stay"
     case.check_resumes()
@@ -130,8 +140,37 @@ def kill_worker(rng: random.Random, folder: Path) -> str:
     return strike_worker(rng, run, case)
 
 
+def on_flink(master: str) -> Callable[[random.Random, Path], str]:
+    """Cases on a cluster of its own, on which nothing else runs."""
+    rest = FlinkRest(master)
+    flags = ("--runner=FlinkRunner", f"--flink_master={master}", "--parallelism=2")
+
+    def kill(rng: random.Random, folder: Path) -> str:
+        case = Case(LONG, folder / "out", flags)
+        number = rng.choice((*STOPS, signal.SIGKILL, signal.SIGSTOP))
+        try:
+            return strike(rng, case, number, before_resuming=cancel_all)
+        finally:
+            cancel_all()
+
+    def cancel_all() -> None:
+        """Ends the job that a killed command has left."""
+        end = time.monotonic() + _GONE_SECONDS
+        while running := [job for job in rest.jobs() if not job.ended]:
+            assert time.monotonic() < end, f"jobs stay: {running}"
+            for job in running:
+                rest.cancel(job.job_id)
+            time.sleep(0.5)
+
+    return kill
+
+
+MASTER = os.environ.get("FLINK_MASTER", "")
+"""The address of a Flink cluster on this machine; without, it is not attacked."""
+
 ATTACKS: tuple[Attack, ...] = (
     Attack("kill-in-memory", killer(IN_MEMORY), share=3, seconds=SECONDS),
-    Attack("kill-processes", killer(PROCESSES), share=2, seconds=SECONDS),
-    Attack("kill-worker", kill_worker, seconds=SECONDS),
+    Attack("kill-processes", killer(PROCESSES), share=2, seconds=2 * SECONDS),
+    Attack("kill-worker", kill_worker, seconds=2 * SECONDS),
+    *([Attack("kill-on-flink", on_flink(MASTER), seconds=2 * SECONDS)] if MASTER else []),
 )

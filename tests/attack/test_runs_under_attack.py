@@ -13,6 +13,7 @@ from attack_case import draws
 from calls import CHANGING
 from conversions import INDEXED, ONE_SPLIT, TWO_SPLITS
 from crash_points import first_run, overwrite, patched
+from failing_calls import ROOM
 
 pytestmark = pytest.mark.xdist_group("forks")  # the process that forks is made once
 
@@ -54,16 +55,16 @@ def test_each_crash_point_is_resumed_to_the_same_bytes(tmp_path, scene, effect, 
 
 
 FAILURES = [
-    ("ENOSPC", first_run, "fail_on", 0.6),
-    ("EIO", overwrite, "fail", 0.4),
-    ("EROFS", patched, "fail_on", 0.5),
+    ("ENOSPC", ROOM, first_run, "fail_on", 0.6),
+    ("EIO", ("write",), overwrite, "fail", 0.4),
+    ("EROFS", CHANGING, patched, "fail_on", 0.5),
+    ("ESTALE", ("close",), first_run, "fail_on", 0.9),  # that of the lock, too
 ]
 
 
 @needs_library
-@pytest.mark.parametrize(("error", "scene", "effect", "part"), FAILURES)
-def test_a_failing_call_is_told_and_resumed(tmp_path, error, scene, effect, part):
-    kinds = ("write",) if error == "EIO" else failing_calls.ERRORS[error]
+@pytest.mark.parametrize(("error", "kinds", "scene", "effect", "part"), FAILURES)
+def test_a_failing_call_is_told_and_resumed(tmp_path, error, kinds, scene, effect, part):
     case = scene(ONE_SPLIT, tmp_path / "out")
     at = at_part(scene, ONE_SPLIT, kinds, part)
     assert failing_calls.strike(case, error, kinds, at, effect) == "told, then resumed"
