@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import re
@@ -15,11 +14,11 @@ import conversions
 import google_crc32c
 from attack_case import Attack
 from conversions import INDEXED, STATE, Conversion
+from shard_bytes import is_shard, place_of, records_of, shard_of
 
 from imagenet_beam.pipeline.output import manifest_json
 from imagenet_beam.pipeline.reading.verify import verify
 from imagenet_beam.transforms.records.example import Floats, Ints, serialize_example, typed_features
-from imagenet_beam.transforms.records.framing import framed, framed_size_bytes, read_records
 from imagenet_beam.transforms.records.receipts import (
     receipt_from_json,
     receipt_name,
@@ -35,32 +34,6 @@ WITH_REJECTS = Conversion(
 
 Changed = Mapping[str, bytes | None]
 """New contents of files by their names; None where there is none any more."""
-
-
-def is_shard(name: str) -> bool:
-    """Whether a file of a set holds records."""
-    return "-of-" in name and not name.endswith((".json", ".idx"))
-
-
-def records_of(data: bytes) -> list[bytes]:
-    """The records of a shard."""
-    return list(read_records(io.BytesIO(data), "shard"))
-
-
-def shard_of(records: list[bytes]) -> bytes:
-    """A shard with these records and the right checksums."""
-    return b"".join(part for record in records for part in framed(record))
-
-
-def place_of(data: bytes, position: int) -> tuple[int, int]:
-    """Number and offset of the record that a byte of a shard belongs to."""
-    offset = 0
-    for number, record in enumerate(records_of(data)):
-        end = offset + framed_size_bytes(len(record))
-        if position < end:
-            return number, offset
-        offset = end
-    raise AssertionError
 
 
 # ------------------------------------------------------------------ damages
