@@ -26,6 +26,7 @@ SIGNALS = (*DEATHS, signal.SIGSTOP)
 
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 IN_MEMORY: tuple[str, ...] = ()
+SHARDS = 12
 _GONE_SECONDS = 150.0
 """A worker that starts when its master is killed looks for it for a minute."""
 
@@ -45,15 +46,18 @@ def seconds_of(flags: tuple[str, ...]) -> float:
     return time.monotonic() - began
 
 
-def wait_for_moment(rng: random.Random, run: Run, case: Case) -> None:
-    """Waits for some time, or for a number of published shards and a little more."""
+def started(rng: random.Random, case: Case) -> Run:
+    """The command, after some time, or with a number of shards published and a little later."""
     if rng.random() < 0.5:
-        end = time.monotonic() + rng.uniform(0, seconds_of(case.more))
+        seconds = rng.uniform(0, seconds_of(case.more))
+        run, end = case.start(), time.monotonic() + seconds
         run.wait_for(lambda: time.monotonic() > end)
-        return
-    shards = rng.randint(1, len(conversions.expected(LONG)))
+        return run
+    shards = rng.randint(1, SHARDS)
+    run = case.start()
     run.wait_for(lambda: receipts(case.out) >= shards)
     time.sleep(rng.uniform(0, 0.03))
+    return run
 
 
 def wait_until_gone(run: Run) -> None:
@@ -66,14 +70,13 @@ def wait_until_gone(run: Run) -> None:
 
 def strike(
     rng: random.Random,
+    run: Run,
     case: Case,
     number: int,
     to_all: bool = False,
     before_resuming: Callable[[], object] = lambda: None,
 ) -> str:
     """Sends one signal to the command, or as a terminal does to all that it has started."""
-    run = case.start()
-    wait_for_moment(rng, run, case)
     running = run.poll() is None
     print(f"{signal.Signals(number).name} {case.more} at {receipts(case.out)} shards: {running}")
     run.send(number, to_all)
@@ -100,8 +103,9 @@ def killer(flags: tuple[str, ...]) -> Callable[[random.Random, Path], str]:
     """Cases with these flags."""
 
     def kill(rng: random.Random, folder: Path) -> str:
-        case = Case(LONG, folder / "out", flags)
-        return strike(rng, case, rng.choice(SIGNALS), to_all=rng.random() < 0.5)
+        case, number = Case(LONG, folder / "out", flags), rng.choice(SIGNALS)
+        run = started(rng, case)
+        return strike(rng, run, case, number, to_all=rng.random() < 0.5)
 
     return kill
 
@@ -135,9 +139,7 @@ def strike_worker(rng: random.Random, run: Run, case: Case) -> str:
 def kill_worker(rng: random.Random, folder: Path) -> str:
     """Kills a worker at any moment."""
     case = Case(LONG, folder / "out", PROCESSES)
-    run = case.start()
-    wait_for_moment(rng, run, case)
-    return strike_worker(rng, run, case)
+    return strike_worker(rng, started(rng, case), case)
 
 
 def on_flink(master: str) -> Callable[[random.Random, Path], str]:
@@ -149,7 +151,7 @@ def on_flink(master: str) -> Callable[[random.Random, Path], str]:
         case = Case(LONG, folder / "out", flags)
         number = rng.choice((*STOPS, signal.SIGKILL, signal.SIGSTOP))
         try:
-            return strike(rng, case, number, before_resuming=cancel_all)
+            return strike(rng, started(rng, case), case, number, before_resuming=cancel_all)
         finally:
             cancel_all()
 

@@ -118,7 +118,7 @@ def add(rng: random.Random, name: str, data: bytes, _: Changed) -> Changed:
 DAMAGES = (flip, cut, blank, lengthen, delete, edit, duplicate, rename, swap, add)
 
 
-def strike(kind: Callable[..., Changed], rng: random.Random, out: Path) -> str:
+def strike(kind: Callable[..., Changed], rng: random.Random, out: Path, deep: bool) -> str:
     """Does one damage to a finished set, and verifies it."""
     lock = f"{STATE}/lock"
     files = {name: data for name, data in conversions.tree(out).items() if name != lock}
@@ -133,7 +133,6 @@ def strike(kind: Callable[..., Changed], rng: random.Random, out: Path) -> str:
         (out / one).unlink(missing_ok=True)
         if data is not None:
             (out / one).write_bytes(data)
-    deep = rng.random() < 0.2
     findings = verify(str(out), deep).findings
     told = f"{kind.__name__} of {name}: {list(map(str, findings))}"
     print(told)
@@ -189,7 +188,7 @@ def damage(rng: random.Random, folder: Path) -> str:
     """Any damage to a set of either schema, or none."""
     conversion = rng.choice((WITH_REJECTS, INDEXED))
     out = shutil.copytree(conversions.finished(conversion), folder / "out")
-    return strike(rng.choice(DAMAGES), rng, out)
+    return strike(rng.choice(DAMAGES), rng, out, deep=rng.random() < 0.2)
 
 
 def forgery(rng: random.Random, folder: Path) -> str:

@@ -94,8 +94,10 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(tmp_path, attack):
 @pytest.mark.parametrize("number", kills.STOPS)
 def test_a_stopped_run_leaves_nothing_half_written(tmp_path, number):
     case = kills.Case(kills.LONG, tmp_path / "out")
-    outcome = kills.strike(random.Random(1), case, number)  # noqa: S311
-    assert outcome.endswith("then resumed")
+    run = case.start()
+    run.wait_for(lambda: kills.receipts(case.out) >= 2)
+    rng = random.Random(1)  # noqa: S311
+    assert kills.strike(rng, run, case, number).endswith("then resumed")
 
 
 @pytest.mark.slow

@@ -189,6 +189,13 @@ def test_what_is_no_manifest_is_named_and_the_shards_verified(out, content):
     assert (finding.file, result.shards, result.has_manifest) == ("manifest.json", 5, False)
 
 
+def test_without_a_manifest_the_files_of_a_schema_belong_to_the_set(clean, convert, tmp_path):
+    out = tmp_path / "out"
+    assert convert(*clean.flags, f"--output_dir={out}", "--schema=tfds", *FLAGS).status == 0
+    (out / "manifest.json").write_bytes(b"{")
+    assert [finding.file for finding in found(out)] == ["manifest.json"]
+
+
 # ------------------------------------------------------------------ deep
 
 
