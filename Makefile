@@ -13,6 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 PHOTOS ?=
 IMAGES ?= 10000
 TURNS ?= 3
+MINUTES ?= 30
 SIZES ?= 1000 10000 100000 1281167
 FAST := archives boxes images labels records threads
 # The version of the worker image, so that tests see what workers run.
@@ -20,7 +21,7 @@ BEAM_VERSION := $(shell sed -n "s/^ARG BEAM_VERSION=//p" Dockerfile)
 # The Pythons that pyproject.toml allows: "10 15" for ">=3.10,<3.15".
 MINORS := $(shell sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' pyproject.toml)
 
-.PHONY: help install demo test tools check format unit unit-fast unit-bytes types flink-cluster flink-stop benchmark benchmark-growth clean
+.PHONY: help install demo test tools check format unit unit-fast unit-bytes attack types flink-cluster flink-stop benchmark benchmark-growth clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -64,6 +65,9 @@ unit-fast: $(BIN)/.test-tools  ## the tests of the parts that import no Beam: le
 unit-bytes: $(BIN)/.test-tools  ## unit-fast, and whether shards have the bytes of every other Python
 	$(PYTEST) -m 'not slow' $(addprefix tests/,$(FAST) transforms net pipeline/test_convert.py) $(PYTEST_FLAGS)
 
+attack: $(BIN)/.test-tools  ## damage inputs and break runs for MINUTES, and say what came of it
+	$(BIN)/python tests/attack --minutes=$(MINUTES)
+
 tools: $(BIN)/.test-tools  ## install what the tests of other runners need; without, they skip
 	BIN=$(BIN) sh tests/install_tools.sh
 
@@ -87,4 +91,4 @@ format: $(BIN)/.test-tools  ## correct format and imports
 
 clean:  ## remove the virtual environment and what the demo wrote
 	rm -rf $(VENV) .venv-* $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
-	rm -rf .benchmarks/environments .benchmarks/photographs .benchmarks/growth
+	rm -rf .attack .benchmarks/environments .benchmarks/photographs .benchmarks/growth

@@ -14,12 +14,12 @@ from imagenet_beam.runners.arguments import (
     unknown_flag,
     with_home,
 )
-from imagenet_beam.runners.failures import JobFailed, quiet_logging
+from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, quiet_logging
 from imagenet_beam.runners.steps import say_stopped, step
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.plain_text import shown, shown_lines
 
-JOB_FAILED, WRONG_INPUT = 1, 2
+WRONG_INPUT = 2
 STOPPED = 128 + 2
 """As shells say it of a program that Ctrl-C (signal 2) ended."""
 

@@ -10,9 +10,10 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
@@ -23,7 +24,7 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
+from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, find_mistake, last_line
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import (
     ASSIGNING,
@@ -40,6 +41,10 @@ from imagenet_beam.transforms.tally import tally
 _MODES = ("in_memory", "multi_processing")
 _END_SECONDS = 5.0
 _POLL_SECONDS = 0.01
+_WORKER_THREAD = "run_worker"
+"""What Beam calls the thread that waits for a worker process to end."""
+
+_GRACE_SECONDS = 1.0
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -80,17 +85,30 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         look = ReceiptProgress(conversion).snapshot  # other processes do the work
     display = ProgressDisplay(look)
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def end(status: int) -> NoReturn:
         """Ends the process at once: what is published is whole."""
-        display.close()
-        shards = counted(look().shards, "shard")
-        say_stopped(f"stopped after {shards}; the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         _stop_writing(conversion)
-        os._exit(128 + number)
+        os._exit(status)
 
-    with on_stop(stop), display:
+    stopping = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        stopping.set()
+        display.close()
+        shards = counted(look().shards, "shard")
+        say_stopped(f"stopped after {shards}; the same command resumes")
+        end(128 + number)
+
+    def fail(why: str) -> None:
+        if stopping.wait(_GRACE_SECONDS):  # Ctrl-C ends the workers, too
+            return
+        display.close()
+        say(f"imagenet-beam: the job failed: {why}")
+        end(JOB_FAILED)
+
+    with on_stop(stop), _on_lost_worker(fail), display:
         pipeline | ConvertImages(conversion, options.workers)
         # What was imported stays; a hundred thousand references are no garbage either.
         gc.freeze()
@@ -150,6 +168,30 @@ def _is_running(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+@contextlib.contextmanager
+def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
+    """Calls the handler when a worker process ends before its job, for which Beam waits for ever.
+
+    The thread that has started the worker raises an exception then, and Beam lets it pass.
+    """
+    before = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if raised.thread is None or raised.thread.name != _WORKER_THREAD:
+            before(raised)
+            return
+        handler(
+            f"a worker process was lost ({raised.exc_value}): the system may have killed it for "
+            "want of memory; fewer --direct_num_workers take less, and the same command resumes"
+        )
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:

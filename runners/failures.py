@@ -18,6 +18,10 @@ _MISTAKE = re.compile(
 )
 
 
+JOB_FAILED = 1
+"""The exit status."""
+
+
 class JobFailed(Exception):
     """The job ended without its result; the message is for the user."""
 

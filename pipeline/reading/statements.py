@@ -39,7 +39,7 @@ from imagenet_beam.transforms.records.receipts import (
 )
 from imagenet_beam.transforms.records.schemas import SCHEMAS, find_schema
 from imagenet_beam.transforms.records.shards import shard_name
-from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX
+from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, join
 
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError)
 _SHOWN = 5
@@ -95,7 +95,8 @@ def read_statements(folder: OutputFolder, sizes: Mapping[str, int]) -> Statement
             shards, schema, fingerprint = _planned(plan, sizes)
         except _DAMAGED:
             return Statements([*findings, Finding(PLAN, "is not the plan of a conversion")])
-        beside = dict.fromkeys(SCHEMAS[schema].files, ("", ""))
+        place = next(itertools.chain.from_iterable(shards.values()), "").rpartition("/")[0]
+        beside = {join(place, name).lstrip("/"): ("", "") for name in SCHEMAS[schema].files}
     receipts: dict[str, ShardReceipt] = {}
     names = list(itertools.chain.from_iterable(shards.values()))
     with ThreadPoolExecutor(_THREADS) as pool:

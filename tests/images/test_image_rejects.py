@@ -68,6 +68,13 @@ def bmp_of_colours(colours: int) -> bytes:
     return data[:46] + struct.pack("<I", colours) + data[50:]
 
 
+def damaged_png(kind: bytes, at: int) -> bytes:
+    """With one bit changed in a chunk: 0 to 3 is its name, what it holds follows."""
+    data = bytearray(hard.palette_png(transparency=b"\0\x80"))
+    data[data.index(kind) + at] ^= 0x20
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -84,6 +91,10 @@ def bmp_of_colours(colours: int) -> bytes:
         (hard.save(hard.quadrants().quantize(8), "GIF")[:-40], "truncated"),
         (hard.save(hard.quadrants(), "WEBP")[:-9], "truncated"),
         (hard.save(hard.quadrants(), "BMP")[:-9], "truncated"),
+        (damaged_png(b"IDAT", 34), "corrupt"),
+        (damaged_png(b"PLTE", 5), "corrupt"),
+        (damaged_png(b"PLTE", 0), "corrupt"),
+        (damaged_png(b"tRNS", 1), "corrupt"),
         (sized_png(30_000, 30_000), "too_large"),
         (sized_png(65_501, 1), "too_large"),
         (sized_jpeg(65_000, 65_000), "too_large"),

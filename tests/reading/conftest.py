@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "attack"))
 
 from imagenet_beam.pipeline.synthetic.imagenet import Expected
 

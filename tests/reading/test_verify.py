@@ -1,15 +1,14 @@
 """Verification: damage and edits of every kind are noticed, and named by file and record."""
 
 import gzip
-import io
 import json
-import random
 import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+from shard_bytes import place_of, records_of, shard_of
 
 from imagenet_beam.pipeline.manifest_file import manifest_json
 from imagenet_beam.pipeline.output import OutputFolder
@@ -22,7 +21,7 @@ from imagenet_beam.transforms.records.example import (
     serialize_example,
     typed_features,
 )
-from imagenet_beam.transforms.records.framing import framed, framed_size_bytes, read_records
+from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_to_json
 from imagenet_beam.transforms.storage.files import Storage
 
@@ -54,25 +53,6 @@ def said(out, deep=False):
     return [str(finding) for finding in found(out, deep)]
 
 
-def records_of(data: bytes) -> list[bytes]:
-    return list(read_records(io.BytesIO(data), "shard"))
-
-
-def shard_of(records) -> bytes:
-    return b"".join(part for record in records for part in framed(record))
-
-
-def place_of(data: bytes, position: int) -> tuple[int, int]:
-    """Number and offset of the record that a byte of a shard belongs to."""
-    offset = 0
-    for number, record in enumerate(records_of(data)):
-        end = offset + framed_size_bytes(len(record))
-        if position < end:
-            return number, offset
-        offset = end
-    raise AssertionError
-
-
 def receipt_of(out, shard=ONE):
     return receipt_from_json((out / RECEIPTS / f"{shard}.json").read_bytes(), shard)
 
@@ -86,89 +66,6 @@ def test_what_was_written_is_all_right(written, deep):
     assert result.shards == 5
     assert result.records == sum(split["records"] for split in splits)
     assert result.size_bytes == sum(split["bytes"] for split in splits)
-
-
-# ------------------------------------------------------------------ a thousand times at random
-
-
-def flip(chance, name, data):
-    flipped = bytearray(data)
-    flipped[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    return {name: bytes(flipped)}
-
-
-def cut(chance, name, data):
-    return {name: data[: chance.randrange(len(data))]}
-
-
-def delete(chance, name, data):
-    return {name: None}
-
-
-def edit(chance, name, data):
-    """A record, a digit or a line changed, doubled or left out, checksums of records and all."""
-    kind = chance.choice(["changed", "doubled", "left out"])
-    digits = [match.start() for match in re.finditer(rb"[0-9]", data)]
-    is_shard = "-of-" in name and not name.endswith(".json")
-    parts = records_of(data) if is_shard else data.splitlines(keepends=True)
-    at = chance.randrange(len(parts))
-    if kind == "changed" and is_shard:
-        parts[at] = parts[at][:-1] + bytes([parts[at][-1] ^ 1])
-    elif kind == "changed" and digits:
-        place = chance.choice(digits)
-        other = b"%d" % ((data[place] - 48 + chance.randint(1, 9)) % 10)
-        parts = [data[:place], other, data[place + 1 :]]
-    elif kind == "doubled":
-        parts.insert(at, parts[at])
-    else:
-        del parts[at]
-    return {name: shard_of(parts) if is_shard else b"".join(parts)}
-
-
-def add(chance, name, data):
-    """A file that does not belong there."""
-    old, new = "-of-0000", f"-of-{chance.randrange(1, 999):04d}"
-    return {name.replace(old, new) if old in name else f"{name}.old": data}
-
-
-def swap(chance, name, data, files):
-    alike = [other for other in sorted(files) if ("-of-" in other) == ("-of-" in name)]
-    other = chance.choice([other for other in alike if files[other] not in (data, b"")])
-    return {name: files[other], other: data}
-
-
-DAMAGES: list = [flip, cut, delete, edit, add, swap]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_thousand_damages_are_noticed_and_named(out, tree, seed):
-    files = {name: data for name, data in tree(out).items() if not name.endswith("/lock")}
-    chance = random.Random(seed)  # noqa: S311
-    kinds = set()
-    for number in range(100):
-        name = chance.choice([name for name in sorted(files) if files[name]])
-        kind = chance.choice(DAMAGES)
-        more = (files,) if kind is swap else ()
-        changed = kind(chance, name, files[name], *more)
-        assert all(files.get(one) != data for one, data in changed.items())
-        for one, data in changed.items():
-            (out / one).unlink(missing_ok=True)
-            if data is not None:
-                (out / one).write_bytes(data)
-        findings = found(out)
-        told = f"{kind.__name__} of {name}, number {number}: {list(map(str, findings))}"
-        assert changed.keys() <= {finding.file for finding in findings}, told
-        if kind is flip and "-of-" in name and not name.endswith(".json"):
-            position = next(at for at, byte in enumerate(files[name]) if byte != changed[name][at])
-            place = place_of(files[name], position)
-            assert place in {(one.record, one.offset_bytes) for one in findings}, told
-        for one in changed:
-            (out / one).unlink(missing_ok=True)
-            if one in files:
-                (out / one).write_bytes(files[one])
-        kinds.add(kind)
-    assert kinds == set(DAMAGES)
-    assert found(out) == []
 
 
 # ------------------------------------------------------------------ what went unnoticed
@@ -291,6 +188,13 @@ def test_what_is_no_manifest_is_named_and_the_shards_verified(out, content):
     result = verify(str(out))
     (finding,) = result.findings
     assert (finding.file, result.shards, result.has_manifest) == ("manifest.json", 5, False)
+
+
+def test_without_a_manifest_the_files_of_a_schema_belong_to_the_set(clean, convert, tmp_path):
+    out = tmp_path / "out"
+    assert convert(*clean.flags, f"--output_dir={out}", "--schema=tfds", *FLAGS).status == 0
+    (out / "manifest.json").write_bytes(b"{")
+    assert [finding.file for finding in found(out)] == ["manifest.json"]
 
 
 # ------------------------------------------------------------------ deep

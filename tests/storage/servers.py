@@ -59,6 +59,13 @@ class Emulator:
             data: bytes = response.read()
         return data
 
+    def names(self, bucket: str) -> list[str]:
+        """The names of its objects, of a thousand at most."""
+        url = f"http://{self.address}/storage/v1/b/{bucket}/o?maxResults=1000"
+        with urllib.request.urlopen(url, timeout=30) as response:
+            found = json.load(response)
+        return [item["name"] for item in found.get("items", ())]
+
     def _post(self, path: str, data: bytes, kind: str = "application/json") -> None:
         request = urllib.request.Request(f"http://{self.address}{path}", data=data)
         request.add_header("Content-Type", kind)

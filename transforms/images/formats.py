@@ -9,6 +9,7 @@ of the bytes before Pillow sees them.
 
 import io
 import struct
+import zlib
 
 from PIL import Image, WebPImagePlugin
 from PIL.BmpImagePlugin import BmpImageFile
@@ -207,13 +208,19 @@ def _essential_png(data: bytes) -> bytes:
 
     Besides being quiet on malformed animations this defuses compressed text. The
     transparent colour of 16-bit images is left out, as those are brought to 8 bits.
+
+    The checksums are compared here, also of chunks that are left out: the name may be what is
+    damaged. Pillow does not look at that of pixels, and leaves zlib before it comes to its own.
     """
-    parts = [_PNG_SIGNATURE]
+    parts, view = [_PNG_SIGNATURE], memoryview(data)
     position = len(_PNG_SIGNATURE)
     is_deep = data[24:25] == b"\x10"
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8]
+        checksum = int.from_bytes(data[end - 4 : end], "big")
+        if end <= len(data) and zlib.crc32(view[position + 4 : end - 4]) != checksum:
+            raise ImageRejected("corrupt", f"PNG: chunk {kind!r} does not agree with its checksum")
         if kind in _PNG_CHUNKS and not (is_deep and kind == b"tRNS"):
             parts.append(data[position:end])
         if kind == b"IEND" and end <= len(data):

@@ -1,0 +1,22 @@
+"""All attacks, in the order of the table."""
+
+import crash_points
+import failing_calls
+import image_attacks
+import kills
+import network
+import published
+import tar_attacks
+import zip_attacks
+from attack_case import Attack
+
+ATTACKS: tuple[Attack, ...] = (
+    *tar_attacks.ATTACKS,
+    *zip_attacks.ATTACKS,
+    *image_attacks.ATTACKS,
+    *crash_points.ATTACKS,
+    *failing_calls.ATTACKS,
+    *kills.ATTACKS,
+    *network.ATTACKS,
+    *published.ATTACKS,
+)

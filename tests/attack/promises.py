@@ -1,0 +1,93 @@
+"""What is promised of each case, whatever was damaged: no image is lost without a word."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from plain_conversion import Converted, Made, convert
+
+from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.records.example import parse_example
+
+_UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+_BIDI = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+_NOTHING: Set[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What damage may have done; all other images are as they were.
+
+    Attributes:
+        changed: Images that may have other bytes, or be rejects: their format has no checksum
+            of what was damaged.
+        rejected: Images that may be rejects, but not have other bytes.
+        passed_over: Images that may be passed over, if that is counted.
+        renamed: Images that may have another name or class, or be passed over.
+        gone: Images that may be missing: nothing tells that they have ever been there.
+        labels: Whether only the images themselves are compared, and not what is said of them.
+    """
+
+    changed: Set[str] = _NOTHING
+    rejected: Set[str] = _NOTHING
+    passed_over: Set[str] = _NOTHING
+    renamed: Set[str] = _NOTHING
+    gone: Set[str] = _NOTHING
+    labels: bool = False
+
+
+EXACT = Allowed()
+"""For what has a checksum: either nothing has changed, or it is refused."""
+
+
+def check_conversion(flags: Sequence[str], true: Converted, allowed: Allowed) -> str:
+    """Converts, and compares with what the undamaged input gives; gives the outcome."""
+    try:
+        made = convert(flags)
+    except InputError as error:
+        check_sentence(error)
+        return "refused"
+    check_images(made, true, allowed)
+    return "rejects" if any(one.reject for one in made.images.values()) else "records"
+
+
+def check_images(made: Converted, true: Converted, allowed: Allowed) -> None:
+    """Compares what came of a damaged input with what the undamaged one gives."""
+    now, before = made.images, true.images
+    for name, one in now.items():
+        check_shown(name + one.wnid + one.reject)
+    new = now.keys() - before.keys()
+    lost = before.keys() - now.keys() - allowed.gone
+    counted = len(new) + made.passed_over - true.passed_over
+    kept = lost - allowed.renamed - allowed.passed_over
+    assert not kept, f"lost: {sorted(kept)}"
+    assert len(lost) <= counted, f"lost, and {counted} counted: {sorted(lost)}"
+    assert not new or allowed.renamed, f"images that were not there: {sorted(new)}"
+    for name in (before.keys() & now.keys()) - allowed.changed - allowed.gone:
+        one, other = before[name], now[name]
+        if other.reject and not one.reject:
+            assert name in allowed.rejected, f"{name} is rejected: {other.reject}"
+        elif allowed.labels:
+            assert pixels(one) == pixels(other), f"{name} has other pixels"
+        elif name not in allowed.renamed:
+            assert one == other, f"{name} is another record"
+
+
+def pixels(made: Made) -> object:
+    """The encoded image of a record."""
+    return parse_example(made.record)["image/encoded"] if made.record else made.reject
+
+
+def check_sentence(error: InputError) -> None:
+    """A mistake is one sentence, on one line, that ends without a traceback of anything."""
+    sentence = str(error)
+    assert sentence.strip() == sentence and sentence, f"no sentence: {sentence!r}"
+    check_shown(sentence)
+
+
+def check_shown(text: str) -> None:
+    """What a terminal would obey, and not show, is nowhere."""
+    strange = {one for one in text if unicodedata.category(one) in _UNSHOWN or one in _BIDI}
+    assert not strange, f"{strange} in {text!r}"

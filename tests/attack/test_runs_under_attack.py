@@ -1,0 +1,134 @@
+"""A few cases of each attack on a running conversion; `make attack` does many."""
+
+import random
+import signal
+
+import calls
+import crash_points
+import failing_calls
+import kills
+import network
+import pytest
+from attack_case import draws
+from calls import CHANGING
+from conversions import INDEXED, ONE_SPLIT, TWO_SPLITS
+from crash_points import first_run, overwrite, patched
+from failing_calls import ROOM
+
+pytestmark = pytest.mark.xdist_group("forks")  # the process that forks is made once
+
+needs_library = pytest.mark.skipif(bool(calls.missing()), reason=calls.missing())
+needs_emulator = pytest.mark.skipif(bool(network.missing()), reason=network.missing())
+
+
+def at_part(scene, conversion, kinds, part: float) -> int:
+    """The number of a call, by how much of the command is done before it."""
+    return max(1, round(part * crash_points.calls(scene, conversion, kinds)))
+
+
+# A scene, a conversion, how it dies, and after which part of it.
+CRASHES = [
+    (first_run, ONE_SPLIT, "cut", 0.5),
+    pytest.param(overwrite, INDEXED, "cut", 0.3, marks=pytest.mark.slow),
+    pytest.param(patched, TWO_SPLITS, "die", 0.9, marks=pytest.mark.slow),
+]
+
+
+@needs_library
+@pytest.mark.parametrize(("scene", "conversion", "effect", "part"), CRASHES)
+def test_a_crash_is_resumed_to_the_same_bytes(tmp_path, scene, conversion, effect, part):
+    at = at_part(scene, conversion, CHANGING, part)
+    outcome = crash_points.strike(scene(conversion, tmp_path / "out"), at, effect)
+    assert outcome == "resumed"
+
+
+@needs_library
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scene", "kind"), [(first_run, "rename"), (overwrite, "rename"), (overwrite, "unlink")]
+)
+def test_each_name_that_appears_or_goes_is_a_crash_point(tmp_path, scene, kind):
+    """A power cut before each of the calls."""
+    for at in range(1, crash_points.calls(scene, ONE_SPLIT, (kind,)) + 1):
+        case = scene(ONE_SPLIT, tmp_path / str(at))
+        assert crash_points.strike(case, at, "cut", kinds=(kind,)) == "resumed"
+
+
+FAILURES = [
+    ("ENOSPC", ROOM, first_run, "fail_on", 0.6),
+    ("ESTALE", ("close",), first_run, "fail_on", 0.9),  # that of the lock, too
+    pytest.param("EIO", ("write",), overwrite, "fail", 0.4, marks=pytest.mark.slow),
+    pytest.param("EROFS", CHANGING, patched, "fail_on", 0.5, marks=pytest.mark.slow),
+]
+
+
+@needs_library
+@pytest.mark.parametrize(("error", "kinds", "scene", "effect", "part"), FAILURES)
+def test_a_failing_call_is_told_and_resumed(tmp_path, error, kinds, scene, effect, part):
+    case = scene(ONE_SPLIT, tmp_path / "out")
+    at = at_part(scene, ONE_SPLIT, kinds, part)
+    assert failing_calls.strike(case, error, kinds, at, effect) == "told, then resumed"
+
+
+@needs_library
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "effect"), [("ENOSPC", "fail_on"), ("EROFS", "fail_on"), ("EIO", "fail")]
+)
+def test_each_kind_of_call_that_fails_is_told_and_resumed(tmp_path, error, effect):
+    told = set()
+    for kind in failing_calls.ERRORS[error]:
+        most = crash_points.calls(first_run, ONE_SPLIT, (kind,))
+        if most:
+            case = first_run(ONE_SPLIT, tmp_path / kind)
+            told.add(failing_calls.strike(case, error, (kind,), (most + 1) // 2, effect))
+    assert "told, then resumed" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", kills.ATTACKS, ids=lambda attack: attack.name)
+def test_a_killed_run_is_resumed_to_the_same_bytes(tmp_path, attack):
+    assert attack.strike(draws(attack, 2), tmp_path)
+
+
+@pytest.mark.parametrize("number", kills.STOPS)
+def test_a_stopped_run_leaves_nothing_half_written(tmp_path, number):
+    case = kills.Case(kills.LONG, tmp_path / "out")
+    run = case.start()
+    run.wait_for(lambda: kills.receipts(case.out) >= 2)
+    rng = random.Random(1)  # noqa: S311
+    assert kills.strike(rng, run, case, number).endswith("then resumed")
+
+
+@pytest.mark.slow
+def test_a_lost_worker_is_told_and_the_run_resumed(tmp_path):
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = case.start()
+    outcome = kills.strike_worker(random.Random(1), run, case)  # noqa: S311
+    assert outcome == "told, then resumed"
+    assert "a worker process was lost" in run.finish().sentence
+
+
+@pytest.mark.slow
+def test_ctrl_c_that_the_workers_get_too_is_no_failure(tmp_path):
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = case.start()
+    run.wait_for(lambda: kills.workers(run))
+    run.send(signal.SIGINT, to_all=True)
+    ended = run.finish()
+    assert ended.status == 130, ended.printed
+    assert "job failed" not in ended.printed
+    kills.wait_until_gone(run)
+    case.check_resumes()
+
+
+@needs_emulator
+@pytest.mark.parametrize("verify_reads", [False, True])
+def test_many_faults_of_a_network_leave_no_trace(tmp_path, verify_reads):
+    proxy = network.BadNetwork(network.emulator().address, 1, 0.3, verify_reads)
+    remote = network.Remote(ONE_SPLIT, tmp_path / "scratch")
+    more = ("--verify_reads",) if verify_reads else ()
+    assert network.strike(remote, proxy, *more) == "survived many faults"
+    done = {fault.split(" ")[0] for fault in proxy.struck}
+    assert {"status", "reset", "lost_ack", "truncate"} <= done
+    assert ("corrupt" in done) == verify_reads
