@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import unicodedata
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
+from attack_case import Attack
 from plain_conversion import Converted, Made, convert
 
 from imagenet_beam.transforms.errors import InputError
@@ -42,6 +46,19 @@ EXACT = Allowed()
 """For what has a checksum: either nothing has changed, or it is refused."""
 
 
+class Damaged(NamedTuple):
+    """Flags of a conversion of damaged files, what the sound ones give, and what may differ."""
+
+    flags: Sequence[str]
+    true: Converted
+    allowed: Allowed
+
+
+def plain_attack(name: str, damage: Callable[[random.Random, Path], Damaged]) -> Attack:
+    """An attack that converts without Beam what some damage gives."""
+    return Attack(name, lambda rng, folder: check_conversion(*damage(rng, folder)))
+
+
 def check_conversion(flags: Sequence[str], true: Converted, allowed: Allowed) -> str:
     """Converts, and compares with what the undamaged input gives; gives the outcome."""
     try:
@@ -50,6 +67,11 @@ def check_conversion(flags: Sequence[str], true: Converted, allowed: Allowed) ->
         check_sentence(error)
         return "refused"
     check_images(made, true, allowed)
+    return outcome(made)
+
+
+def outcome(made: Converted) -> str:
+    """The word for what came of a conversion."""
     return "rejects" if any(one.reject for one in made.images.values()) else "records"
 
 

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attack_case import Attack
 from mutations import Mutation, mutate
 from plain_conversion import Converted
-from promises import EXACT, Allowed, check_conversion
+from promises import EXACT, Allowed, Damaged, plain_attack
 from true_inputs import labels, made_of, net_inputs
 
 NONE: frozenset[str] = frozenset()
@@ -128,18 +127,18 @@ def flags(path: Path, expect: str = "any") -> list[str]:
     return [*conversion, *labels(), f"--expect={expect}"]
 
 
-def strike_tar(name: str, rng: random.Random, folder: Path) -> str:
+def damaged_tar(name: str, rng: random.Random, folder: Path) -> Damaged:
+    """Damages an archive in one place, or gives lying headers; perhaps compressed after that."""
     true = true_tar(name)
     if rng.random() < 0.5:
         mutation = mutate(rng, true.data, _BLOCK)
-        allowed = allowed_in_tar(mutation, true)
+        data, allowed = mutation.data, allowed_in_tar(mutation, true)
     else:
         data, allowed = edit_headers(rng, true)
-        mutation = Mutation(data, "edit", 0, 0)
     compress = rng.choice((bytes, bytes, *_COMPRESS.values()))
     path = folder / "train.tar"
-    path.write_bytes(compress(mutation.data))
-    return check_conversion(flags(path), true.made, allowed)
+    path.write_bytes(compress(data))
+    return Damaged(flags(path), true.made, allowed)
 
 
 def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
@@ -224,19 +223,17 @@ def _edit(rng: random.Random, header: bytearray) -> None:
             )
 
 
-def strike_compressed(suffix: str, rng: random.Random, folder: Path) -> str:
+def damaged_stream(suffix: str, rng: random.Random, folder: Path) -> Damaged:
     """Damages what is compressed: it has a checksum, so that nothing else may come out."""
     true = true_tar(rng.choice(("gnu", "class-tars")))
     mutation = mutate(rng, _COMPRESS[suffix](true.data))
     path = folder / f"train.tar.{suffix}"
     path.write_bytes(mutation.data)
-    return check_conversion(flags(path), true.made, EXACT)
+    return Damaged(flags(path), true.made, EXACT)
 
 
-ATTACKS = (
-    *(
-        Attack(f"tar-{name}", functools.partial(strike_tar, name))
-        for name in (*_FORMATS, "class-tars")
-    ),
-    *(Attack(f"tar-{name}", functools.partial(strike_compressed, name)) for name in _COMPRESS),
-)
+DAMAGE = {
+    **{f"tar-{name}": functools.partial(damaged_tar, name) for name in (*_FORMATS, "class-tars")},
+    **{f"tar-{name}": functools.partial(damaged_stream, name) for name in _COMPRESS},
+}
+ATTACKS = tuple(plain_attack(name, damage) for name, damage in DAMAGE.items())
