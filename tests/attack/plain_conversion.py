@@ -31,6 +31,11 @@ from imagenet_beam.transforms.list_images import list_images, read_through, spli
 from imagenet_beam.transforms.plan_shards import key_of
 from imagenet_beam.transforms.records.shards import cut_shards
 
+try:  # until the branch that counts them is merged
+    from imagenet_beam.transforms.archives.passed import PassedTally
+except ImportError:
+    PassedTally = None
+
 
 class Made(NamedTuple):
     """What came of one image: the bytes of its record, or why it was rejected."""
@@ -61,7 +66,8 @@ def convert(flags: Sequence[str]) -> Converted:
     splits, _ = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = read_boxes(config.bounding_boxes, storage) if config.bounding_boxes else None
-    listed = [list(_list(split, config)) for split in splits]
+    passed = _Passed()
+    listed = [list(_list(split, config, passed)) for split in splits]
     if config.labels.are_classes_found:
         wnids = {ref.wnid for refs in listed for ref in refs}
         labels = with_classes(labels, wnids, config.labels)
@@ -73,13 +79,28 @@ def convert(flags: Sequence[str]) -> Converted:
         check_listing(listing, labels, split, config.labels, config.expect)
     for split, images in zip(splits, joined, strict=True):
         made |= _encode(split, images, labels, boxes, config)
-    return Converted(made, 0)
+    return Converted(made, passed.files)
 
 
-def _list(split: ResolvedSplit, config: ConvertConfig) -> Iterator[ImageRef]:
+class _Passed:
+    """How many files have been passed over."""
+
+    files = 0
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        self.files += sum(counts.values())
+
+
+def _list(split: ResolvedSplit, config: ConvertConfig, passed: _Passed) -> Iterator[ImageRef]:
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
-            yield from list_images(span, config.storage, split.listed_split)
+            if PassedTally is None:
+                yield from list_images(span, config.storage, split.listed_split)
+                continue
+            tally = PassedTally()
+            yield from list_images(span, config.storage, split.listed_split, tally)
+            passed.add(tally.result().counts)
+            passed.add(span.passed.counts)
 
 
 def _join(
