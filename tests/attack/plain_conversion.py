@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve
@@ -97,10 +97,10 @@ def _list(split: ResolvedSplit, config: ConvertConfig, passed: _Passed) -> Itera
             if PassedTally is None:
                 yield from list_images(span, config.storage, split.listed_split)
                 continue
-            tally = PassedTally()
-            yield from list_images(span, config.storage, split.listed_split, tally)
+            tally, part, list_part = PassedTally(), cast(Any, span), cast(Any, list_images)
+            yield from list_part(part, config.storage, split.listed_split, tally)
             passed.add(tally.result().counts)
-            passed.add(span.passed.counts)
+            passed.add(part.passed.counts)
 
 
 def _join(
