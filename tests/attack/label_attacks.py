@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from attack_case import Attack
 from mutations import mutate
 from plain_conversion import Converted, convert
-from promises import EXACT, Allowed, check_conversion
+from promises import EXACT, Allowed, Damaged, plain_attack
 from true_inputs import net_folder, net_inputs
 
 _O = "{in}/official/ILSVRC2012_"
@@ -71,32 +70,32 @@ def _true(case: _Case) -> Converted:
     return convert(case.filled(net_folder() / case.file))
 
 
-def _strike(case: _Case, data: bytes, allowed: Allowed, folder: Path) -> str:
+def _damaged(case: _Case, data: bytes, allowed: Allowed, folder: Path) -> Damaged:
     path = folder / case.file.rpartition("/")[2]
     path.write_bytes(data)
-    return check_conversion(case.filled(path), _true(case), allowed)
+    return Damaged(case.filled(path), _true(case), allowed)
 
 
-def strike_label_file(rng: random.Random, folder: Path) -> str:
+def damaged_label_file(rng: random.Random, folder: Path) -> Damaged:
     name = rng.choice(tuple(_LABEL_FILES))
     print(name)
     case = _LABEL_FILES[name]
     data = mutate(rng, (net_folder() / case.file).read_bytes()).data
-    return _strike(case, data, _ANY_LABEL, folder)
+    return _damaged(case, data, _ANY_LABEL, folder)
 
 
-def strike_devkit(rng: random.Random, folder: Path) -> str:
+def damaged_devkit(rng: random.Random, folder: Path) -> Damaged:
     """Damages one of its files, the tar of them, or what is compressed, which has a checksum."""
-    return _strike(_KIT, *_packed(rng, net_inputs.devkit_files()), folder)
+    return _damaged(_KIT, *_packed(rng, net_inputs.devkit_files()), folder)
 
 
-def strike_boxes(rng: random.Random, folder: Path) -> str:
+def damaged_boxes(rng: random.Random, folder: Path) -> Damaged:
     name = rng.choice(tuple(_BOX_CASES))
     if name == "csv":
         data = mutate(rng, net_inputs.BOXES_CSV).data
-        return _strike(_BOX_CASES[name], data, _ANY_LABEL, folder)
+        return _damaged(_BOX_CASES[name], data, _ANY_LABEL, folder)
     files = net_inputs.TRAIN_BOXES if name == "train" else net_inputs.VALIDATION_BOXES
-    return _strike(_BOX_CASES[name], *_packed(rng, files), folder)
+    return _damaged(_BOX_CASES[name], *_packed(rng, files), folder)
 
 
 def _packed(rng: random.Random, files: Mapping[str, bytes]) -> tuple[bytes, Allowed]:
@@ -111,7 +110,7 @@ def _packed(rng: random.Random, files: Mapping[str, bytes]) -> tuple[bytes, Allo
     return net_inputs.tar({**files, name: data}, rng.choice(("", "gz"))), _ANY_LABEL
 
 
-def strike_meta_mat(rng: random.Random, folder: Path) -> str:
+def damaged_meta_mat(rng: random.Random, folder: Path) -> Damaged:
     """Damages the list of classes below its compression, of which the checksum then agrees."""
     files = net_inputs.devkit_files()
     name = next(name for name in files if name.endswith("meta.mat"))
@@ -120,12 +119,13 @@ def strike_meta_mat(rng: random.Random, folder: Path) -> str:
     packed = zlib.compress(body)
     is_packed = rng.random() < 0.5
     data = head + (struct.pack("<2I", 15, len(packed)) + packed if is_packed else body)
-    return _strike(_KIT, net_inputs.tar({**files, name: data}), _ANY_LABEL, folder)
+    return _damaged(_KIT, net_inputs.tar({**files, name: data}), _ANY_LABEL, folder)
 
 
-ATTACKS = (
-    Attack("label-files", strike_label_file),
-    Attack("devkit", strike_devkit),
-    Attack("meta-mat", strike_meta_mat),
-    Attack("boxes", strike_boxes),
-)
+DAMAGE = {
+    "label-files": damaged_label_file,
+    "devkit": damaged_devkit,
+    "meta-mat": damaged_meta_mat,
+    "boxes": damaged_boxes,
+}
+ATTACKS = tuple(plain_attack(name, damage) for name, damage in DAMAGE.items())

@@ -15,7 +15,7 @@ from plain_conversion import Converted, Made, convert
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.example import parse_example
 
-_UNSHOWN = {"Cc", "Cs", "Zl", "Zp"}
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 _BIDI = {*"\u061c\u200e\u200f", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 _NOTHING: Set[str] = frozenset()
 
@@ -79,7 +79,7 @@ def check_images(made: Converted, true: Converted, allowed: Allowed) -> None:
     """Compares what came of a damaged input with what the undamaged one gives."""
     now, before = made.images, true.images
     for name, one in now.items():
-        check_shown(name + one.wnid + one.reject)
+        check_named(name + one.wnid + one.reject)
     new = now.keys() - before.keys()
     lost = before.keys() - now.keys() - allowed.gone
     counted = len(new) + made.passed_over - true.passed_over
@@ -103,13 +103,19 @@ def pixels(made: Made) -> object:
 
 
 def check_sentence(error: InputError) -> None:
-    """A mistake is one sentence, on one line, that ends without a traceback of anything."""
+    """A mistake is one sentence on one line; the command line escapes what is strange in it."""
     sentence = str(error)
     assert sentence.strip() == sentence and sentence, f"no sentence: {sentence!r}"
-    check_shown(sentence)
+    assert len(sentence.splitlines()) == 1, f"several lines: {sentence!r}"
+
+
+def check_named(name: str) -> None:
+    """What names an image, or says why it is rejected, has no characters that control others."""
+    strange = {one for one in name if unicodedata.category(one) in _CONTROLS}
+    assert not strange, f"{strange} in {name!r}"
 
 
 def check_shown(text: str) -> None:
-    """What a terminal would obey, and not show, is nowhere."""
-    strange = {one for one in text if unicodedata.category(one) in _UNSHOWN or one in _BIDI}
-    assert not strange, f"{strange} in {text!r}"
+    """What is shown has none of those either that turn the text around."""
+    check_named(text)
+    assert _BIDI.isdisjoint(text), f"{text!r} is shown in another order"

@@ -10,10 +10,9 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attack_case import Attack
 from mutations import Mutation, mutate
 from plain_conversion import Converted, convert
-from promises import EXACT, Allowed, check_conversion
+from promises import EXACT, Allowed, Damaged, plain_attack
 from true_inputs import net_folder, net_inputs
 
 _IDX = {  # by the kind of file: bytes of its header, and of each image
@@ -35,7 +34,7 @@ def _flags(name: str, path: Path) -> list[str]:
     return [f"--dataset={dataset}", f"--input={path}", *shards]
 
 
-def strike_idx(rng: random.Random, folder: Path) -> str:
+def damaged_idx(rng: random.Random, folder: Path) -> Damaged:
     files = dict(net_inputs.mnist())
     name = rng.choice(tuple(files))
     what = name.split("-")[1]
@@ -53,7 +52,7 @@ def strike_idx(rng: random.Random, folder: Path) -> str:
     path = folder / "mnist"
     net_inputs.write(path, {key: value for key, value in files.items() if key != name})
     (path / (name + ".gz" * is_packed)).write_bytes(data)
-    return check_conversion(_flags("mnist", path), _true("mnist"), allowed)
+    return Damaged(_flags("mnist", path), _true("mnist"), allowed)
 
 
 def _rows(mutation: Mutation, header: int, size: int) -> slice:
@@ -61,12 +60,12 @@ def _rows(mutation: Mutation, header: int, size: int) -> slice:
     return slice(max(0, mutation.start - header) // size, -(-max(0, mutation.end - header) // size))
 
 
-def strike_cifar(form: str, rng: random.Random, folder: Path) -> str:
+def damaged_cifar(form: str, rng: random.Random, folder: Path) -> Damaged:
     name = f"cifar10/cifar-10-{form}.tar.gz"
     true, path = _true(name), folder / "cifar.tar.gz"
     if rng.random() < 0.3:
         path.write_bytes(mutate(rng, (net_folder() / name).read_bytes()).data)
-        return check_conversion(_flags(name, path), true, EXACT)
+        return Damaged(_flags(name, path), true, EXACT)
     batches = _batches(form)
     batch = rng.choice(tuple(batches))
     print(batch)
@@ -75,7 +74,7 @@ def strike_cifar(form: str, rng: random.Random, folder: Path) -> str:
     images = _images(true, batch)
     allow = _allowed_in_rows if form == "binary" else _allowed_in_pickle
     allowed = allow(mutation, images)
-    return check_conversion(_flags(name, path), true, allowed)
+    return Damaged(_flags(name, path), true, allowed)
 
 
 @functools.cache
@@ -108,8 +107,9 @@ def _allowed_in_pickle(mutation: Mutation, images: Sequence[str]) -> Allowed:
     return Allowed(everything, renamed=everything)
 
 
-ATTACKS = (
-    Attack("idx", strike_idx),
-    Attack("cifar-binary", functools.partial(strike_cifar, "binary")),
-    Attack("cifar-python", functools.partial(strike_cifar, "python")),
-)
+DAMAGE = {
+    "idx": damaged_idx,
+    "cifar-binary": functools.partial(damaged_cifar, "binary"),
+    "cifar-python": functools.partial(damaged_cifar, "python"),
+}
+ATTACKS = tuple(plain_attack(name, damage) for name, damage in DAMAGE.items())

@@ -15,7 +15,6 @@ FOUND = {
     "zip-edited": (98, 252),
     "image-jpeg": (77, 85),  # a header that Pillow does not read, kept
     "image-png": (65, 103),  # a chunk of pixels, or its name, without its checksum
-    "label-files": (160,),  # a control character in a sentence
 }
 
 

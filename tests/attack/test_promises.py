@@ -2,7 +2,7 @@
 
 import pytest
 from plain_conversion import Converted, Made
-from promises import EXACT, Allowed, check_images, check_sentence
+from promises import EXACT, Allowed, check_images, check_sentence, check_shown
 
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.example import serialize_example
@@ -62,7 +62,13 @@ def test_kept(now, allowed):
     check_images(now, TRUE, allowed)
 
 
-@pytest.mark.parametrize("sentence", ["", "two\nlines", "a bell \x07", "turned \u202e round"])
+@pytest.mark.parametrize("sentence", ["", "two\nlines", "two\u2028lines", " "])
 def test_no_sentence(sentence):
     with pytest.raises(AssertionError):
         check_sentence(InputError(sentence))
+
+
+@pytest.mark.parametrize("text", ["a bell \x07", "turned \u202e round", "half \ud800", "\0"])
+def test_not_to_be_shown(text):
+    with pytest.raises(AssertionError):
+        check_shown(text)
