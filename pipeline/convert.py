@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
@@ -22,13 +22,13 @@ from imagenet_beam.pipeline.listing import (
 )
 from imagenet_beam.transforms.batches import BatchImages, ImageBatch, RefBatch, map_images
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
-from imagenet_beam.transforms.elements import ImageRef, LabeledImage, ShardReceipt
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage, PassedOver, ShardReceipt
 from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.join_boxes import LoadBoxes, with_boxes
 from imagenet_beam.transforms.join_labels import FindClasses, LoadLabels
 from imagenet_beam.transforms.labels.rule import label_image
 from imagenet_beam.transforms.labels.source import Labels
-from imagenet_beam.transforms.list_images import ListImages
+from imagenet_beam.transforms.list_images import ListAll, ListImages
 from imagenet_beam.transforms.plan_shards import CutShards, key_of
 from imagenet_beam.transforms.records.receipts import sum_counts
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
@@ -66,11 +66,12 @@ class ConvertImages(beam.PTransform):
         """One chain for each split, then the manifest."""
         conversion = self._conversion
         splits = conversion.splits
-        refs = [
+        lists = [
             begin.pipeline
             | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
             for split in splits
         ]
+        refs = [listed.images for listed in lists]
         sides = _Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
         labeled = [
             images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
@@ -78,11 +79,11 @@ class ConvertImages(beam.PTransform):
         ]
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
         results: list[beam.pvalue.AsSideInput] = []
-        for split, found in zip(splits, labeled, strict=True):
+        for split, found, listed in zip(splits, labeled, lists, strict=True):
             written = found.images | f"Write{split.name.capitalize()}" >> _WriteSplit(
                 conversion, self._workers, split, sides, found.choice, tuple(dict.fromkeys(checks))
             )
-            results += [AsSingleton(found.found), AsSingleton(found.listing)]
+            results += [AsSingleton(found.found), AsSingleton(found.listing), AsList(listed.passed)]
             results += [AsSingleton(written.class_counts, {}), AsList(written.receipts)]
         boxes = None
         if sides.boxes is not None:
@@ -98,6 +99,18 @@ class ConvertImages(beam.PTransform):
                 write_manifest, conversion, AsSingleton(sides.labels), boxes, *results
             ).with_output_types(str)
         )
+
+
+class _Listed(NamedTuple):
+    """What the sources of one split hold.
+
+    Attributes:
+        images: Its images.
+        passed: What was passed over, in parts.
+    """
+
+    images: beam.PCollection[RefBatch]
+    passed: beam.PCollection[PassedOver]
 
 
 class _Sides(NamedTuple):
@@ -180,20 +193,16 @@ class _ListSplit(beam.PTransform):
     storage: Storage
     split: ResolvedSplit
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[RefBatch]:
-        return _list(begin, "ListImages", self.storage, self.split)
+    def expand(self, begin: beam.pvalue.PBegin) -> _Listed:
+        listing = ListAll(self.storage, self.split.kind, self.split.listed_split)
+        found = _archives(begin, self.split) | "ListImages" >> listing
+        return _Listed(found.images | "BatchImages" >> BatchImages(), found.passed)
 
 
-def _list(
-    begin: beam.pvalue.PBegin | beam.Pipeline,
-    label: str,
-    storage: Storage,
-    split: ResolvedSplit,
-    **how: Any,
-) -> beam.PCollection[RefBatch]:
-    images = ListImages(storage, split.kind, split.listed_split, **how)
-    archives = begin | "Archives" >> beam.Create(split.archives)
-    return archives | label >> images | "BatchImages" >> BatchImages()
+def _archives(
+    begin: beam.pvalue.PBegin | beam.Pipeline, split: ResolvedSplit
+) -> beam.PCollection[str]:
+    return begin | "Archives" >> beam.Create(split.archives)
 
 
 def _join(
@@ -307,7 +316,12 @@ class _WriteSplit(beam.PTransform):
     def _with_data(self, pipeline: beam.Pipeline) -> beam.PCollection[ImageBatch]:
         """Reads the sources once more, with the images' bytes: see docs/decisions/0010."""
         storage, split = self.conversion.storage, self.split
-        refs = _list(pipeline, "StreamImages", storage, split, with_data=True, after=self.checks)
+        stream = ListImages(
+            storage, split.kind, split.listed_split, with_data=True, after=self.checks
+        )
+        refs = (
+            _archives(pipeline, split) | "StreamImages" >> stream | "BatchImages" >> BatchImages()
+        )
         images = _join(refs, split, self.sides)
         return images | "SelectImages" >> SelectImages(self.choice) if self.choice else images
 

@@ -16,6 +16,7 @@ from imagenet_beam.pipeline.manifest import (
     rejects_jsonl,
 )
 from imagenet_beam.pipeline.output import CLASSES, LABELS, REJECTS
+from imagenet_beam.transforms.archives.passed import sum_passed
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
@@ -31,20 +32,21 @@ def write_manifest(
 ) -> str:
     """Writes everything that stands beside the shards, the manifest last.
 
-    The side inputs are, of each split: what its archives hold, what of it was converted, the
-    records of each class in the shards that this run has written, and these shards' receipts.
+    The side inputs are, of each split: what its archives hold, what of it was converted, what
+    was passed over, the records of each class in the shards that this run has written, and these
+    shards' receipts.
     """
     conversion.check_unchanged()
     conversion.add_indexes()
     config = conversion.config
     results = []
     for number, split in enumerate(config.splits):
-        found, listing, counts, receipts = sides[4 * number : 4 * number + 4]
+        found, listing, passed, counts, receipts = sides[5 * number : 5 * number + 5]
         counts, receipts = Counter(counts), list(receipts)
         for stored in _stored_receipts(conversion, split):
             counts.update(dict(stored.class_counts))
             receipts.append(stored._replace(class_counts=()))
-        results.append(SplitResult(split, found, listing, counts, receipts))
+        results.append(SplitResult(split, found, listing, counts, receipts, sum_passed(passed)))
     entry = None
     if boxes is not None:  # held-out images are listed with the split that they are taken from
         listed = [one.found for one in results if not one.split.selection.is_holdout]

@@ -12,13 +12,22 @@ from dataclasses import dataclass, field
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
 from imagenet_beam.pipeline.listing import DOGS_CLASSES
+from imagenet_beam.pipeline.notes import misplaced_text, passed_text
 from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_shards
-from imagenet_beam.transforms.archives.names import base_name, is_image_name, split_in_path
+from imagenet_beam.transforms.archives.names import (
+    base_name,
+    is_image_name,
+    is_tar_name,
+    is_train_name,
+    split_in_path,
+)
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
+from imagenet_beam.transforms.archives.passed import PassedTally, sum_passed
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed, open_stream
 from imagenet_beam.transforms.archives.tar import walk_tar
+from imagenet_beam.transforms.archives.tar_archives import padding_note
 from imagenet_beam.transforms.archives.zip import is_zip, walk_zip
 from imagenet_beam.transforms.boxes.annotations import is_boxes_csv
 from imagenet_beam.transforms.boxes.read import is_xml_name
@@ -40,6 +49,7 @@ _DEVKIT_BYTES = 64 << 20
 _HASH_BYTES = 8 << 20
 _LIST_PER_SPAN = 256
 _SHOWN_LABEL_FILES = 20
+_SHOWN_NAMES = 3
 _APPENDED = ("ILSVRC2012_val_", "n")
 
 
@@ -104,7 +114,9 @@ def _inspect_folder(path: str, storage: Storage, seconds: float) -> Finding:
     if not any(map(is_image_name, names)):
         if any(map(is_xml_name, names)):
             return Finding(path, "a folder of bounding boxes (.xml)", ("bounding_boxes",))
-        if other := _other_files([join(path, name) for name in names], path, storage):
+        has_tars = any(map(is_tar_name, names))
+        paths = [join(path, name) for name in names]
+        if not has_tars and (other := _other_files(paths, path, storage)):
             return other
     finding = _images(path, storage, "folder", seconds)
     if any("CLS-LOC/" in f"{path}/{name}" for name in names):
@@ -154,6 +166,7 @@ def _inspect_file(path: str, storage: Storage, seconds: float) -> Finding:
         return Finding(path, what, ("bounding_boxes",), [_size(reader)])
     finding = _images(path, storage, "", seconds)
     finding.facts.insert(0, _size(reader))
+    finding.facts += filter(None, [padding_note(storage, path)])
     if is_zip(head) and any(name.startswith("ILSVRC/") for name in names):
         finding.title = f"Kaggle's zip, {finding.title}"
     elif is_compressed(head) and any(map(_is_hugging_face, names)):
@@ -206,6 +219,8 @@ class _Count:
     classes: Counter[str] = field(default_factory=Counter)
     first: str = ""
     last: str = ""
+    misplaced: int = 0
+    first_misplaced: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, wnid: str, size_bytes: int) -> None:
         self.images += 1
@@ -213,6 +228,9 @@ class _Count:
         self.classes[wnid] += 1
         self.first = min(self.first or name, name)
         self.last = max(self.last, name)
+        if not name.startswith(wnid) and is_train_name(name):
+            self.misplaced += 1
+            self.first_misplaced = sorted([*self.first_misplaced, (name, wnid)])[:_SHOWN_NAMES]
 
 
 def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
@@ -221,14 +239,17 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     counts: dict[str, _Count] = {}
     spans = list(split_source(path, storage, kind))
     seen, is_cut = 0, False
+    passed = []
     for span in spans:
         seen += 1
-        for number, ref in enumerate(list_images(span, storage)):
-            split = _split_of(ref.filename)
+        tally = PassedTally()
+        for number, ref in enumerate(list_images(span, storage, "", tally)):
+            split = _split_of(tally.image or ref.filename)
             counts.setdefault(split, _Count()).add(ref.filename, ref.wnid, ref.size_bytes)
             if number % _LIST_PER_SPAN == 0 and time.monotonic() > end:
                 is_cut = True
                 break
+        passed += [span.passed, tally.result()]
         if is_cut:
             break
     if not counts:
@@ -238,6 +259,8 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     finding.parameters = tuple(f"{split}_{form}" for split in sorted(counts))
     for split, count in sorted(counts.items()):
         finding.facts += _facts(split, count)
+    if (total := sum_passed(passed)).counts:
+        finding.facts.append(passed_text(total))
     if is_cut:
         finding.facts.append(_cut_note(seen, len(spans), seconds))
     tars = [span.wnid for span in spans if span.wnid]
@@ -249,8 +272,9 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     return finding
 
 
-def _split_of(name: str) -> str:
-    return split_in_path(name) or ("train" if validation_number(name) is None else "validation")
+def _split_of(path: str) -> str:
+    number = validation_number(base_name(path))
+    return split_in_path(path) or ("train" if number is None else "validation")
 
 
 def _facts(split: str, count: _Count) -> Iterator[str]:
@@ -264,6 +288,8 @@ def _facts(split: str, count: _Count) -> Iterator[str]:
         if strange:
             yield f"{split}: {len(strange):,} class names are no wnids, such as {min(strange)}"
     yield f"{split}: {count.first} to {count.last}"
+    if count.misplaced:
+        yield f"{split}: {misplaced_text(count.misplaced, count.first_misplaced)}"
 
 
 def _cut_note(seen: int, spans: int, seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import apache_beam as beam
 
 from imagenet_beam.pipeline.config import SplitConfig
+from imagenet_beam.transforms.archives.names import is_train_name
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.coders import ElementCoder, register
@@ -36,6 +37,9 @@ class Listing(NamedTuple):
             the labels: file name, class in the archive, class of the labels.
         disagreeing: How many such images there are.
         boxes: How many bounding boxes the images have.
+        misplaced: How many images lie in the folder or class tar of another class than their
+            official name tells.
+        first_misplaced: The first of them, with the class in which they lie.
     """
 
     split: str
@@ -45,6 +49,8 @@ class Listing(NamedTuple):
     disagreements: tuple[tuple[str, str, str], ...] = ()
     disagreeing: int = 0
     boxes: int = 0
+    misplaced: int = 0
+    first_misplaced: tuple[tuple[str, str], ...] = ()
 
 
 register(Listing)
@@ -80,7 +86,8 @@ class _SummarizeFn(beam.CombineFn):
         return Listing(self._split, 0, 0, {})
 
     def add_input(self, total: Listing, batch: ImageBatch) -> Listing:
-        split, images, size_bytes, class_counts, disagreements, disagreeing, boxes = total
+        split, images, size_bytes, class_counts, disagreements, disagreeing, boxes, *_ = total
+        misplaced, elsewhere = total.misplaced, total.first_misplaced
         counts = cast(dict[str, int], class_counts)  # its own
         for ref, _, wnid, _, found in batch.images:
             counts[wnid] = counts.get(wnid, 0) + 1
@@ -88,8 +95,22 @@ class _SummarizeFn(beam.CombineFn):
             if ref.wnid and wnid and ref.wnid != wnid:
                 first = sorted([*disagreements, (ref.filename, ref.wnid, wnid)])
                 disagreements, disagreeing = tuple(first[:_SHOWN]), disagreeing + 1
+            # Other names than official ones begin with the class in which they lie.
+            if not ref.filename.startswith(ref.wnid) and is_train_name(ref.filename):
+                misplaced += 1
+                elsewhere = tuple(sorted([*elsewhere, (ref.filename, ref.wnid)])[:_SHOWN])
         images += len(batch.images)
-        return Listing(split, images, size_bytes, counts, disagreements, disagreeing, boxes)
+        return Listing(
+            split,
+            images,
+            size_bytes,
+            counts,
+            disagreements,
+            disagreeing,
+            boxes,
+            misplaced,
+            elsewhere,
+        )
 
     def merge_accumulators(self, totals: Iterable[Listing]) -> Listing:
         parts = list(totals)
@@ -102,6 +123,8 @@ class _SummarizeFn(beam.CombineFn):
             tuple(found[:_SHOWN]),
             sum(part.disagreeing for part in parts),
             sum(part.boxes for part in parts),
+            sum(part.misplaced for part in parts),
+            tuple(sorted(row for part in parts for row in part.first_misplaced)[:_SHOWN]),
         )
 
     def extract_output(self, total: Listing) -> Listing:

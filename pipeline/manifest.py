@@ -11,7 +11,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
-from imagenet_beam.transforms.elements import ShardReceipt
+from imagenet_beam.transforms.elements import PassedOver, ShardReceipt
 from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.receipts import (
@@ -33,6 +33,7 @@ class SplitResult(NamedTuple):
         listing: What of it was converted.
         class_counts: The records of each class in all shards.
         receipts: Those of all shards; they may lack their class counts.
+        passed: What of its archives was passed over.
     """
 
     split: SplitConfig
@@ -40,6 +41,7 @@ class SplitResult(NamedTuple):
     listing: Listing
     class_counts: Mapping[str, int]
     receipts: Sequence[ShardReceipt]
+    passed: PassedOver = PassedOver()
 
 
 def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
@@ -134,6 +136,11 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
     entry: dict[str, Any] = {
         **totals(receipts),
         "image_bytes": result.listing.size_bytes,
+        "passed_over": {"counts": result.passed.counts, "names": list(result.passed.names)},
+        "misplaced": {
+            "images": result.listing.misplaced,
+            "first": list(map(list, result.listing.first_misplaced)),
+        },
         "classes": class_totals(result.class_counts, receipts),
         "shards": list(map(shard_entry, receipts, names)),
     }

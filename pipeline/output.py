@@ -19,6 +19,7 @@ import google_crc32c
 from imagenet_beam.pipeline.plan import Plan, differences, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import plain_json
 from imagenet_beam.transforms.records.index import index_path
 from imagenet_beam.transforms.records.receipts import (
     checksum_of,
@@ -309,7 +310,7 @@ def manifest_json(manifest: Mapping[str, Any]) -> bytes:
     content = {name: value for name, value in manifest.items() if name != "check"}
     checked = {**content, "check": checksum_of(content)}
     text = json.dumps(checked, indent=1, sort_keys=True, ensure_ascii=False)
-    return text.encode() + b"\n"
+    return plain_json(text).encode() + b"\n"
 
 
 def _prefixes(plan: Plan) -> set[str]:

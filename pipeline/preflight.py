@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
-from imagenet_beam.transforms.archives.forms import Span
+from imagenet_beam.transforms.archives.forms import Span, find_form
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
 from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
+from imagenet_beam.transforms.archives.tar_archives import padding_note
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.source import Labels
@@ -38,6 +39,13 @@ def check_archives(
             _check_class_tars(split, labels, config, storage)
 
 
+def archive_notes(splits: Sequence[ResolvedSplit], storage: Storage) -> Iterator[str]:
+    """Says of each archive what may be wrong with it and need not be."""
+    for split in splits:
+        if not (split.kind and find_form(split.kind).is_folder):
+            yield from filter(None, (padding_note(storage, path) for path in split.archives))
+
+
 def check_wanted_classes(wanted: Sequence[str], labels: Labels) -> None:
     """Refuses classes that the labels do not have, where these are known."""
     unknown = [wnid for wnid in wanted if wnid not in labels.classes]
@@ -54,7 +62,7 @@ def _check_kind(archive: str, split: SplitConfig, labels: Labels, storage: Stora
     if spans and spans[0].wnid and split.label_from != "place":
         raise InputError(
             f"{unpinned(archive)} holds class tars ({spans[0].wnid}.tar): it is a training "
-            "archive; give it to `train_archive`"
+            f"archive; give it to `train_{'directory' if split.kind else 'archive'}`"
         )
     first = next(_refs(archive, split, storage, ""), None)
     if first is None:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
+from imagenet_beam.transforms.plain_text import shown_lines
+
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
@@ -137,10 +139,11 @@ class Display(Progress):
                 self._live.update(bar(view), refresh=True)
             elif now - self._printed >= self._log_seconds:
                 self._printed = now
-                print(view.line, file=self._stream, flush=True)
+                print(shown_lines(view.line), file=self._stream, flush=True)
 
     def say(self, message: str) -> None:
         """Writes a line, above the bar."""
+        message = shown_lines(message)
         if self._live:
             self._live.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -156,7 +159,7 @@ def bar(view: View) -> Table:
     table = Table.grid(padding=(0, 1))
     pulse = not view.total
     table.add_row(ProgressBar(view.total or None, view.done, width=60, pulse=pulse))
-    table.add_row(Text(view.line))
+    table.add_row(Text(shown_lines(view.line)))
     return table
 
 

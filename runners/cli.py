@@ -29,6 +29,7 @@ from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.request import add_convert_parser
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import libraries
+from imagenet_beam.transforms.plain_text import shown, shown_lines
 
 JOB_FAILED, WRONG_INPUT = 1, 2
 STOPPED = 128 + 2
@@ -41,14 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except InputError as error:
-        print(f"imagenet-beam: {with_flags(error)}", file=sys.stderr)
+        print(f"imagenet-beam: {shown(with_flags(error))}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:  # before the job: a runner has its own way to stop
         print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)
         return STOPPED
     except (JobFailed, DownloadError) as error:
         failed = "the job failed: " if isinstance(error, JobFailed) else ""
-        print(f"imagenet-beam: {failed}{error}", file=sys.stderr)
+        print(f"imagenet-beam: {failed}{shown_lines(str(error))}", file=sys.stderr)
         return JOB_FAILED
 
 

@@ -20,6 +20,7 @@ from imagenet_beam.pipeline.progress import (
 )
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import shown_lines
 from imagenet_beam.transforms.records.receipts import receipt_name
 from imagenet_beam.transforms.storage.files import is_local
 
@@ -32,7 +33,7 @@ _REMOTE_LISTING_SECONDS = 10.0
 
 def say(text: str) -> None:
     """Prints to the terminal at once, where no progress is drawn."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown_lines(text), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -47,7 +48,7 @@ def step(what: str) -> Iterator[None]:
 
     columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        shown.add_task(what, total=None)
+        shown.add_task(shown_lines(what), total=None)
         yield
 
 

@@ -19,6 +19,7 @@ import imagenet_beam
 
 ROOT = Path(__file__).parents[1]
 EMBEDDING = ROOT / "docs" / "embedding.md"
+WHOLE_JOB = "beam.DoFn"
 PARTS = ("transforms", "pipeline", "runners")
 _RANGE = re.search(
     r'^requires-python = ">=3\.(\d+),<3\.(\d+)"',
@@ -117,12 +118,16 @@ def consumer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedding(consumer: Path) -> Path:
-    """The Python of docs/embedding.md as a program, and each public name once."""
-    blocks = re.findall(r"```python\n(.*?)```", EMBEDDING.read_text(), re.DOTALL)
+    """The Python of docs/embedding.md but for its whole job, and each public name once."""
+    blocks = [block for block in python_of(EMBEDDING) if WHOLE_JOB not in block]
     names = [f"reveal_type(imagenet_beam.{name})" for name in imagenet_beam._MODULES]
     program = consumer.parents[2] / "program.py"
     program.write_text("\n".join(["import imagenet_beam", *blocks, *names, ""]))
     return program
+
+
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 def revealed(said: str) -> list[str]:
@@ -156,6 +161,24 @@ def test_a_job_as_in_the_documents_passes_the_type_checkers(
     types = revealed(run.stdout)
     assert len(types) == len(imagenet_beam._MODULES)
     assert not [shown for shown in types if shown in ("Any", "Unknown")]
+
+
+@pytest.mark.slow
+def test_the_whole_job_of_the_documents_passes_mypy(consumer: Path, tmp_path: Path) -> None:
+    """Beam's own functions have no annotations, so calls of these are allowed."""
+    (job,) = (block for block in python_of(EMBEDDING) if WHOLE_JOB in block)
+    (tmp_path / "job.py").write_text(job)
+    mypy = Path(sys.executable).with_name("mypy")
+    if not mypy.exists():
+        pytest.skip("no mypy: pip install -e '.[test]'")
+    options = ["--strict", "--allow-untyped-calls", "--no-incremental"]
+    run = subprocess.run(
+        [mypy, *options, "--python-executable", consumer, "job.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 GOOGLE = {

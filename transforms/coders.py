@@ -27,6 +27,7 @@ from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
     LabeledImage,
+    PassedOver,
     Record,
     Reject,
     ShardReceipt,
@@ -195,4 +196,4 @@ def register(*element_types: type) -> None:
 
 
 register(Span, Labels, BoxCounts, ShardLayout)
-register(BoundingBox, ImageRef, LabeledImage, Record, Reject, ShardReceipt)
+register(BoundingBox, ImageRef, LabeledImage, PassedOver, Record, Reject, ShardReceipt)

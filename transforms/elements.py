@@ -1,5 +1,6 @@
 """The elements that travel between the steps of the job."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -25,6 +26,8 @@ class ImageRef(NamedTuple):
             `imagenet_beam.transforms.archives.zip`); "" elsewhere.
         data: The image's bytes as the archive stores them; empty where only the
             reference travels.
+        fault: Why there is nothing to read, `link` or `sparse`; "" as a rule. The image
+            becomes a reject with that reason.
     """
 
     archive: str
@@ -36,10 +39,30 @@ class ImageRef(NamedTuple):
     pixels: str = ""
     zip_entry: str = ""
     data: bytes = b""
+    fault: str = ""
+
+
+class PassedOver(NamedTuple):
+    """What a source holds and its reader passes over.
+
+    Attributes:
+        counts: How many members by reason, sorted; see `imagenet_beam.transforms.archives.passed`.
+        names: The first names, sorted, of those that stand beside images and have another suffix.
+    """
+
+    counts: Mapping[str, int] = {}
+    names: tuple[str, ...] = ()
 
 
 class BoundingBox(NamedTuple):
-    """One object, in fractions of the image: each value lies in [0, 1]."""
+    """One object, in fractions of the image.
+
+    Attributes:
+        xmin: Left edge, in [0, 1] of the width.
+        ymin: Upper edge, in [0, 1] of the height.
+        xmax: Right edge, as `xmin`.
+        ymax: Lower edge, as `ymin`.
+    """
 
     xmin: float
     ymin: float

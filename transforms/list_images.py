@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -14,13 +14,17 @@ from apache_beam.utils.windowed_value import WindowedValue
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.archives.fetch import read_span
 from imagenet_beam.transforms.archives.forms import Span, find_form, recognise
-from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.archives.passed import PassedTally, sum_passed
+from imagenet_beam.transforms.batches import in_global_window
+from imagenet_beam.transforms.elements import ImageRef, PassedOver
 from imagenet_beam.transforms.storage.files import Storage, is_local
 from imagenet_beam.transforms.tally import tally
 from imagenet_beam.transforms.threads.chain_ahead import ChainAhead
 
 LISTING_THREADS = 16
 """Class tars of remote archives that a worker lists at once, with a block of 8 MiB each."""
+
+_PASSED = "passed"
 
 
 @dataclass(eq=False)
@@ -48,14 +52,7 @@ class ListImages(beam.PTransform):
 
     def expand(self, archives: beam.PCollection[str]) -> beam.PCollection[ImageRef]:
         """Splits sources into parts, spreads these, lists each."""
-        spans = (
-            archives
-            | "SplitArchives"
-            >> beam.FlatMap(split_source, self.storage, self.kind).with_output_types(Span)
-            | "Reshuffle" >> beam.Reshuffle()
-        )
-        if self.after:
-            spans = spans | "AwaitChecks" >> WaitOn(*self.after)
+        spans = self._spans(archives)
         if self.with_data:
             return spans | "ReadThrough" >> beam.FlatMap(
                 read_through, self.storage, self.split
@@ -64,6 +61,45 @@ class ListImages(beam.PTransform):
             _ListSpanFn(self.storage, self.split)
         ).with_output_types(ImageRef)
 
+    def _spans(self, archives: beam.PCollection[str]) -> beam.PCollection[Span]:
+        spans = (
+            archives
+            | "SplitArchives"
+            >> beam.FlatMap(split_source, self.storage, self.kind).with_output_types(Span)
+            | "Reshuffle" >> beam.Reshuffle()
+        )
+        return spans | "AwaitChecks" >> WaitOn(*self.after) if self.after else spans
+
+
+class Listed(NamedTuple):
+    """What a listing comes to.
+
+    Attributes:
+        images: References to them.
+        passed: What was passed over, a part for each bundle.
+    """
+
+    images: beam.PCollection[ImageRef]
+    passed: beam.PCollection[PassedOver]
+
+
+@dataclass(eq=False)
+class ListAll(ListImages):
+    """Lists images, and counts what is passed over: PCollection[str] of paths → `Listed`.
+
+    The paths are in the global window. Without `with_data`: what is read once more was counted
+    the first time.
+    """
+
+    def expand(self, archives: beam.PCollection[str]) -> Listed:
+        """As `ListImages`, with a second output of the last step."""
+        headers = beam.ParDo(_ListSpanFn(self.storage, self.split, is_told=True))
+        found = self._spans(archives) | "ReadHeaders" >> headers.with_output_types(
+            ImageRef
+        ).with_outputs(_PASSED, main="images")
+        found[_PASSED].element_type = PassedOver
+        return Listed(found["images"], found[_PASSED])
+
 
 def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Span]:
     """Divides a source into parts for the workers; see `Form.split`."""
@@ -71,9 +107,11 @@ def split_source(archive: str, storage: Storage, kind: str = "") -> Iterator[Spa
     return form.split(storage, archive)
 
 
-def list_images(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
+def list_images(
+    span: Span, storage: Storage, split: str = "", passed: PassedTally | None = None
+) -> Iterator[ImageRef]:
     """The images of one part of a source; see `Form.list`."""
-    return find_form(span.kind).list(storage, span, split)
+    return find_form(span.kind).list(storage, span, split, passed or PassedTally())
 
 
 def read_through(span: Span, storage: Storage, split: str = "") -> Iterator[ImageRef]:
@@ -87,16 +125,23 @@ class _ListSpanFn(beam.DoFn):
 
     What is listed does not depend on it: parts come out in the order in which they
     came in, each in its own window, at the end of the bundle at the latest.
+
+    Args:
+        storage: How to reach the source.
+        split: Which split to list.
+        is_told: Whether a second output tells what was passed over.
     """
 
     _images = Metrics.counter("ListImages", "out-images")
     _ahead: ChainAhead[tuple[Any, Any], ImageRef] | None = None  # by timestamp and window
 
-    def __init__(self, storage: Storage, split: str) -> None:
+    def __init__(self, storage: Storage, split: str, is_told: bool = False) -> None:
         self._storage = storage
         self._split = split
+        self._is_told = is_told
 
     def start_bundle(self) -> None:
+        self._passed: list[PassedOver] = []
         if self._ahead:
             self._ahead.drop()  # of a bundle that failed
 
@@ -106,20 +151,30 @@ class _ListSpanFn(beam.DoFn):
         timestamp: Any = beam.DoFn.TimestampParam,
         window: Any = beam.DoFn.WindowParam,
     ) -> Iterator[ImageRef | WindowedValue]:
-        refs = list_images(span, self._storage, self._split)
+        refs = self._list(span, self._passed)
         if is_local(span.archive):
             yield from self._counted(refs)
             return
         self._ahead = self._ahead or ChainAhead(LISTING_THREADS)
         yield from self._placed(self._ahead.add((timestamp, window), refs))
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[WindowedValue | beam.pvalue.TaggedOutput]:
         if self._ahead:
             yield from self._placed(self._ahead.drain())
+        passed = sum_passed(self._passed)
+        if passed.counts and self._is_told:
+            for value in in_global_window([passed]):
+                yield beam.pvalue.TaggedOutput(_PASSED, value)
 
     def teardown(self) -> None:
         if self._ahead:
             self._ahead.close()
+
+    def _list(self, span: Span, passed: list[PassedOver]) -> Iterator[ImageRef]:
+        """May be read in another thread, and long after the bundle has failed."""
+        tally = PassedTally()
+        yield from list_images(span, self._storage, self._split, tally)
+        passed += (span.passed, tally.result())
 
     def _placed(
         self, chunks: Iterable[tuple[tuple[Any, Any], list[ImageRef]]]

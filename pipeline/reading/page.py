@@ -20,6 +20,7 @@ from imagenet_beam.pipeline.reading.records import Records
 from imagenet_beam.pipeline.reading.shown import name_of
 from imagenet_beam.transforms.elements import Reject
 from imagenet_beam.transforms.labels.classes import ClassInfo, read_classes_csv
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import Storage
 
 _MONTAGES = ((4, 112), (3, 96), (2, 80), (1, 80), (1, 64), (1, 48))
@@ -60,7 +61,11 @@ def make_page(directory: str, storage: Storage) -> str:
     csv = storage.read_bytes(folder.path(CLASSES)).decode("utf-8", "replace")
     classes = read_classes_csv(csv, folder.path(CLASSES)).classes
     records = {split: Records(directory, split, storage=storage) for split, _ in facts.splits}
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: shown(value) if isinstance(value, str) else value,
+    )
     environment.filters |= {"units": in_units, "duration": duration, "number": _number}
     template = importlib.resources.files(__package__).joinpath(_TEMPLATE).read_text("utf-8")
     montage_jpeg, side, samples = _samples(facts, records, classes)

@@ -12,6 +12,7 @@ from imagenet_beam.transforms.elements import Reject
 from imagenet_beam.transforms.errors import ImageRejected, InputError
 from imagenet_beam.transforms.images.formats import DECODE_ERRORS, open_image, sniff_format
 from imagenet_beam.transforms.images.modes import to_rgb_or_gray
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import Storage
 
 _MAX_PIXELS = 50_000_000  # of a picture that is only to be shown
@@ -82,7 +83,7 @@ def drawn(tile: Tile, side: int, font: ImageFont.FreeTypeFont | ImageFont.ImageF
             x0, x1 = sorted(left + round(x * (small.width - 1)) for x in (xmin, xmax))
             y0, y1 = sorted(top + round(y * (small.height - 1)) for y in (ymin, ymax))
             draw.rectangle((x0, y0, x1, y1), outline=_BOX_COLOUR, width=2)
-    draw.text((1, side + 2), _fitting(tile.caption, side, font), _INK, font)
+    draw.text((1, side + 2), _fitting(shown(tile.caption), side, font), _INK, font)
     return sheet
 
 

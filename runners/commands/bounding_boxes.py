@@ -13,6 +13,7 @@ from imagenet_beam.runners.arguments import SentenceParser, comma_separated
 from imagenet_beam.runners.flags import GCS, GCS_READ, GCS_WRITE, add_flags
 from imagenet_beam.runners.request import storage_from_flags
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
 
 _DESCRIPTION = """\
@@ -71,7 +72,7 @@ def run_bounding_boxes(args: argparse.Namespace) -> int:
     finally:
         file.discard()
     print(
-        f"{args.output}: {counts['boxes']:,} boxes of {counts['files']:,} images; "
+        f"{shown(args.output)}: {counts['boxes']:,} boxes of {counts['files']:,} images; "
         f"{counts['clamped']:,} cut to the image, {counts['swapped']:,} with corners exchanged, "
         f"{counts['dropped']:,} empty ones left out",
         file=sys.stderr,

@@ -13,7 +13,9 @@ from typing import Any
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
 from imagenet_beam.pipeline.datasets.registry import DATASETS
+from imagenet_beam.pipeline.notes import split_notes
 from imagenet_beam.pipeline.output import REJECTS
+from imagenet_beam.pipeline.preflight import archive_notes
 from imagenet_beam.pipeline.progress import counted, duration
 from imagenet_beam.runners import base
 from imagenet_beam.runners.commands.report import write_report
@@ -60,6 +62,8 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             done = f"{conversion.shards_done:,} of {shards} in {config.output_dir} already"
             writing = f"writing {shards} to {config.output_dir}"
             say(f"resuming: {done}" if conversion.shards_done else writing)
+            for note in archive_notes(conversion.splits, conversion.storage):
+                say(note)
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
                     say(line)
@@ -101,7 +105,8 @@ def summary(manifest: Mapping[str, Any], conversion: Conversion, seconds: float)
     """What came out, a line for each split and one for the run."""
     lines = []
     for name, entry in manifest["splits"].items():
-        lines += [_split_line(name, entry), *_label_notes(name, entry)]
+        lines.append(_split_line(name, entry))
+        lines += [f"{name}: {note.text}" for note in split_notes(entry)]
     if "bounding_boxes" in manifest:
         boxes = manifest["bounding_boxes"]
         fates = ", ".join(f"{boxes[fate]:,} {fate}" for fate in ("clamped", "swapped", "dropped"))
@@ -133,16 +138,6 @@ def _split_line(name: str, entry: Mapping[str, Any]) -> str:
         f"{counted(len(entry['shards']), 'shard')}, "
         f"{entry['bytes'] / 1e6:,.1f} MB"
     )
-
-
-def _label_notes(name: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """Tells of labels that may be those of other images, which `--expect=any` lets pass."""
-    given, found = entry.get("labels_given", 0), entry.get("images_found", 0)
-    if given != found:
-        yield (
-            f"{name}: there are {given:,} labels for {found:,} images, and each image took the "
-            "one of its number: make sure that these labels are of this set"
-        )
 
 
 def _peak_memory_mb() -> float:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags, flag_of, with_flags
 from imagenet_beam.runners.request import storage_from_flags
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import Storage
 
 _DESCRIPTION = """\
@@ -52,9 +53,9 @@ def run_inspect(args: argparse.Namespace) -> int:
         findings = list(pool.map(lambda path: inspect_path(path, storage, seconds), args.paths))
     sums = _checksums(args.paths, storage) if args.checksum else {}
     for finding in findings:
-        print(f"{finding.path}: {finding.title}")
+        print(shown(f"{finding.path}: {finding.title}"))
         for fact in (*finding.facts, *sums.get(finding.path, ())):
-            print(f"  {with_flags(fact)}")
+            print(f"  {shown(with_flags(fact))}")
         if finding.parameters:
             print(f"  convert with {', '.join(map(flag_of, finding.parameters))}")
     return _WRONG if any(finding.is_wrong for finding in findings) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags
 from imagenet_beam.runners.request import storage_from_flags
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import Storage
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def verify_and_say(path: str, storage: Storage, deep: bool = False) -> int:
     with ShownProgress(sys.stderr) as progress:
         result = verify(path, deep, storage, progress)
     for finding in result.findings:
-        print(finding)
-    print(f"{path}: {_verdict(result)}")
+        print(shown(str(finding)))
+    print(f"{shown(path)}: {_verdict(result)}")
     return FOUND if result.findings else RIGHT
 
 

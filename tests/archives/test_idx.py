@@ -45,7 +45,7 @@ def test_one_label_an_image(tmp_path):
     storage, form = Storage(), IdxForm()
     [span] = form.split(storage, str(tmp_path))
     with pytest.raises(InputError, match=r"images-idx3-ubyte has 2 images but .* has 3 labels"):
-        list(form.list(storage, span, "train"))
+        list(form.stream(storage, span, "train"))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 2) + b"\7\0")
     found = list(form.stream(storage, span, "train"))
     assert [(ref.filename, ref.class_index, ref.pixels, ref.wnid) for ref, _ in found] == [

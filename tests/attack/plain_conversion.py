@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve
@@ -17,10 +17,11 @@ from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.request import config_from_flags
+from imagenet_beam.transforms.archives.passed import PassedTally, sum_passed
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.boxes.index import BoxIndex
 from imagenet_beam.transforms.boxes.read import read_boxes
-from imagenet_beam.transforms.elements import ImageRef, LabeledImage, Reject
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage, PassedOver, Reject
 from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.join_boxes import with_boxes
@@ -30,11 +31,6 @@ from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import list_images, read_through, split_source
 from imagenet_beam.transforms.plan_shards import key_of
 from imagenet_beam.transforms.records.shards import cut_shards
-
-try:  # until the branch that counts them is merged
-    from imagenet_beam.transforms.archives.passed import PassedTally
-except ImportError:
-    PassedTally = None
 
 
 class Made(NamedTuple):
@@ -66,7 +62,7 @@ def convert(flags: Sequence[str]) -> Converted:
     splits, _ = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = read_boxes(config.bounding_boxes, storage) if config.bounding_boxes else None
-    passed = _Passed()
+    passed: list[PassedOver] = []
     listed = [list(_list(split, config, passed)) for split in splits]
     if config.labels.are_classes_found:
         wnids = {ref.wnid for refs in listed for ref in refs}
@@ -79,28 +75,17 @@ def convert(flags: Sequence[str]) -> Converted:
         check_listing(listing, labels, split, config.labels, config.expect)
     for split, images in zip(splits, joined, strict=True):
         made |= _encode(split, images, labels, boxes, config)
-    return Converted(made, passed.files)
+    return Converted(made, sum(sum_passed(passed).counts.values()))
 
 
-class _Passed:
-    """How many files have been passed over."""
-
-    files = 0
-
-    def add(self, counts: Mapping[str, int]) -> None:
-        self.files += sum(counts.values())
-
-
-def _list(split: ResolvedSplit, config: ConvertConfig, passed: _Passed) -> Iterator[ImageRef]:
+def _list(
+    split: ResolvedSplit, config: ConvertConfig, passed: list[PassedOver]
+) -> Iterator[ImageRef]:
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
-            if PassedTally is None:
-                yield from list_images(span, config.storage, split.listed_split)
-                continue
-            tally, part, list_part = PassedTally(), cast(Any, span), cast(Any, list_images)
-            yield from list_part(part, config.storage, split.listed_split, tally)
-            passed.add(tally.result().counts)
-            passed.add(part.passed.counts)
+            tally = PassedTally()
+            yield from list_images(span, config.storage, split.listed_split, tally)
+            passed += [span.passed, tally.result()]
 
 
 def _join(

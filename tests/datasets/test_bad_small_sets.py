@@ -127,6 +127,19 @@ def test_bad_cifar_archives(tmp_path, refused, members, message):
     assert archive.name in sentence
 
 
+@pytest.mark.parametrize("form", ["cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"])
+@pytest.mark.parametrize("end", [-8, -1])
+def test_a_cifar_archive_whose_checksum_or_length_is_wrong(cifar10, tmp_path, refused, form, end):
+    """The content can be read to its last image, and what is there is not what was packed."""
+    data = bytearray((cifar10.folder / form).read_bytes())
+    data[end] ^= 1
+    archive = tmp_path / form
+    archive.write_bytes(data)
+    sentence = refused("cifar10", f"--input={archive}")
+    assert f"{archive} is damaged or truncated near byte " in sentence
+    assert ("CRC check failed" if end == -8 else "Incorrect length") in sentence
+
+
 def test_a_pickle_that_would_run_code_is_not_run(tmp_path, refused):
     trace = tmp_path / "trace"
     evil = pickle.dumps({"data": Evil(trace)})

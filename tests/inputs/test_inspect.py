@@ -77,6 +77,14 @@ def test_images_with_a_readme(make, pictures, inspect, tmp_path):
     assert "meta.mat" not in output
 
 
+def test_zeros_at_the_end_of_an_archive(official, inspect, tmp_path):
+    archive = tmp_path / "val.tar"
+    archive.write_bytes(official.validation.read_bytes() + bytes(20_480))
+    _, out = inspect(archive)
+    assert f"  {archive} ends with " in out
+    assert "zeros, and tar ends an archive with up to 10,752" in out
+
+
 def test_hugging_face_part(make, pictures, inspect, tmp_path):
     files = {f"{n[:-5]}_{n[:9]}.JPEG": data for n, data in pictures.train.items()}
     status, output = inspect(make.tar(tmp_path / "p.tar.gz", files, "w:gz"))

@@ -31,7 +31,7 @@ def zipped(files, method=zipfile.ZIP_DEFLATED, zip64=False, comment=b""):
 def read_all(source):
     found = {}
     for member in walk_zip(source):
-        stored = read_zip_member(source, member.offset_bytes, member.entry)
+        stored = read_zip_member(source, *member[1:])
         found[member.name] = unzip_member(stored, member.size_bytes, member.entry)
     return found
 
@@ -113,7 +113,7 @@ def test_a_long_local_header_is_read_in_a_second_step(reader):
     longer = data[: at + 28] + (500).to_bytes(2, "little") + data[at + 30 : name_end]
     longer += bytes(500) + data[name_end:]
     member = list(walk_zip(reader(data, "z")))[-1]
-    assert read_zip_member(reader(longer, "z"), member.offset_bytes, member.entry) == b"content"
+    assert read_zip_member(reader(longer, "z"), *member[1:]) == b"content"
     assert ZipEntry.parse(str(member.entry)) == member.entry
 
 
@@ -128,9 +128,7 @@ def test_a_flipped_bit_rejects_the_member(method, reader):
 
 def test_a_bomb_is_not_inflated(reader):
     member = list(walk_zip(reader(zipped({"x.jpg": bytes(50 << 20)}), "z")))[-1]
-    stored = read_zip_member(
-        reader(zipped({"x.jpg": bytes(50 << 20)}), "z"), member.offset_bytes, member.entry
-    )
+    stored = read_zip_member(reader(zipped({"x.jpg": bytes(50 << 20)}), "z"), *member[1:])
     with pytest.raises(ImageRejected, match="1,001 bytes"):
         unzip_member(stored, 1000, member.entry)
 
@@ -169,3 +167,67 @@ def test_encrypted_members_are_refused(reader):
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(InputError, match=r"z is encrypted \(x.jpg\); give one without a password"):
         list(walk_zip(reader(bytes(data), "z")))
+
+
+LOCAL = struct.Struct("<4s5H3I2H")
+
+
+def with_other_header(data, field, change):
+    """Another value in the header before the last member's content; its list is as it was."""
+    at = data.rindex(b"PK\x03\x04")
+    fields = list(LOCAL.unpack_from(data, at))
+    fields[field] = change(fields[field])
+    return data[:at] + LOCAL.pack(*fields) + data[at + LOCAL.size :]
+
+
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [(3, "compression method"), (6, "checksum"), (7, "stored length"), (8, "length")],
+)
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_header_that_contradicts_the_list_is_refused(field, what, zip64, reader):
+    data = zipped({"x": b"content"}, zip64=zip64)
+    if zip64 and field in (7, 8):  # the lengths stand in the field behind the name
+        at = data.rindex(b"PK\x03\x04") + LOCAL.size + len("x") + 4 + 8 * (8 - field)
+        damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    else:
+        damaged = with_other_header(data, field, lambda value: value ^ 1)
+    with pytest.raises(
+        InputError, match=rf"z is damaged: .* byte \d+ another {what} than the header"
+    ):
+        read_all(reader(damaged, "z"))
+
+
+def test_a_header_without_lengths_is_not_compared(reader):
+    """Where a zip is written to a pipe, they stand behind the content."""
+    pipe = io.BytesIO()
+    pipe.seekable = lambda: False
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x", b"content")
+    assert read_all(reader(pipe.getvalue(), "z")) == {"x": b"content"}
+
+
+def renamed_in_list(data, old, new):
+    at = data.rindex(old)
+    assert at > data.rindex(b"PK\x01\x02")
+    return data[:at] + new + data[at + len(new) :]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"n01440764_1.JPEG", b"n01440764_1.KPEG"),  # it would be missing
+        (b"n01440764_1.JPEG", b".01440764_1.JPEG"),  # so it would
+        (b"n01440764/", b"n01440765/"),  # it would be in another class
+    ],
+)
+def test_a_name_that_is_damaged_in_the_list_ends_the_conversion(
+    old, new, make, pictures, refused, tmp_path
+):
+    name = "n01440764/n01440764_1.JPEG"
+    files = {f"n01440764/n01440764_{n}.JPEG": next(iter(pictures.train.values())) for n in (2, 3)}
+    archive = make.zip(tmp_path / "x.zip", {**files, name: next(iter(pictures.train.values()))})
+    archive.write_bytes(renamed_in_list(archive.read_bytes(), old, new))
+    said = refused(f"--train_archive={archive}")
+    assert f"{archive} is damaged: its list of members gives the member at byte" in said
+    assert "another name than the header there; get the file again" in said

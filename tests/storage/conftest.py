@@ -1,6 +1,8 @@
 """An emulator for each test process, and before it a proxy for each test."""
 
+import logging
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,40 @@ def emulator(tmp_path_factory):
         pytest.skip("no emulator: run tests/storage/install_fake_gcs.sh")
     with servers.running(kind, tmp_path_factory.mktemp("storage")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The address of a server that speaks S3's protocol."""
+    moto = pytest.importorskip("moto.server", reason="pip install 'moto[s3,server]'")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The proxy before the server; an empty bucket is `s3.bucket`."""
+    proxy = FaultProxy(s3_server)
+    environment = {
+        "AWS_ENDPOINT_URL": proxy.url,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    from imagenet_beam.transforms.storage import s3
+
+    s3._client_of.cache_clear()
+    proxy.bucket = f"bucket-{uuid.uuid4().hex}"
+    s3._client().create_bucket(Bucket=proxy.bucket)
+    proxy.forget()
+    yield proxy
+    s3._client_of.cache_clear()
+    proxy.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Other schemes through Beam: what the contract in tests/storage/test_contract.py does not show."""
 
 import os
+import threading
 
 import pytest
 from apache_beam.io.filesystem import BeamIOError
@@ -74,3 +75,38 @@ def test_a_scheme_that_beam_does_not_know_is_told_in_a_sentence():
     for method in ("stat", "open_ranges", "read_bytes", "list_sizes", "check_writable"):
         with pytest.raises(InputError, match=r"^nope://host/"):
             getattr(Storage(), method)("nope://host/x")
+
+
+def test_schemes_that_need_a_package_say_which():
+    for scheme, package in (("azfs", "azure"), ("hdfs", "hadoop")):
+        with pytest.raises(
+            InputError, match=rf"^{scheme}://a/b/c needs .*apache-beam\[{package}\]"
+        ):
+            Storage().stat(f"{scheme}://a/b/c")
+
+
+def test_threads_read_with_a_file_each(backend, tmp_path):
+    """One is held in the middle of its read; the others go on."""
+    (tmp_path / "a").write_bytes(bytes(range(256)))
+    reader = backend.open_ranges(f"{tmp_path}/a")
+    held, go_on = threading.Event(), threading.Event()
+    (file,) = reader._idle
+
+    class Held:
+        def seek(self, offset):
+            held.set()
+            assert go_on.wait(30)
+            return file.seek(offset)
+
+        def read(self, length):
+            return file.read(length)
+
+    reader._idle[:] = [Held()]
+    found = []
+    thread = threading.Thread(target=lambda: found.append(reader.read(3, 2)))
+    thread.start()
+    assert held.wait(30)
+    assert reader.read(10, 3) == bytes([10, 11, 12])
+    go_on.set()
+    thread.join(30)
+    assert found == [bytes([3, 4])]

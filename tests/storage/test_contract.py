@@ -10,11 +10,16 @@ from imagenet_beam.transforms.storage.local import LocalBackend
 DATA = bytes(range(256)) * 40
 
 
-@pytest.fixture(params=["local", "beam", "gcs"])
+@pytest.fixture(params=["local", "beam", "gcs", "s3"])
 def place(request, tmp_path):
     """A backend, and an empty directory that it can reach."""
     if request.param == "gcs":
         return request.getfixturevalue("backend"), f"gs://{request.getfixturevalue('bucket')}/data"
+    if request.param == "s3":
+        bucket = request.getfixturevalue("s3").bucket
+        from imagenet_beam.transforms.storage.s3 import S3Backend
+
+        return S3Backend(str(tmp_path)), f"s3://{bucket}/data"
     backend = LocalBackend() if request.param == "local" else BeamBackend(str(tmp_path))
     return backend, str(tmp_path / "data")
 

@@ -120,7 +120,7 @@ def test_bytes_stand_unchanged_behind_the_rest():
     ref = ImageRef("a.tar", 512, 4, "a\n.JPEG", data=b"\n\xff\0[")
     encoded = ElementCoder(LabeledImage).encode(LabeledImage(ref, 1, "n1", "tench"))
     head, data = encoded[: -len(ref.data)], encoded[-len(ref.data) :]
-    assert head == b'[["a.tar",512,4,"a\\n.JPEG","",-1,"","",4],1,"n1","tench",[]]\n'
+    assert head == b'[["a.tar",512,4,"a\\n.JPEG","",-1,"","",4,""],1,"n1","tench",[]]\n'
     assert data == ref.data
 
 

@@ -1,4 +1,4 @@
-"""Extracted trees: class folders, or a flat folder."""
+"""Extracted trees: class folders, a flat folder, or a folder of class tars."""
 
 from __future__ import annotations
 
@@ -6,28 +6,52 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
 from imagenet_beam.transforms.archives.forms import Form, Span
-from imagenet_beam.transforms.archives.names import is_image_name, is_wanted, make_ref
-from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.archives.names import (
+    base_name,
+    is_image_name,
+    is_tar_name,
+    make_ref,
+)
+from imagenet_beam.transforms.archives.official_names import is_wnid
+from imagenet_beam.transforms.archives.passed import PassedTally
+from imagenet_beam.transforms.archives.tar_archives import TAR
+from imagenet_beam.transforms.elements import ImageRef, PassedOver
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.files import FileStat, Storage
+from imagenet_beam.transforms.storage.files import FileStat, Storage, join
+
+_SHOWN = 3
 
 
 class _FolderForm(Form):
-    """Each image is a file: its path is the reference's archive, its offset 0."""
+    """Each image is a file: its path is the reference's archive, its offset 0.
+
+    A folder of class tars and nothing else is what their archive is, its parts in files.
+    """
 
     name = "folder"
     is_folder = True
 
     def stat(self, storage: Storage, path: str) -> FileStat:
-        return stat_tree(storage, path)
+        tars, _ = _class_tars(storage, path)
+        return stat_files(path, tars, "") if tars else stat_tree(storage, path)
 
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
-        for folder in storage.folders(archive):
+        tars, passed = _class_tars(storage, archive)
+        for tar in tars:
+            name, wnid = join(archive, tar.path), _stem(tar.path)
+            told = passed if tar is tars[-1] else PassedOver()
+            yield Span(TAR, tar.pinned, 0, tar.size_bytes, name, wnid, told)
+        for folder in () if tars else storage.folders(archive):
             yield Span(self.name, archive, 0, 0, folder)
 
-    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+    def list(
+        self, storage: Storage, span: Span, split: str, passed: PassedTally
+    ) -> Iterator[ImageRef]:
+        tars: list[str] = []
         for file in storage.files(span.archive, span.name):
-            if is_wanted(file.path, split):
+            if _is_class_tar(file.path):
+                tars.append(file.path)
+            elif passed.takes(file.path, split):
                 if not file.path.isprintable():  # bytes that are not UTF-8 come as lone surrogates
                     shown = file.path.encode("utf-8", "surrogateescape")
                     raise InputError(
@@ -36,9 +60,42 @@ class _FolderForm(Form):
                         "file"
                     )
                 yield make_ref(file.pinned, file.path, 0, file.size_bytes)
+        if tars:
+            more = ", …" if len(tars) > _SHOWN else ""
+            raise InputError(
+                f"{span.archive} holds class tars beside extracted images "
+                f"({', '.join(tars[:_SHOWN])}{more}): their images would be missing; extract them "
+                "or move them away, or give a folder of class tars alone"
+            )
 
 
 FORMS = (_FolderForm(),)
+
+
+def _class_tars(storage: Storage, directory: str) -> tuple[list[FileStat], PassedOver]:
+    """The class tars of a folder that has no images, and what else is there; or no tars.
+
+    Other trees are left at the first image, or after their first folder.
+    """
+    tars, passed = list[FileStat](), PassedTally()
+    for folder in storage.folders(directory):
+        for file in storage.files(directory, folder):
+            if _is_class_tar(file.path):
+                tars.append(file)
+                passed.saw_image(file.path)
+            elif passed.takes(file.path, ""):
+                return [], PassedOver()
+        if not tars:
+            break
+    return tars, passed.result()
+
+
+def _is_class_tar(path: str) -> bool:
+    return is_tar_name(path) and is_wnid(_stem(path))
+
+
+def _stem(path: str) -> str:
+    return base_name(path)[: -len(".tar")]
 
 
 def stat_tree(

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from imagenet_beam.transforms import archives
+from imagenet_beam.transforms.archives.passed import PassedTally
 from imagenet_beam.transforms.archives.streams import HEAD_BYTES
-from imagenet_beam.transforms.elements import ImageRef
+from imagenet_beam.transforms.elements import ImageRef, PassedOver
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 Images = Iterator[tuple[ImageRef, bytes]]
@@ -30,6 +31,7 @@ class Span(NamedTuple):
         size_bytes: How long it is.
         name: What to call it in messages.
         wnid: The class of all images in it, or "".
+        passed: What was passed over on the way to the parts, told with one of them.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Span(NamedTuple):
     size_bytes: int
     name: str
     wnid: str = ""
+    passed: PassedOver = PassedOver()
 
 
 class Form:
@@ -73,8 +76,13 @@ class Form:
         reader = storage.open_ranges(archive)
         yield Span(self.name, archive, 0, reader.size_bytes, reader.name)
 
-    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
+    def list(
+        self, storage: Storage, span: Span, split: str, passed: PassedTally
+    ) -> Iterator[ImageRef]:
         """Yields references to the images of a part, of one split where it holds several.
+
+        Each other member is counted in `passed`; sets of raw pixels have none that could be
+        images: what they lack is an error.
 
         Raises:
             InputError: If the source is damaged or truncated.

@@ -106,7 +106,7 @@ def is_wanted(path: str, split: str) -> bool:
 
 
 def make_ref(
-    archive: str, path: str, offset_bytes: int, size_bytes: int, wnid: str = ""
+    archive: str, path: str, offset_bytes: int, size_bytes: int, wnid: str = "", fault: str = ""
 ) -> ImageRef:
     """A reference to an image, named by its path; also classed, where no class tar tells `wnid`.
 
@@ -117,7 +117,8 @@ def make_ref(
     if ".." in path and ".." in path.split("/"):
         raise leads_out(archive, path)
     wnid = wnid or class_in_path(path)
-    return ImageRef(archive, offset_bytes, size_bytes, image_name(path, wnid), wnid)
+    name = image_name(path, wnid)
+    return ImageRef(archive, offset_bytes, size_bytes, name, wnid, fault=fault)
 
 
 def leads_out(archive: str, path: str) -> InputError:

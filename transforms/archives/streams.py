@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import zlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from imagenet_beam.transforms.archives.ranges import RangedFile
@@ -23,10 +24,11 @@ _READ_BYTES = 1 << 20
 _KEPT_BYTES = 4096
 _TAR_MAGIC_AT = 257
 
+_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
 _COMPRESSIONS: dict[bytes, tuple[str, Any]] = {
     b"\x1f\x8b": ("a gzip file", lambda file: gzip.GzipFile(fileobj=file, mode="rb")),
-    b"BZh": ("a bzip2 file", bz2.BZ2File),
-    b"\xfd7zXZ\0": ("an xz file", lzma.LZMAFile),
+    _BZIP2: ("a bzip2 file", lambda file: _Decompressed(file, _BZIP2, bz2.BZ2Decompressor)),
+    _XZ: ("an xz file", lambda file: _Decompressed(file, _XZ, lzma.LZMADecompressor)),
 }
 _DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
@@ -79,6 +81,9 @@ def open_stream(stream: ByteStream, name: str) -> StreamReader:
     """The content of a file, decompressed if it is compressed with gzip, bzip2 or xz.
 
     The caller closes the stream; `name` is for messages.
+
+    Whoever reads it to its end has read it to the end mark, where the checksum is; zeros
+    may follow there, and more of the same compression, and nothing else.
 
     Raises:
         InputError: If its beginning cannot be read.
@@ -150,7 +155,49 @@ class StreamReader:
         try:
             return self._stream.read(length_bytes)
         except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno:  # of the system, not of the content
+                raise InputError(f"{self.name} cannot be read: {error.strerror}") from error
             raise InputError(
                 f"{self.name} is damaged or truncated near byte {self._position:,} of its "
                 f"uncompressed content ({error}); get the file again"
             ) from error
+
+
+class _Decompressed:
+    """The content of bzip2 and xz files. Python's own classes take what follows for the end.
+
+    Args:
+        file: The file, from its start.
+        magic: What each stream in it begins with.
+        new_decompressor: Makes what reads one stream, as long as there is one.
+    """
+
+    def __init__(self, file: ByteStream, magic: bytes, new_decompressor: Callable[[], Any]) -> None:
+        self._file = file
+        self._magic = magic
+        self._new_decompressor = new_decompressor
+        self._decompressor = new_decompressor()
+        self._data = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Gives up to `size` bytes; b"" only at the end."""
+        content = b""
+        while not content and not (self._decompressor.eof and self._is_over()):
+            if not self._data and self._decompressor.needs_input:
+                self._data = self._file.read(_READ_BYTES)
+                if not self._data:
+                    raise EOFError("its end mark is missing")
+            content = self._decompressor.decompress(self._data, size)
+            self._data = b""
+        return content
+
+    def _is_over(self) -> bool:
+        """Whether no other stream follows the one that has ended."""
+        rest = self._decompressor.unused_data.lstrip(b"\0")
+        while len(rest) < len(self._magic) and (more := self._file.read(_READ_BYTES)):
+            rest = (rest + more).lstrip(b"\0")
+        if rest and not rest.startswith(self._magic):
+            raise OSError("something else follows its end mark")
+        if rest:
+            self._decompressor, self._data = self._new_decompressor(), rest
+        return not rest

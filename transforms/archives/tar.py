@@ -2,23 +2,28 @@
 
 The headers themselves (POSIX ustar, GNU long names, PAX) are parsed by the
 standard library, but for the plainest; this module adds what it leaves out: members are checked
-against the bounds of the archive, headers are bounded in length and must lead
+against the bounds of the archive, headers are bounded in length, must be well formed and lead
 forward, and an archive that stops in the middle, or goes on after its end mark, is
 an error instead of a shorter archive.
 """
 
 from __future__ import annotations
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from imagenet_beam.transforms.archives.names import is_image_name, is_tar_name
+from imagenet_beam.transforms.archives.passed import FOLDER, NO_FILE, PassedTally
 from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, RangedFile, Readable
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
-from imagenet_beam.transforms.archives.tar_header import HEADER_BYTES, parse_plain_header
+from imagenet_beam.transforms.archives.tar_header import (
+    HEADER_BYTES,
+    is_sound_pax,
+    parse_plain_header,
+)
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import clean_name
 
 BLOCK_BYTES = HEADER_BYTES
 MAX_HEADER_BYTES = 1 << 20
@@ -29,9 +34,22 @@ MAX_PADDING_BYTES = 1 << 20
 """Zeros after the end mark: 10 KiB are usual, tapes have up to 1 MiB. More of them is
 what downloads leave that reserve the file's length first and then stop."""
 
+RECORD_BYTES = 10_240
+"""What tar fills up with zeros, unless it is told another blocking factor than 20."""
+
+END_BYTES = RECORD_BYTES + BLOCK_BYTES
+"""How many zeros that makes at most: two blocks end an archive, and one may begin a record."""
+
+WITHOUT_BYTES = {
+    "link": "a link, which has no bytes of its own; make the archive with tar --dereference "
+    "--hard-dereference",
+    "sparse": "a sparse file, which cannot be read in place; make the archive without tar --sparse",
+}
+"""What is said of members without bytes that could be read as a range, by their fault."""
+
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 # What tarfile lets through when a header's numbers are none.
 _DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
@@ -45,16 +63,13 @@ class TarMember(NamedTuple):
             UTF-8, and control characters, are written as escapes.
         offset_bytes: Where its bytes start in the file that holds the archive.
         size_bytes: Its length.
+        fault: Why it has no bytes that could be read, as in `WITHOUT_BYTES`; "" as a rule.
     """
 
     name: str
     offset_bytes: int
     size_bytes: int
-
-
-def is_image_or_tar(name: str) -> bool:
-    """Whether a member of an archive of images may not be passed over."""
-    return is_image_name(name) or is_tar_name(name)
+    fault: str = ""
 
 
 def walk_tar(
@@ -64,12 +79,14 @@ def walk_tar(
     name: str = "",
     block_bytes: int = DEFAULT_BLOCK_BYTES,
     max_block_bytes: int = 0,
-    needs_bytes: Callable[[str], bool] = is_image_or_tar,
+    needs_bytes: Callable[[str], bool] = is_tar_name,
+    passed: PassedTally | None = None,
 ) -> Iterator[TarMember]:
     """Yields the regular files of an uncompressed tar archive, in its order.
 
-    Directories and devices are passed over, and so are links and sparse files whose
-    names are of no interest: they hold no bytes that could be read as a range.
+    Directories and devices are passed over. Links and sparse files hold no bytes that could
+    be read as a range: those that are called like images come with their `fault`, others
+    are passed over, too.
 
     The end of a stream is read, too, where compressed files have their checksum. Of a
     stream, the caller may read a member before it asks for the next one.
@@ -82,6 +99,7 @@ def walk_tar(
         block_bytes: How much is read at once while looking for headers.
         max_block_bytes: What blocks may grow to while members are small; see `RangedFile`.
         needs_bytes: Tells by their names the members that may be no links or sparse files.
+        passed: Counts what is passed over.
 
     Raises:
         InputError: If this is no tar archive, if a header is damaged, if a member that
@@ -100,8 +118,15 @@ def walk_tar(
                 break
             archive.members.clear()  # type: ignore[attr-defined] # it remembers all it has seen
             if not member.isreg() or member.issparse():
-                if needs_bytes(member.name):
-                    _refuse_without_bytes(member, name)
+                fault = _fault(member)
+                if fault and needs_bytes(member.name):
+                    shown = clean_name(member.name)
+                    raise InputError(f"{name} holds {shown!r} as {WITHOUT_BYTES[fault]}")
+                if fault and is_image_name(member.name):
+                    start = offset_bytes + member.offset_data
+                    yield TarMember(clean_name(member.name), start, 0, fault)
+                elif passed:
+                    passed.count(FOLDER if member.isdir() else NO_FILE)
                 continue
             found = TarMember(member.name, member.offset_data, member.size)
         path, start, length = clean_name(found.name), found.offset_bytes, found.size_bytes
@@ -111,7 +136,13 @@ def walk_tar(
                 f"{start + length:,} of {size:,}; get the file again"
             )
         yield TarMember(path, offset_bytes + start, length)
-    _check_end(archive, file, name)
+    padding_bytes = _check_end(archive, file, name)
+    if offset_bytes and not _is_tar_padding(padding_bytes, size):
+        raise InputError(
+            f"{name} is incomplete: it ends with {padding_bytes + BLOCK_BYTES:,} bytes of zeros, "
+            f"and tar ends an archive with up to {END_BYTES:,}; get the file again, or make the "
+            "class tar with tar --blocking-factor=20"
+        )
 
 
 def read_member(reader: Readable, member: TarMember) -> bytes:
@@ -126,18 +157,10 @@ def read_member(reader: Readable, member: TarMember) -> bytes:
     return data
 
 
-def _refuse_without_bytes(member: tarfile.TarInfo, name: str) -> None:
-    """Refuses what would be missing in the records if it were left out without a word."""
-    if member.islnk() or member.issym():
-        raise InputError(
-            f"{name} holds {clean_name(member.name)!r} as a link, which has no bytes of its own; "
-            "make the archive with tar --dereference --hard-dereference"
-        )
+def _fault(member: tarfile.TarInfo) -> str:
     if member.issparse():
-        raise InputError(
-            f"{name} holds {clean_name(member.name)!r} as a sparse file, which cannot be read in "
-            "place; make the archive without tar --sparse"
-        )
+        return "sparse"
+    return "link" if member.islnk() or member.issym() else ""
 
 
 class _HeaderFile(RangedFile):
@@ -153,6 +176,21 @@ class _HeaderFile(RangedFile):
         return super().read(size)
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose PAX headers are looked at before `tarfile` reads them."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _PAX_TYPES:
+            file = archive.fileobj
+            assert isinstance(file, _HeaderFile)  # noqa: S101 - `_open` gives it
+            start, left_bytes = file.tell(), file.left_bytes
+            if not is_sound_pax(file.read(self.size)):
+                raise tarfile.ReadError("its PAX header is not well formed")
+            file.seek(start)
+            file.left_bytes = left_bytes
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+
 def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
     head = file.read(BLOCK_BYTES)
     file.seek(0)
@@ -163,7 +201,7 @@ def _open(file: _HeaderFile, name: str) -> tarfile.TarFile:
             f"{name} is an empty tar archive: it begins with its end mark; get the file again"
         )
     try:
-        return tarfile.TarFile(fileobj=file, mode="r", encoding="utf-8")
+        return tarfile.TarFile(fileobj=file, mode="r", tarinfo=_Member, encoding="utf-8")
     except InputError:
         raise
     except (tarfile.TarError, *_DAMAGE) as error:
@@ -224,8 +262,12 @@ def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.Tar
     return member
 
 
-def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
-    """Tells the end mark from a damaged header or a missing rest; tarfile does not."""
+def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> int:
+    """Tells the end mark from a damaged header or a missing rest; tarfile does not.
+
+    Returns:
+        How many zeros follow the first block of them.
+    """
     file.left_bytes = BLOCK_BYTES + MAX_PADDING_BYTES + 1
     file.seek(archive.offset)
     block = file.read(BLOCK_BYTES)
@@ -244,11 +286,12 @@ def _check_end(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> None:
             f"{name} is incomplete or damaged: it goes on after the blocks of zeros at byte "
             f"{archive.offset:,}, which end a tar archive; get the file again"
         )
+    return len(rest)
 
 
-def clean_name(name: str) -> str:
-    """Text that every coder, log and terminal takes."""
-    if name.isascii() and name.isprintable():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def _is_tar_padding(padding_bytes: int, size_bytes: int) -> bool:
+    """Whether tar fills up an archive with that: of some records, the last is not empty.
+
+    Records longer than usual are powers of two, as of tapes.
+    """
+    return padding_bytes <= RECORD_BYTES or not size_bytes % (1 << (padding_bytes - 1).bit_length())

@@ -9,17 +9,21 @@ Source of the layout: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16 and 
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import NamedTuple
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from imagenet_beam.transforms.archives.forms import Form, Span
-from imagenet_beam.transforms.archives.names import is_wanted, make_ref
+from imagenet_beam.transforms.archives.names import is_image_name, make_ref
+from imagenet_beam.transforms.archives.passed import FOLDER, PassedTally
 from imagenet_beam.transforms.archives.ranges import RangedFile, Readable
-from imagenet_beam.transforms.archives.tar import clean_name
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import ImageRejected, InputError
+from imagenet_beam.transforms.plain_text import clean_name
 from imagenet_beam.transforms.storage.files import Storage
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -30,10 +34,15 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _MAX_COMMENT_BYTES = 0xFFFF
 _COUNT_MODULUS = 1 << 16  # what is left of the count when a program writes no zip64
 _WALK_BYTES = 1 << 20
+_HEAD_BYTES = 512
+_COMPARED = ("compression method", "checksum", "length", "stored length")
 _STORED, _DEFLATED = 0, 8
-_ENCRYPTED_FLAG, _UTF8_FLAG = 1, 1 << 11
+_ENCRYPTED_FLAG, _LATER_FLAG, _UTF8_FLAG = 1, 1 << 3, 1 << 11
 _ZIP64 = 1
 _SLACK_BYTES = 64  # a local header's extra fields are a little longer than the central one's
+
+_COMPARED_NAMES = 1024
+"""Files that are no images whose names are compared, those beside images first: each is a read."""
 
 
 class ZipEntry(NamedTuple):
@@ -44,12 +53,14 @@ class ZipEntry(NamedTuple):
         stored_bytes: Its length in the archive.
         header_bytes: About how long its local header is.
         crc32: Checksum of its content.
+        name_crc32: Checksum of its name as stored.
     """
 
     method: int
     stored_bytes: int
     header_bytes: int
     crc32: int
+    name_crc32: int
 
     def __str__(self) -> str:
         """As it stands in `ImageRef.zip_entry`."""
@@ -86,11 +97,21 @@ class _ZipForm(Form):
     def recognises(self, head: bytes) -> bool:
         return is_zip(head)
 
-    def list(self, storage: Storage, span: Span, split: str) -> Iterator[ImageRef]:
-        for name, offset_bytes, size_bytes, entry in walk_zip(storage.open_ranges(span.archive)):
-            if is_wanted(name, split):
+    def list(
+        self, storage: Storage, span: Span, split: str, passed: PassedTally
+    ) -> Iterator[ImageRef]:
+        reader = storage.open_ranges(span.archive)
+        others: defaultdict[str, array[int]] = defaultdict(lambda: array("Q"))
+        for name, offset_bytes, size_bytes, entry in walk_zip(reader, passed):
+            if passed.takes(name, split):
                 ref = make_ref(span.archive, name, offset_bytes, size_bytes)
                 yield ref._replace(zip_entry=str(entry))
+            elif not is_image_name(name):
+                others[name.rpartition("/")[0]].extend((offset_bytes, entry.name_crc32))
+        folders = sorted(others, key=passed.has_images, reverse=True)  # in the archive's order
+        found = itertools.chain.from_iterable(_in_pairs(others[folder]) for folder in folders)
+        for offset_bytes, name_crc32 in itertools.islice(found, _COMPARED_NAMES):
+            check_zip_name(reader, offset_bytes, name_crc32)
 
 
 FORMS = (_ZipForm(),)
@@ -101,8 +122,10 @@ def is_zip(head: bytes) -> bool:
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
-def walk_zip(reader: Readable) -> Iterator[ZipMember]:
+def walk_zip(reader: Readable, passed: PassedTally | None = None) -> Iterator[ZipMember]:
     """Yields the files of a zip archive in the order of its central directory.
+
+    Its folders are counted in `passed`.
 
     Raises:
         InputError: If it is damaged or truncated, or if a member is encrypted or
@@ -116,29 +139,75 @@ def walk_zip(reader: Readable) -> Iterator[ZipMember]:
         walked += 1
         if member is not None:
             yield member
+        elif passed:
+            passed.count(FOLDER)
     if file.tell() != size or (walked - count) % _COUNT_MODULUS:
         raise _damaged(reader.name)
 
 
-def read_zip_member(reader: Readable, offset_bytes: int, entry: ZipEntry) -> bytes:
+def read_zip_member(reader: Readable, offset_bytes: int, size_bytes: int, entry: ZipEntry) -> bytes:
     """Reads a member as it is stored, in one piece as a rule.
 
     Raises:
-        InputError: If the archive has no member there.
+        InputError: If the archive has no member there, or if the header there says
+            something else than the list of members.
     """
     guess = entry.header_bytes + entry.stored_bytes
     data = reader.read(offset_bytes, min(guess, reader.size_bytes - offset_bytes))
-    fields = _LOCAL.unpack_from(data) if len(data) >= _LOCAL.size else (b"",)
-    if fields[0] != b"PK\x03\x04":
-        raise InputError(
-            f"{reader.name} is damaged at byte {offset_bytes:,}: its list of members names one "
-            "there, and there is none; get the file again"
-        )
+    fields = _local_header(data, offset_bytes, reader.name)
     start = _LOCAL.size + fields[9] + fields[10]
     missing = start + entry.stored_bytes - len(data)
     if missing > 0:
         data += reader.read(offset_bytes + len(data), missing)
+    name_end = _LOCAL.size + fields[9]
+    _check_name(data[_LOCAL.size : name_end], entry.name_crc32, offset_bytes, reader.name)
+    said: tuple[int, ...] = (fields[3],)
+    listed: tuple[int, ...] = (entry.method,)
+    if not fields[2] & _LATER_FLAG:  # else they stand behind the content, or nowhere
+        said += (
+            fields[6],
+            *_long_values((fields[8], fields[7]), data[name_end:start], reader.name),
+        )
+        listed += (entry.crc32, size_bytes, entry.stored_bytes)
+    for what, one, other in zip(_COMPARED, said, listed, strict=False):
+        if one != other:
+            raise _differing(what, offset_bytes, reader.name)
     return data[start : start + entry.stored_bytes]
+
+
+def check_zip_name(reader: Readable, offset_bytes: int, name_crc32: int) -> None:
+    """Compares a member's name before its content with that in the list of members.
+
+    Raises:
+        InputError: If they differ.
+    """
+    data = reader.read(offset_bytes, min(_HEAD_BYTES, reader.size_bytes - offset_bytes))
+    end = _LOCAL.size + _local_header(data, offset_bytes, reader.name)[9]
+    if len(data) < end <= reader.size_bytes - offset_bytes:
+        data = reader.read(offset_bytes, end)
+    _check_name(data[_LOCAL.size : end], name_crc32, offset_bytes, reader.name)
+
+
+def _local_header(data: bytes, offset_bytes: int, archive: str) -> tuple[Any, ...]:
+    fields = _LOCAL.unpack_from(data) if len(data) >= _LOCAL.size else (b"",)
+    if fields[0] != b"PK\x03\x04":
+        raise InputError(
+            f"{archive} is damaged at byte {offset_bytes:,}: its list of members names one "
+            "there, and there is none; get the file again"
+        )
+    return fields
+
+
+def _check_name(name: bytes, name_crc32: int, offset_bytes: int, archive: str) -> None:
+    if zlib.crc32(name) != name_crc32:
+        raise _differing("name", offset_bytes, archive)
+
+
+def _differing(what: str, offset_bytes: int, archive: str) -> InputError:
+    return InputError(
+        f"{archive} is damaged: its list of members gives the member at byte {offset_bytes:,} "
+        f"another {what} than the header there; get the file again"
+    )
 
 
 def unzip_member(stored: bytes, size_bytes: int, entry: ZipEntry) -> bytes:
@@ -204,11 +273,13 @@ def _next_member(file: RangedFile, reader: Readable) -> ZipMember | None:
     name = _name(raw_name, flags)
     if name.endswith("/"):
         return None
-    size, stored, offset = _sizes(fields, extra, reader.name)
+    values = (fields[9], fields[8], fields[16])
+    size, stored, offset = _long_values(values, extra, reader.name)
     _check_supported(flags, method, name, reader.name)
     _check_place(offset, stored, name, reader)
     header_bytes = _LOCAL.size + name_bytes + extra_bytes + _SLACK_BYTES
-    return ZipMember(name, offset, size, ZipEntry(method, stored, header_bytes, crc32))
+    entry = ZipEntry(method, stored, header_bytes, crc32, zlib.crc32(raw_name))
+    return ZipMember(name, offset, size, entry)
 
 
 def _name(raw_name: bytes, flags: int) -> str:
@@ -217,17 +288,20 @@ def _name(raw_name: bytes, flags: int) -> str:
     return clean_name(name.replace("\\", "/"))
 
 
-def _sizes(fields: tuple[int, ...], extra: bytes, archive: str) -> tuple[int, int, int]:
-    """Length, stored length and offset; from the zip64 field where 32 bits are too few."""
-    values = [fields[9], fields[8], fields[16]]
+def _long_values(values: Sequence[int], extra: bytes, archive: str) -> Iterator[int]:
+    """Length, stored length, offset; from the zip64 field where 32 bits are too few."""
     long_values = _zip64_field(extra)
-    for index, value in enumerate(values):
+    for value in values:
         if value == 0xFFFFFFFF:
             if len(long_values) < 8:
                 raise _damaged(archive)
-            values[index] = int.from_bytes(long_values[:8], "little")
+            value = int.from_bytes(long_values[:8], "little")
             long_values = long_values[8:]
-    return values[0], values[1], values[2]
+        yield value
+
+
+def _in_pairs(values: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return zip(values[::2], values[1::2], strict=True)
 
 
 def _zip64_field(extra: bytes) -> bytes:

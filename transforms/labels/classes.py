@@ -4,6 +4,7 @@ import csv
 import functools
 import io
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,14 +12,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import ODD, plain_json, shown
 
 LABEL_BASES = (0, 1)
 LABEL_ORDERS = ("wnid", "ilsvrc2012_id", "listed")
 CLASSES_CSV_START = "# label_order="
 
 _COMMENT = re.compile(
-    rf"{CLASSES_CSV_START}(?P<order>{'|'.join(LABEL_ORDERS)}) label_base=(?P<base>[01])[,\s]*"
+    rf"{CLASSES_CSV_START}(?P<order>{'|'.join(LABEL_ORDERS)}) label_base=(?P<base>[01])"
+    r"(?P<escaped> escaped=1)?[,\s]*"
 )  # spreadsheets fill up rows with commas
+_TEXT_MARK = "'"
+_FORMULAS = ("=", "+", "-", "@")
 _CSV_HEADER = ["label", "ilsvrc2012_id", "wnid", "text", "unique_name"]
 
 
@@ -190,23 +195,44 @@ def labels_txt(table: ClassTable) -> str:
 
     slim's reader splits at the first colon and skips empty lines. As its own
     ImageNet file does, label 0 is "background" where labels start with 1. The
-    names are unique, so that a map from names back to labels loses no class.
+    names are unique, so that a map from names back to labels loses no class. What cannot
+    be shown in them is an escape.
     """
     lines = ["0:background"] if table.base == 1 else []
-    lines += [f"{label}:{name}" for label, name in enumerate(table.unique_names(), table.base)]
+    names = map(shown, table.unique_names())
+    lines += [f"{label}:{name}" for label, name in enumerate(names, table.base)]
     return "".join(f"{line}\n" for line in lines)
 
 
 def classes_csv(table: ClassTable) -> str:
-    """The whole table as CSV, headed by a comment with its order and base."""
+    """The whole table as CSV, headed by a comment with its order and base.
+
+    Where a text has a character that cannot be shown, or begins like a spreadsheet's formula,
+    the comment says `escaped=1`: then all texts are those within JSON's quotes, and an
+    apostrophe stands before what would begin like a formula, or with an apostrophe.
+    """
     out = io.StringIO()
-    out.write(f"{CLASSES_CSV_START}{table.order} label_base={table.base}\n")
+    names = zip(table.classes, table.unique_names(), strict=True)
+    rows = [(info.ilsvrc2012_id or "", (info.wnid, info.text, name)) for info, name in names]
+    is_escaped = any(ODD.search(cell) or cell[:1] in _FORMULAS for _, row in rows for cell in row)
+    mark = " escaped=1" if is_escaped else ""
+    out.write(f"{CLASSES_CSV_START}{table.order} label_base={table.base}{mark}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV_HEADER)
-    names = zip(table.classes, table.unique_names(), strict=True)
-    for label, (info, name) in enumerate(names, table.base):
-        writer.writerow([label, info.ilsvrc2012_id or "", info.wnid, info.text, name])
+    for label, (number, cells) in enumerate(rows, table.base):
+        shown_cells = map(_escaped, cells) if is_escaped else cells
+        writer.writerow([label, number, *shown_cells])
     return out.getvalue()
+
+
+def _escaped(cell: str) -> str:
+    text = plain_json(json.dumps(cell, ensure_ascii=False))[1:-1]
+    return _TEXT_MARK + text if text.startswith((*_FORMULAS, _TEXT_MARK)) else text
+
+
+def _unescaped(cell: str) -> str:
+    text: str = json.loads(f'"{cell.removeprefix(_TEXT_MARK)}"')
+    return text
 
 
 def read_classes_csv(text: str, name: str) -> ClassTable:
@@ -238,5 +264,12 @@ def read_classes_csv(text: str, name: str) -> ClassTable:
                 f"{name} cannot be used as classes.csv: where label {label} should stand it has"
                 f" {','.join(row)!r}"
             )
-        classes.append(ClassInfo(row[2], row[3], int(row[1] or 0)))
+        try:
+            wnid, words = map(_unescaped, row[2:4]) if settings["escaped"] else row[2:4]
+        except ValueError as error:
+            raise InputError(
+                f"{name} cannot be used as classes.csv: its first line says that texts are "
+                f"escaped, and those of label {label} are not ({error})"
+            ) from error
+        classes.append(ClassInfo(wnid, words, int(row[1] or 0)))
     return ClassTable(tuple(classes), base, settings["order"])

@@ -13,6 +13,7 @@ import google_crc32c
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.plain_text import plain_json
 from imagenet_beam.transforms.records.framing import framed_size_bytes
 
 _PAIRS = ("class_counts", "notes", "figures", "first_with")
@@ -194,7 +195,9 @@ def shard_entry(receipt: ShardReceipt, name: str) -> dict[str, Any]:
 def reject_lines(split: str, receipts: Sequence[ShardReceipt]) -> str:
     """One line of JSON for each reject, with its split and shard; in the shards' order."""
     return "".join(
-        json.dumps({"split": split, "shard": one.name, **reject._asdict()}, ensure_ascii=False)
+        plain_json(
+            json.dumps({"split": split, "shard": one.name, **reject._asdict()}, ensure_ascii=False)
+        )
         + "\n"
         for one in receipts
         for reject in one.rejects

@@ -12,6 +12,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.extensions import Extensions
 from imagenet_beam.transforms.images.encode import EncodedImage
 from imagenet_beam.transforms.images.modes import turned_box
+from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.records.example import FeatureValue, Floats, Ints
 
 Features = dict[str, FeatureValue]
@@ -175,7 +176,7 @@ class _TfdsSchema(Schema):
                 _features(len(records.classes), records.channels, records.image_format)
             ),
             INFO: _json(_info(records.dataset, records.splits)),
-            CLASS_NAMES: "".join(f"{wnid}\n" for wnid in records.classes).encode(),
+            CLASS_NAMES: "".join(f"{shown(wnid)}\n" for wnid in records.classes).encode(),
         }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.util
+import io
 import shutil
-import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat, Spool
@@ -19,33 +22,90 @@ _COPY_BYTES = 1 << 20
 _RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
 
 
+_NEEDED = {
+    "azfs": ("azure.storage.blob", "pip install 'apache-beam[azure]'"),
+    "hdfs": ("hdfs", "pip install 'apache-beam[hadoop]'"),
+}
+"""By scheme, the package that Beam reads it with, and what brings it."""
+
+
+@functools.lru_cache(maxsize=64)
+def _refusal(scheme: str) -> str:
+    """Why files of a scheme cannot be reached here; "" if they can."""
+    module, command = _NEEDED.get(scheme, ("", ""))
+    if module and not _is_installed(module):
+        return f"needs the package {module}, which is not installed: {command}"
+    if scheme not in {found.scheme() for found in FileSystem.get_all_subclasses()}:
+        accepted = ", ".join(f"{name}://" for name in ("gs", "s3", *_NEEDED))
+        return f"has a scheme that is not known; accepted are paths of this machine, {accepted}"
+    return ""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the packages above it
+        return False
+
+
 @contextlib.contextmanager
 def _as_input_error(path: str) -> Iterator[None]:
+    refusal = _refusal(path.partition("://")[0]) if "://" in path else ""
+    if refusal:
+        raise InputError(f"{path} {refusal}")
     try:
         yield
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:  # BeamIOError, or Beam has no filesystem for the scheme
-        raise InputError(f"{path} cannot be used: {error}") from error
+    except (OSError, ValueError) as error:  # BeamIOError is an OSError
+        raise InputError(f"{path} cannot be used: {_innermost(error)}") from error
+
+
+def _innermost(error: Exception) -> Exception:
+    """Beam wraps what a file system says, by path, once for each of its layers."""
+    details = getattr(error, "exception_details", None)
+    inner = next(iter(details.values()), None) if isinstance(details, dict) else None
+    return _innermost(inner) if isinstance(inner, Exception) else error
 
 
 class _BeamRangeReader:
-    """Seeks in one open file; a lock keeps threads apart, since seeking is shared."""
+    """Reads ranges by as many open files as threads read at once: seeking is not shared.
+
+    Beam buffers what it opens by up to 16 MiB, where an image has 0.1: the stream below the
+    buffer is asked for just the range.
+    """
 
     def __init__(self, path: str, size_bytes: int) -> None:
         self.name = path
         self.size_bytes = size_bytes
-        self._lock = threading.Lock()
-        with _as_input_error(path):
-            self._file: Any = FileSystems.open(path, **_RAW)
+        self._idle: list[Any] = [self._open()]
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
-        with self._lock, _as_input_error(self.name):
-            self._file.seek(offset_bytes)
-            data: bytes = self._file.read(length_bytes)
+        with _as_input_error(self.name):
+            try:
+                file = self._idle.pop()
+            except IndexError:  # all are in use by other threads
+                file = self._open()
+            file.seek(offset_bytes)
+            data = _read_exactly(file, length_bytes)
+            self._idle.append(file)  # not after an error: its state is unknown
         if len(data) < length_bytes:
             raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
         return data
+
+    def _open(self) -> Any:
+        with _as_input_error(self.name):
+            file: Any = FileSystems.open(self.name, **_RAW)
+        return file.detach() if isinstance(file, io.BufferedReader) else file
+
+
+def _read_exactly(file: Any, length_bytes: int) -> bytes:
+    """Reads that many bytes, or what there is of them: a raw stream may give less at once."""
+    parts = []
+    while length_bytes and (part := file.read(length_bytes)):
+        parts.append(part)
+        length_bytes -= len(part)
+    return b"".join(parts)
 
 
 class _BeamAtomicFile(Spool):
@@ -77,10 +137,13 @@ class _BeamAtomicFile(Spool):
 
 
 class BeamBackend(Backend):
-    """The backend for `hdfs://`, `s3://` and whatever else Beam knows."""
+    """The backend for `hdfs://`, `azfs://` and whatever else Beam knows."""
 
     def __init__(self, scratch_dir: str) -> None:
         self._scratch_dir = scratch_dir
+        # Without options `azfs://` does not work at all; a job's own take their place.
+        if getattr(FileSystems, "_pipeline_options", None) is None:
+            FileSystems.set_options(PipelineOptions([]))
 
     def stat(self, path: str) -> FileStat:
         """Size and modification time as Beam reports them."""
@@ -94,7 +157,7 @@ class BeamBackend(Backend):
         return FileStat(path, found[0].size_in_bytes, version, path)
 
     def open_ranges(self, path: str) -> _BeamRangeReader:
-        """Opens the file for reads that take turns."""
+        """Opens the file once, and again for each thread that reads at the same time."""
         return _BeamRangeReader(path, self.stat(path).size_bytes)
 
     def read_bytes(self, path: str) -> bytes:

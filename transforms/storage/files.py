@@ -1,7 +1,7 @@
 """The one door to storage: no other module of the project opens a file.
 
 Local paths are read and written directly, `gs://` through google-cloud-storage,
-every other scheme through Beam's FileSystems. A `Storage` is a small frozen
+`s3://` through boto3, every other scheme through Beam's FileSystems. A `Storage` is a small frozen
 value that travels to the workers; clients and open files stay in the process.
 """
 
@@ -35,6 +35,11 @@ _READ_AHEAD_BYTES = 8 << 20
 
 _MAX_OPEN_FILES = 64
 """Readers kept open in a process; far below the usual limit of 1,024 descriptors."""
+
+_OBJECT_STORES = ("gs", "s3")
+"""An object there appears whole, under its own name: none is renamed."""
+
+_DOWNLOADED = ("http", "https", "ftp")
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -187,7 +192,7 @@ class Storage:
 
         Makes no request where such files have no names.
         """
-        if _scheme(directory) == "gs":
+        if _scheme(directory) in _OBJECT_STORES:
             return []
         return [name for name in self.list_sizes(directory) if name.endswith(TEMPORARY_SUFFIX)]
 
@@ -202,7 +207,12 @@ class Storage:
         return contextlib.nullcontext()
 
     def _backend(self, path: str) -> Backend:
-        return _backend_for(_scheme(path), self)
+        scheme = _scheme(path)
+        if scheme in _DOWNLOADED:
+            raise InputError(
+                f"{path} is not read over the network: download it, and give the file's path"
+            )
+        return _backend_for(scheme, self)
 
 
 def _check_form(field: str, value: str, form: re.Pattern[str], accepted: str) -> None:
@@ -264,6 +274,11 @@ def _backend_for(scheme: str, storage: Storage) -> Backend:
             policy=RetryPolicy(deadline_seconds=storage.gcs_retry_seconds),
         )
         return GcsBackend(access, storage.scratch_dir, storage.verify_reads)
+    if scheme == "s3":
+        with _importing:
+            from imagenet_beam.transforms.storage.s3 import S3Backend
+
+        return S3Backend(storage.scratch_dir, storage.gcs_retry_seconds)
     from imagenet_beam.transforms.storage.beam import BeamBackend
 
     return BeamBackend(storage.scratch_dir)

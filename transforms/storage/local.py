@@ -50,9 +50,9 @@ class _LocalRangeReader:
     def __init__(self, path: str) -> None:
         with _as_input_error(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._fd)
+            weakref.finalize(self, os.close, self._fd)
+            self.size_bytes = os.fstat(self._fd).st_size
         self.name = path
-        self.size_bytes = os.fstat(self._fd).st_size
 
     def read(self, offset_bytes: int, length_bytes: int) -> bytes:
         try:
