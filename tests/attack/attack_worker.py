@@ -102,7 +102,8 @@ class Worker:
 
     def _hangs(self, attack: Attack, seconds: float) -> bool:
         busy = _busy_seconds(self._process.pid) - self._began_busy
-        return max(busy, seconds / _PATIENCE) > attack.seconds + _GRACE_SECONDS
+        is_over = busy > attack.seconds + _GRACE_SECONDS
+        return is_over or seconds > _PATIENCE * attack.seconds + _GRACE_SECONDS
 
     def end(self) -> None:
         """Ends the process with all that it has started."""
