@@ -13,7 +13,7 @@ from typing import NamedTuple
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve
 from imagenet_beam.pipeline.listing import _SummarizeFn, check_listing
-from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.preflight import archive_notes, check_archives
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.request import config_from_flags
@@ -47,10 +47,17 @@ def _parser() -> SentenceParser:
 
 
 class Converted(NamedTuple):
-    """What came of all images, by split and file name, and how many files were passed over."""
+    """What came of a conversion.
+
+    Attributes:
+        images: What came of each image, by split and file name.
+        passed_over: How many files were passed over.
+        notes: What is said of the archives.
+    """
 
     images: Mapping[str, Made]
     passed_over: int
+    notes: tuple[str, ...] = ()
 
 
 def convert(flags: Sequence[str]) -> Converted:
@@ -75,7 +82,8 @@ def convert(flags: Sequence[str]) -> Converted:
         check_listing(listing, labels, split, config.labels, config.expect)
     for split, images in zip(splits, joined, strict=True):
         made |= _encode(split, images, labels, boxes, config)
-    return Converted(made, sum(sum_passed(passed).counts.values()))
+    passed_over = sum(sum_passed(passed).counts.values())
+    return Converted(made, passed_over, tuple(archive_notes(splits, storage)))
 
 
 def _list(

@@ -31,6 +31,7 @@ class Allowed:
         passed_over: Images that may be passed over, if that is counted.
         renamed: Images that may have another name or class, or be passed over.
         gone: Images that may be missing: nothing tells that they have ever been there.
+        told: Whether a note on the archive tells of it, if images are gone.
         labels: Whether only the images themselves are compared, and not what is said of them.
     """
 
@@ -39,6 +40,7 @@ class Allowed:
     passed_over: Set[str] = _NOTHING
     renamed: Set[str] = _NOTHING
     gone: Set[str] = _NOTHING
+    told: bool = False
     labels: bool = False
 
 
@@ -82,6 +84,8 @@ def check_images(made: Converted, true: Converted, allowed: Allowed) -> None:
         check_named(name + one.wnid + one.reject)
     new = now.keys() - before.keys()
     lost = before.keys() - now.keys() - allowed.gone
+    gone = before.keys() - now.keys() - lost
+    assert made.notes or not (gone and allowed.told), f"gone, and not told: {sorted(gone)}"
     counted = len(new) + made.passed_over - true.passed_over
     kept = lost - allowed.renamed - allowed.passed_over
     assert not kept, f"lost: {sorted(kept)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import functools
 import gzip
 import io
@@ -10,7 +11,7 @@ import itertools
 import lzma
 import random
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,6 +137,10 @@ def damaged_tar(name: str, rng: random.Random, folder: Path) -> Damaged:
     else:
         data, allowed = edit_headers(rng, true)
     compress = rng.choice((bytes, bytes, *_COMPRESS.values()))
+    if compress is bytes:
+        zeros = len(data) - len(data.rstrip(b"\0"))
+        padding_bytes = _PADDING_BYTES * (1 + (name == "class-tars"))  # the last one has its own
+        allowed = dataclasses.replace(allowed, told=zeros > padding_bytes)
     path = folder / "train.tar"
     path.write_bytes(compress(data))
     return Damaged(flags(path), true.made, allowed)
@@ -153,25 +158,20 @@ def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
         extended = (region.images for region in touched if region.kind == "extension")
         return Allowed(changed=images, renamed=NONE.union(*extended))
     if mutation.kind == "zeros-to-the-end":
-        return Allowed(changed=images, gone=behind_the_end(mutation.start, touched))
+        return Allowed(changed=images, gone=behind_the_end(mutation.start, true))
     if mutation.kind in ("insert", "duplicate", "append"):
         return Allowed(changed=images)
     in_headers = NONE.union(*(one.images for one in touched if one.kind != "data"))
     return Allowed(changed=images, renamed=in_headers, gone=in_headers)
 
 
-def behind_the_end(start: int, touched: Sequence[Region]) -> frozenset[str]:
+def behind_the_end(start: int, true: TrueTar) -> frozenset[str]:
     """Images that are gone without a trace where zeros from there on look like padding."""
-    headers = [one for one in touched if one.kind == "header" and one.start >= start]
+    headers = [one for one in true.regions if one.kind == "header" and one.start >= start]
     padding_bytes = {one.archive_end: one.archive_end - one.start for one in reversed(headers)}
-    end = max(padding_bytes, default=0)  # of the outermost archive
-    return NONE.union(
-        *(
-            one.images
-            for one in headers
-            if one.archive_end == end or padding_bytes[one.archive_end] <= _PADDING_BYTES
-        )
-    )
+    padding_bytes[len(true.data)] = 0  # the outermost archive may have as many as it likes
+    padded = [one for one in headers if padding_bytes[one.archive_end] <= _PADDING_BYTES]
+    return NONE.union(*(one.images for one in padded))
 
 
 def edit_headers(rng: random.Random, true: TrueTar) -> tuple[bytes, Allowed]:

@@ -28,6 +28,7 @@ def with_a(one: Made | None, passed_over: int = 1, **more: Made) -> Converted:
     [
         (with_a(None), EXACT, "lost"),
         (with_a(None), Allowed(changed=A), "lost"),
+        (with_a(None), Allowed(gone=A, told=True), "not told"),
         (with_a(None), Allowed(renamed=A), "0 counted"),
         (with_a(None), Allowed(passed_over=A), "0 counted"),
         (with_a(REJECT), EXACT, "is rejected"),
@@ -50,6 +51,7 @@ def test_broken(now, allowed, why):
     [
         (TRUE, EXACT),
         (with_a(None), Allowed(gone=A)),
+        (with_a(None)._replace(notes=("it ends with zeros",)), Allowed(gone=A, told=True)),
         (with_a(None, passed_over=2), Allowed(passed_over=A)),
         (with_a(None, new=made()), Allowed(renamed=A)),
         (with_a(REJECT), Allowed(rejected=A)),
