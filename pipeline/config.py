@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.labels.source import LABEL_FROM, LabelSource
 from imagenet_beam.transforms.records.schemas import find_schema
-from imagenet_beam.transforms.records.shards import SHUFFLES, shard_name
+from imagenet_beam.transforms.records.shards import SHUFFLES, shard_count, shard_name
 from imagenet_beam.transforms.selection import Selection
 from imagenet_beam.transforms.storage.files import Storage, is_local, join
 
@@ -20,11 +21,15 @@ READS_PER_THREAD = 16
 MAX_READS = 64
 """Connections that a process keeps open to Google Cloud Storage."""
 
+_SPLIT_NAME = re.compile("[A-Za-z][A-Za-z0-9_]{0,63}")
+
 EXPECTATIONS = ("consistent", "official", "any")
 OUTPUT_LAYOUTS = ("flat", "by_split")
 MAX_THREADS = 1024
 MAX_SHARDS = 100_000
 """The names have five digits."""
+
+MAX_IMAGES = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class SplitConfig:
         parameter: What named the archives, for messages: `train_archive`.
         archives: Paths of its archives or of a folder; wildcards are allowed.
         num_shards: How many shards it becomes.
+        images_per_shard: With a number above 0, there are fewer shards than `num_shards` where
+            shards would have fewer images than this; see `shards_of`.
         label_from: How an image's class is told; see `JoinLabels`.
         official_images: How many images the official archive has; 0 if unknown.
         kind: What the archives are, the name of a form; "" tells each by
@@ -53,17 +60,20 @@ class SplitConfig:
     kind: str = ""
     source_split: str = ""
     selection: Selection = field(default_factory=Selection)
+    images_per_shard: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_shards <= MAX_SHARDS:
-            raise InputError(
-                f"`{self.name}.num_shards`={self.num_shards} is out of range; accepted is a whole "
-                f"number from 1 to {MAX_SHARDS:,}"
-            )
+        check_split_name(self.name)
+        check_range(f"{self.name}.num_shards", self.num_shards, 1, MAX_SHARDS)
+        check_range(f"{self.name}.images_per_shard", self.images_per_shard, 0, MAX_IMAGES)
         if not self.archives:
             raise InputError(f"`{self.parameter}` names no archive")
         if self.label_from not in LABEL_FROM:
             raise ValueError(f"label_from={self.label_from!r}; accepted are {LABEL_FROM}")
+
+    def shards_of(self, images: int) -> int:
+        """How many shards so many images become."""
+        return shard_count(images, self.num_shards, self.images_per_shard)
 
     @property
     def listed_split(self) -> str:
@@ -122,9 +132,9 @@ class ConvertConfig:
             )
         for name, path in self.paths():
             check_text(path, f"`{name}`=")
-        names = [split.name for split in self.splits]
+        names = [split.name.casefold() for split in self.splits]
         for name in names:
-            if names.count(name) > 1:
+            if names.count(name) > 1:  # also where case is all that differs: steps and files clash
                 raise InputError(f"two splits are called {name}; give each a name of its own")
         _check_choice("output_layout", self.output_layout, OUTPUT_LAYOUTS)
         find_schema(self.schema).check(
@@ -170,14 +180,10 @@ class ConvertConfig:
         usual = folder + self.name_prefix + split.name
         return find_schema(self.schema).shard_prefix(self.dataset_name, split.name) or usual
 
-    def shard_names(self, split: SplitConfig) -> list[str]:
+    def shard_names(self, split: SplitConfig, num_shards: int) -> list[str]:
         """The names of a split's shards, in order, with a folder if they have one."""
         prefix = self.prefix(split)
-        return [shard_name(prefix, shard, split.num_shards) for shard in range(split.num_shards)]
-
-    def all_shard_names(self) -> list[str]:
-        """The names of the shards of all splits."""
-        return [name for split in self.splits for name in self.shard_names(split)]
+        return [shard_name(prefix, shard, num_shards) for shard in range(num_shards)]
 
 
 @dataclass(frozen=True)
@@ -207,6 +213,15 @@ class Workers:
         return min(MAX_READS, READS_PER_THREAD * (self.threads or os.cpu_count() or 1))
 
 
+def check_split_name(name: str, named: str = "") -> None:
+    """Refuses a name that files, steps and readers of a split could not have."""
+    if not _SPLIT_NAME.fullmatch(name):
+        raise InputError(
+            f"{named}{name} cannot be the name of a split; accepted are letters, digits and "
+            "underscores, a letter first, such as heldout"
+        )
+
+
 def check_text(path: str, named: str = "") -> None:
     """Refuses a path that no message, reference or record could hold as text."""
     try:
@@ -224,7 +239,11 @@ def _check_choice(field: str, value: str, accepted: tuple[str, ...]) -> None:
 
 
 def check_range(field: str, value: int, low: int, high: int) -> None:
-    """Raises `InputError` where a number is out of range."""
+    """Raises `InputError` where a number is none, or out of range."""
+    if type(value) is not int:  # True would be 1
+        raise InputError(
+            f"`{field}`={value!r} is no whole number; accepted is one from {low:,} to {high:,}"
+        )
     if not low <= value <= high:
         raise InputError(
             f"`{field}`={value} is out of range; accepted is a whole number from {low:,} to "

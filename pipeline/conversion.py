@@ -8,14 +8,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
+from imagenet_beam.pipeline.label_notes import notes_before
 from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.reading.findings import Finding
 from imagenet_beam.pipeline.reading.index import add_indexes
 from imagenet_beam.pipeline.reading.statements import read_statements
+from imagenet_beam.pipeline.resume import find_done, possible_names, with_unexplained
 from imagenet_beam.pipeline.space import check_space
 from imagenet_beam.transforms.boxes.read import stat_boxes
 from imagenet_beam.transforms.errors import InputError, changed_input
@@ -39,11 +41,14 @@ class Conversion:
         plan: What decides the bytes.
         archives: What they were when the plan was made, by pinned path.
         boxes: What the sources of boxes were then.
+        num_shards: By split, how many shards it becomes; 0 where that follows from its images,
+            which are not listed yet.
         done: By split, the number of images of each shard that is there already.
         is_complete: Whether the manifest of this plan is there too, and agrees with all but the
             shards' bytes: nothing to do.
         findings: What does not agree, where nothing else is missing; it will be written again.
         stale: Names of files of an earlier plan, to be removed at the end.
+        notes: What a user should know of the labels before the job; see `notes_before`.
     """
 
     config: ConvertConfig
@@ -53,10 +58,12 @@ class Conversion:
     plan: Plan
     archives: Mapping[str, FileStat]
     boxes: tuple[FileStat, ...]
+    num_shards: Mapping[str, int]
     done: Mapping[str, Mapping[int, int]]
     is_complete: bool
     stale: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def shards_done(self) -> int:
@@ -67,6 +74,10 @@ class Conversion:
     def images_done(self) -> int:
         """How many images these shards were made from."""
         return sum(sum(images.values()) for images in self.done.values())
+
+    def shard_names(self, split: SplitConfig) -> list[str]:
+        """The names of a split's shards; none while their number is not known."""
+        return self.config.shard_names(split, self.num_shards[split.name])
 
     def local_archives(self, split: ResolvedSplit) -> tuple[FileStat, ...]:
         """The state of the archives of a split that are one file on this machine."""
@@ -80,8 +91,9 @@ class Conversion:
         """Writes the index files, if asked for, that shards of earlier runs lack."""
         if self.config.writes_index:
             shards = [
-                self.output.path(self.config.shard_names(split)[number])
+                self.output.path(names[number])
                 for split in self.config.splits
+                for names in [self.shard_names(split)]
                 for number in self.done[split.name]
             ]
             add_indexes(shards, self.storage, self.config.index_dir)
@@ -97,7 +109,7 @@ class Conversion:
             before = self.archives[path]
             if (now.size_bytes, now.version) != (before.size_bytes, before.version):
                 with contextlib.suppress(InputError):  # where nothing may be deleted
-                    self.output.forget(self.config.all_shard_names())
+                    self.output.forget()
                 raise changed_input(path)
 
 
@@ -133,29 +145,39 @@ def prepare(config: ConvertConfig) -> Conversion:
     if config.index_dir:
         _check_writable("index_dir", config.index_dir, storage)
     sizes, kept = output.list_files()
-    own = set(config.all_shard_names())
     if not config.overwrite:
-        output.check_free(plan, own, sizes)
-    done = {
-        split.name: {}
-        if config.overwrite
-        else output.done(config.shard_names(split), plan.fingerprint, sizes, kept)
-        for split in config.splits
-    }
-    left = 1 - sum(map(len, done.values())) / len(own)
+        output.check_free(plan, possible_names(config, sizes), sizes)
+    done = find_done(config, output, plan, sizes, kept)
+    if not config.overwrite:
+        splits = with_unexplained(splits, config, output, done, sizes)
+    num_shards = {name: found.num_shards for name, found in done.items()}
+    own = {name for split in splits for name in config.shard_names(split, num_shards[split.name])}
+    left = {name: found.left for name, found in done.items()}
     archives = {stat.pinned: stat for stat in given.values()}
-    if left:
+    if any(left.values()):
         sizes_bytes = {path: stat.size_bytes for path, stat in archives.items()}
         check_space(config, splits, sizes_bytes, left)
     stale = output.stale(config.overwrite, own, sizes)
     findings: tuple[Finding, ...] = ()
-    is_complete = not left and output.is_complete(plan, sizes)
+    is_complete = not any(left.values()) and output.is_complete(plan, sizes)
     if is_complete:
         findings = tuple(read_statements(output, sizes).findings)
         is_complete = not findings
     output.begin(plan, config.overwrite, stale, sizes, is_complete)
     return Conversion(
-        config, splits, storage, output, plan, archives, boxes, done, is_complete, stale, findings
+        config,
+        splits,
+        storage,
+        output,
+        plan,
+        archives,
+        boxes,
+        num_shards,
+        {name: found.images for name, found in done.items()},
+        is_complete,
+        stale,
+        findings,
+        tuple(notes_before(config, splits, labels)),
     )
 
 

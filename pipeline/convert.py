@@ -35,6 +35,7 @@ from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import shard_path_format
 from imagenet_beam.transforms.select_images import Choice, SelectImages
 from imagenet_beam.transforms.storage.files import Storage
+from imagenet_beam.transforms.tally import tally
 from imagenet_beam.transforms.write_shards import WriteShards
 
 WORKERS = Workers()
@@ -168,12 +169,15 @@ def _load_labels(
     """What the label files say; without a list of classes, the classes that were listed."""
     source = conversion.config.labels
     labels = begin | "LoadLabels" >> LoadLabels(source, conversion.storage)
-    if not source.are_classes_found:
+    if not (source.are_classes_found or source.maps_folders):
         return labels
+    # A test split has the classes of the others; alone it has those of its folders.
+    asked = conversion.config.splits
+    are_alone = all(split.label_from == "none" for split in asked)
     with_classes = [
         images
-        for split, images in zip(conversion.splits, refs, strict=True)
-        if split.label_from != "none"
+        for split, found, images in zip(asked, conversion.splits, refs, strict=True)
+        if (found if are_alone else split).label_from != "none"
     ]
     return (
         tuple(with_classes)
@@ -271,8 +275,10 @@ class _WriteSplit(beam.PTransform):
         shards = (
             images
             | "Keys"
-            >> beam.Map(_packed_keys, encoder, config.shuffle_seed).with_output_types(bytes)
-            | "CutShards" >> CutShards(split.num_shards)
+            >> beam.Map(_packed_keys, split.name, encoder, config.shuffle_seed).with_output_types(
+                bytes
+            )
+            | "CutShards" >> CutShards(split.num_shards, split.images_per_shard)
         )
         if split.is_streamed:
             images = self._with_data(images.pipeline)
@@ -326,7 +332,8 @@ class _WriteSplit(beam.PTransform):
         return images | "SelectImages" >> SelectImages(self.choice) if self.choice else images
 
 
-def _packed_keys(batch: ImageBatch, encoder: ImageEncoder, seed: int) -> bytes:
+def _packed_keys(batch: ImageBatch, split: str, encoder: ImageEncoder, seed: int) -> bytes:
+    tally.selected[split] += len(batch.images)
     return b"".join([key_of(image, encoder, seed) for image in batch.images])
 
 

@@ -40,7 +40,7 @@ def write_manifest(
     conversion.add_indexes()
     config = conversion.config
     results = []
-    for number, split in enumerate(config.splits):
+    for number, split in enumerate(conversion.splits):
         found, listing, passed, counts, receipts = sides[5 * number : 5 * number + 5]
         counts, receipts = Counter(counts), list(receipts)
         for stored in _stored_receipts(conversion, split):
@@ -59,7 +59,9 @@ def write_manifest(
         **{config.beside(name): data for name, data in metadata.items()},
     }
     manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
-    return conversion.output.publish(beside, manifest, conversion.stale)
+    own = {shard["name"] for entry in manifest["splits"].values() for shard in entry["shards"]}
+    stale = [name for name in conversion.stale if name not in own]
+    return conversion.output.publish(beside, manifest, stale)
 
 
 def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]) -> RecordSet:
@@ -78,7 +80,7 @@ def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitRe
 
 def _stored_receipts(conversion: Conversion, split: SplitConfig) -> Iterator[ShardReceipt]:
     """The receipts of the shards that were there before this run, not all in memory at once."""
-    names = conversion.config.shard_names(split)
+    names = conversion.shard_names(split)
     done = [names[shard] for shard in sorted(conversion.done[split.name])]
     for start in range(0, len(done), _RECEIPTS_AT_ONCE):
         yield from conversion.output.read_receipts(done[start : start + _RECEIPTS_AT_ONCE])

@@ -7,10 +7,12 @@ import fnmatch
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from imagenet_beam.pipeline.config import SplitConfig, check_text
 from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, join
 
 _WILDCARDS = "*?["
@@ -22,9 +24,11 @@ class ResolvedSplit(SplitConfig):
 
     Attributes:
         is_streamed: Whether one of them cannot be read in place.
+        unexplained: Shards in the output folder that are its own only if their number is.
     """
 
     is_streamed: bool = False
+    unexplained: tuple[str, ...] = ()
 
 
 def resolve(
@@ -61,8 +65,30 @@ def _resolve(split: SplitConfig, storage: Storage, archives: dict[str, FileStat]
     pinned = tuple(stat.pinned for stat in stats)
     forms = [find_form(split.kind) if split.kind else recognise(storage, path) for path in pinned]
     fields = {field.name: getattr(split, field.name) for field in dataclasses.fields(split)}
-    is_streamed = any(form.streamed for form in forms)
-    return ResolvedSplit(**{**fields, "archives": pinned}, is_streamed=is_streamed)
+    fields["archives"] = pinned
+    if split.label_from == "none":
+        fields |= _of_test_images(split, pinned[0], storage)
+    return ResolvedSplit(**fields, is_streamed=any(form.streamed for form in forms))
+
+
+def _of_test_images(split: SplitConfig, archive: str, storage: Storage) -> dict[str, Any]:
+    """What follows from the first test image: in a class folder it has a label, like all others.
+
+    Without labels, classes select nothing. Class tars are those of the training archive.
+    """
+    spans = split_source(archive, storage, split.kind)
+    first = next(
+        (
+            ref
+            for span in spans
+            if not span.wnid
+            for ref in list_images(span, storage, split.listed_split)
+        ),
+        None,
+    )
+    if first and first.wnid:
+        return {"label_from": "place", "official_images": 0}
+    return {"selection": dataclasses.replace(split.selection, classes=(), max_per_class=0)}
 
 
 def _check_repeated(paths: Sequence[str]) -> None:

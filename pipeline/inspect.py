@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from imagenet_beam.pipeline.datasets.imagenet2012 import SPLITS
 from imagenet_beam.pipeline.download.sources import IMAGENET_2012, digest_parts
-from imagenet_beam.pipeline.listing import DOGS_CLASSES
+from imagenet_beam.pipeline.listing import are_the_dogs
 from imagenet_beam.pipeline.notes import misplaced_text, passed_text
 from imagenet_beam.pipeline.progress import in_units
 from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_shards
 from imagenet_beam.transforms.archives.names import (
     base_name,
     is_image_name,
+    is_perhaps_no_class,
     is_tar_name,
     is_train_name,
     split_in_path,
@@ -228,7 +229,7 @@ class _Count:
         self.classes[wnid] += 1
         self.first = min(self.first or name, name)
         self.last = max(self.last, name)
-        if not name.startswith(wnid) and is_train_name(name):
+        if not name.startswith(wnid) and is_wnid(wnid) and is_train_name(name):
             self.misplaced += 1
             self.first_misplaced = sorted([*self.first_misplaced, (name, wnid)])[:_SHOWN_NAMES]
 
@@ -245,7 +246,8 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
         tally = PassedTally()
         for number, ref in enumerate(list_images(span, storage, "", tally)):
             split = _split_of(tally.image or ref.filename)
-            counts.setdefault(split, _Count()).add(ref.filename, ref.wnid, ref.size_bytes)
+            wnid = "" if is_perhaps_no_class(ref.wnid, ref.filename) else ref.wnid
+            counts.setdefault(split, _Count()).add(ref.filename, wnid, ref.size_bytes)
             if number % _LIST_PER_SPAN == 0 and time.monotonic() > end:
                 is_cut = True
                 break
@@ -266,7 +268,7 @@ def _images(path: str, storage: Storage, kind: str, seconds: float) -> Finding:
     tars = [span.wnid for span in spans if span.wnid]
     if tars:
         finding.facts.insert(0, f"{len(tars):,} class tars, {min(tars)} to {max(tars)}")
-    if len(tars) == DOGS_CLASSES:
+    if are_the_dogs(tars):
         finding.facts.append("120 classes: is it ILSVRC2012_img_train_t3.tar, dogs only?")
         finding.is_wrong = True
     return finding

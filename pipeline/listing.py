@@ -9,17 +9,26 @@ from typing import NamedTuple, cast
 import apache_beam as beam
 
 from imagenet_beam.pipeline.config import SplitConfig
+from imagenet_beam.pipeline.inputs import ResolvedSplit
+from imagenet_beam.pipeline.output import foreign_shard
 from imagenet_beam.transforms.archives.names import is_train_name
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.coders import ElementCoder, register
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.folders import resolve_folders
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.records.receipts import sum_counts
 from imagenet_beam.transforms.selection import Selection
 
-DOGS_CLASSES = 120
+_DOGS_CLASSES = 120
 """Classes of `ILSVRC2012_img_train_t3.tar`, the archive of task 3, all dogs."""
+
+_BREEDS = ("n02085620", "n02113978")
+"""The first and the last breed by wnid; no other class of ILSVRC2012 lies between them."""
+
+_WILD_DOGS = ("n02115641", "n02115913", "n02116738")
+"""Dingo, dhole and African hunting dog, of which there are images, too."""
 
 _SHOWN = 3
 """How many disagreements are shown."""
@@ -34,12 +43,13 @@ class Listing(NamedTuple):
         size_bytes: Their sizes in the archives, added up.
         class_counts: Images of each class, sorted by wnid.
         disagreements: The first images whose folder or name tells another class than
-            the labels: file name, class in the archive, class of the labels.
+            the labels: file name, class in the archive, class of the labels, "" of none.
         disagreeing: How many such images there are.
         boxes: How many bounding boxes the images have.
         misplaced: How many images lie in the folder or class tar of another class than their
             official name tells.
         first_misplaced: The first of them, with the class in which they lie.
+        folders: The classes of the folders that are called by words.
     """
 
     split: str
@@ -51,6 +61,7 @@ class Listing(NamedTuple):
     boxes: int = 0
     misplaced: int = 0
     first_misplaced: tuple[tuple[str, str], ...] = ()
+    folders: Mapping[str, str] = {}
 
 
 register(Listing)
@@ -83,20 +94,24 @@ class _SummarizeFn(beam.CombineFn):
         return ElementCoder(Listing)
 
     def create_accumulator(self) -> Listing:
-        return Listing(self._split, 0, 0, {})
+        return Listing(self._split, 0, 0, {}, folders={})
 
     def add_input(self, total: Listing, batch: ImageBatch) -> Listing:
         split, images, size_bytes, class_counts, disagreements, disagreeing, boxes, *_ = total
         misplaced, elsewhere = total.misplaced, total.first_misplaced
         counts = cast(dict[str, int], class_counts)  # its own
+        folders = cast(dict[str, str], total.folders)
         for ref, _, wnid, _, found in batch.images:
             counts[wnid] = counts.get(wnid, 0) + 1
             size_bytes, boxes = size_bytes + ref.size_bytes, boxes + len(found)
-            if ref.wnid and wnid and ref.wnid != wnid:
+            if ref.wnid and wnid and ref.wnid != wnid and not is_wnid(ref.wnid):
+                folders[ref.wnid] = wnid
+            elif ref.wnid and ref.wnid != wnid:
                 first = sorted([*disagreements, (ref.filename, ref.wnid, wnid)])
                 disagreements, disagreeing = tuple(first[:_SHOWN]), disagreeing + 1
             # Other names than official ones begin with the class in which they lie.
-            if not ref.filename.startswith(ref.wnid) and is_train_name(ref.filename):
+            elsewhere_by_name = not ref.filename.startswith(ref.wnid) and is_wnid(ref.wnid)
+            if elsewhere_by_name and is_train_name(ref.filename):
                 misplaced += 1
                 elsewhere = tuple(sorted([*elsewhere, (ref.filename, ref.wnid)])[:_SHOWN])
         images += len(batch.images)
@@ -110,6 +125,7 @@ class _SummarizeFn(beam.CombineFn):
             boxes,
             misplaced,
             elsewhere,
+            folders,
         )
 
     def merge_accumulators(self, totals: Iterable[Listing]) -> Listing:
@@ -125,14 +141,18 @@ class _SummarizeFn(beam.CombineFn):
             sum(part.boxes for part in parts),
             sum(part.misplaced for part in parts),
             tuple(sorted(row for part in parts for row in part.first_misplaced)[:_SHOWN]),
+            {folder: wnid for part in parts for folder, wnid in part.folders.items()},
         )
 
     def extract_output(self, total: Listing) -> Listing:
-        return total._replace(class_counts=dict(sorted(total.class_counts.items())))
+        return total._replace(
+            class_counts=dict(sorted(total.class_counts.items())),
+            folders=dict(sorted(total.folders.items())),
+        )
 
 
 def check_listing(
-    listing: Listing, labels: Labels, split: SplitConfig, source: LabelSource, expect: str
+    listing: Listing, labels: Labels, split: ResolvedSplit, source: LabelSource, expect: str
 ) -> Listing:
     """Gives the listing back if the split can be written.
 
@@ -148,8 +168,10 @@ def check_listing(
     if split.selection.takes_all:
         check_shards(listing.images, split)
     _check_agreement(listing, archives)
+    _check_folders(listing, labels, archives)
     if split.label_from == "place" or (split.label_from == "number" and not labels.truth):
         check_class_names(list(listing.class_counts), source, archives)
+        _check_one_folder(listing, split, archives)
     if expect != "any":
         _check_consistent(listing, labels, split, archives)
     if expect == "official":
@@ -162,19 +184,23 @@ def check_listing(
     return listing
 
 
-def check_shards(images: int, split: SplitConfig) -> None:
-    """Raises `InputError` where there are fewer images than shards."""
-    if images < split.num_shards:
+def check_shards(images: int, split: ResolvedSplit) -> None:
+    """Raises `InputError` where there are fewer images than shards, or others are in the folder."""
+    number = split.shards_of(images)
+    for name in split.unexplained:
+        if not name.endswith(f"-of-{number:05d}"):
+            raise foreign_shard(name)
+    if images < number:
         of = "of" if split.selection.takes_all else f"that {split.name} takes from"
         raise InputError(
-            f"`{split.name}.num_shards`={split.num_shards} is more than the {images:,} images "
+            f"`{split.name}.num_shards`={number} is more than the {images:,} images "
             f"{of} `{split.parameter}`={','.join(split.archives)}: some shards would be empty; "
             f"give `{split.name}.num_shards`={images} or fewer"
         )
 
 
 def check_selected(
-    listing: Listing, names: Collection[str], split: SplitConfig, expect: str
+    listing: Listing, names: Collection[str], split: ResolvedSplit, expect: str
 ) -> Listing:
     """Gives the listing of the images that were selected back if it can be written.
 
@@ -225,6 +251,13 @@ def _check_agreement(listing: Listing, archives: str) -> None:
     """Refuses images that lie in the folder of another class than their label's."""
     if not listing.disagreeing:
         return
+    name, there, by_labels = listing.disagreements[0]
+    if not by_labels:
+        raise InputError(
+            f"{archives} holds images without a class, and {listing.disagreeing:,} of "
+            f"{listing.images:,} with one ({name}: {there}); lay all of them in class folders, or "
+            "none"
+        )
     shown = "; ".join(
         f"{name}: {there} in the archive, {here} by the labels"
         for name, there, here in listing.disagreements
@@ -236,14 +269,49 @@ def _check_agreement(listing: Listing, archives: str) -> None:
     )
 
 
+def _check_folders(listing: Listing, labels: Labels, archives: str) -> None:
+    """Refuses folders whose classes follow from those of another split only."""
+    if listing.folders:
+        try:
+            alone = resolve_folders(listing.folders, labels)
+        except InputError as error:
+            raise InputError(f"{archives}: {error}") from error
+        if alone != listing.folders:
+            folder = next(name for name in alone if alone[name] != listing.folders[name])
+            raise InputError(
+                f"{archives}: the class folder {folder} is {alone[folder]} by the folders beside "
+                f"it, and {listing.folders[folder]} by those of other splits; rename it to the "
+                "wnid that is meant"
+            )
+
+
+def _check_one_folder(listing: Listing, split: SplitConfig, archives: str) -> None:
+    """Refuses one folder of validation or test images that may be the split's, not a class's."""
+    (only, *others) = listing.class_counts
+    if not others and not is_wnid(only) and split.listed_split != "train":
+        raise InputError(
+            f"{archives} has all its {listing.images:,} images in the one folder {only}; give the "
+            "folder itself if it is no class, and more than one class if it is"
+        )
+
+
 def check_class_names(found: Sequence[str], source: LabelSource, archives: str) -> None:
     """Refuses classes that are called other than by wnids, unless that was asked for."""
     strange = [] if source.any_names else sorted(name for name in found if not is_wnid(name))
     if strange:
         raise InputError(
             f"{archives} has {_some(strange)} whose names are no wnids such as n01440764; give "
-            "`labels.any_names` if these are the classes"
+            "`labels.class_names` (map_clsloc.txt or synset_words.txt) if they are the names of "
+            "wnids, or `labels.any_names` if these are the classes"
         )
+
+
+def are_the_dogs(found: Iterable[str]) -> bool:
+    """Whether these are the classes of `ILSVRC2012_img_train_t3.tar`."""
+    first, last = _BREEDS
+    wnids = set(found)
+    are_dogs = all(first <= wnid <= last or wnid in _WILD_DOGS for wnid in wnids)
+    return len(wnids) == _DOGS_CLASSES and are_dogs
 
 
 def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:
@@ -261,8 +329,7 @@ def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:
         )
     missing = sorted(known - set(found))
     if missing:
-        is_dogs = len(set(found)) == DOGS_CLASSES < len(known)
-        dogs = " (120 classes are those of ILSVRC2012_img_train_t3.tar, dogs only)" * is_dogs
+        dogs = " (they are those of ILSVRC2012_img_train_t3.tar, dogs only)" * are_the_dogs(found)
         raise InputError(
             f"{archives} lacks {_some(missing)} of the {len(known):,} of the labels{dogs}; give "
             "the whole archive, or `expect`=any to convert what is there"

@@ -44,6 +44,11 @@ class SplitResult(NamedTuple):
     passed: PassedOver = PassedOver()
 
 
+def shard_names(config: ConvertConfig, result: SplitResult) -> list[str]:
+    """The names of a split's shards, now that its images are known."""
+    return config.shard_names(result.split, result.split.shards_of(result.listing.images))
+
+
 def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
     """Puts the receipts in order, and checks that nothing is lost or doubled.
 
@@ -52,7 +57,7 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
             records and rejects of the shards, in all and for each class.
     """
     by_name = {receipt.name: receipt for receipt in result.receipts}
-    names = [name.rpartition("/")[2] for name in config.shard_names(result.split)]
+    names = [name.rpartition("/")[2] for name in shard_names(config, result)]
     missing = [name for name in names if name not in by_name]
     if missing or len(by_name) != len(names):
         raise RuntimeError(
@@ -93,6 +98,7 @@ def build_manifest(
     boxes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The manifest's content: a function of inputs and options, without clock or host."""
+    lacks_names = bool(config.labels.class_names) and labels.named < len(labels.classes)
     return {
         "format": FORMAT,
         "plan": plan,
@@ -103,6 +109,7 @@ def build_manifest(
             "count": len(labels.classes),
             "label_base": labels.classes.base,
             "label_order": labels.classes.order,
+            **({"in_class_names": labels.named} if lacks_names else {}),
         },
         **({"bounding_boxes": boxes} if boxes is not None else {}),
         "splits": {result.split.name: split_entry(config, result, labels) for result in results},
@@ -132,7 +139,7 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
 def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
     receipts = reconcile(config, result)
-    names = config.shard_names(result.split)
+    names = shard_names(config, result)
     entry: dict[str, Any] = {
         **totals(receipts),
         "image_bytes": result.listing.size_bytes,
@@ -144,6 +151,8 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
         "classes": class_totals(result.class_counts, receipts),
         "shards": list(map(shard_entry, receipts, names)),
     }
+    if result.found.folders:
+        entry["class_folders"] = dict(result.found.folders)
     if result.split.official_images and result.split.selection.takes_all:
         entry["official_images"] = result.split.official_images
         entry["is_official_count"] = result.listing.images == result.split.official_images

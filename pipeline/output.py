@@ -122,12 +122,14 @@ class OutputFolder:
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
                 "`overwrite` to start over, discarding it"
             )
-        foreign = set(_shards(self.prefixes, sizes)) - own - set(self._told_stale(sizes))
-        for name in sorted(foreign):
-            raise InputError(
-                f"`output_dir`={self.directory} holds {name}, which is none of the shards of this "
-                "conversion, and readers would take it for one; remove it"
-            )
+        for name in self.foreign(self.prefixes, own, sizes):
+            raise foreign_shard(name, self.directory)
+
+    def foreign(
+        self, prefixes: Set[str], own: Set[str], sizes: Mapping[str, int]
+    ) -> tuple[str, ...]:
+        """The shards of these prefixes that are neither a conversion's own nor stale."""
+        return tuple(sorted(set(_shards(prefixes, sizes)) - own - set(self._told_stale(sizes))))
 
     def done(
         self,
@@ -253,9 +255,9 @@ class OutputFolder:
         manifest: dict[str, Any] = json.loads(self.storage.read_bytes(self.path(MANIFEST)))
         return manifest
 
-    def forget(self, shards: Iterable[str]) -> None:
+    def forget(self) -> None:
         """Removes receipts and manifest: the next run finds none of the shards done."""
-        names = [MANIFEST, *map(self.receipt, shards)]
+        names = [MANIFEST, *(f"{_RECEIPTS}/{name}" for name in self.receipts_present())]
         with ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(lambda name: self.storage.remove(self.path(name)), names))
 
@@ -313,6 +315,23 @@ def manifest_json(manifest: Mapping[str, Any]) -> bytes:
     return plain_json(text).encode() + b"\n"
 
 
+def foreign_shard(name: str, directory: str = "") -> InputError:
+    """The refusal of a shard that is none of a conversion's own."""
+    where = f"={directory}" if directory else ""
+    return InputError(
+        f"`output_dir`{where} holds {name}, which is none of the shards of this conversion, and "
+        "readers would take it for one; remove it"
+    )
+
+
+def shards_present(prefix: str, names: Iterable[str]) -> dict[int, list[str]]:
+    """Those of the names that are a split's shards, by the number of all that they tell."""
+    found: dict[int, list[str]] = {}
+    for name in _shards({prefix}, names):
+        found.setdefault(int(name.rpartition("-")[2]), []).append(name)
+    return found
+
+
 def _prefixes(plan: Plan) -> set[str]:
     """What the names of the shards of a stored plan start with."""
     return set(plan.content.get("splits", ()))
@@ -327,7 +346,7 @@ def _files_beside(plan: Plan) -> tuple[str, ...]:
     return tuple(join(folder, file).lstrip("/") for folder in folders for file in files)
 
 
-def _shards(prefixes: Set[str], sizes: Mapping[str, int]) -> list[str]:
+def _shards(prefixes: Set[str], names: Iterable[str]) -> list[str]:
     """The files whose names are those of shards, of whatever number."""
-    matches = map(_SHARD_NAME.fullmatch, sorted(sizes))
+    matches = map(_SHARD_NAME.fullmatch, sorted(names))
     return [match.string for match in matches if match and match["prefix"] in prefixes]

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.selection import Selection
@@ -87,7 +87,7 @@ def make_plan(
                 "label_from": split.label_from,
                 "part": split.listed_split,
                 "selection": _selection(split.selection),
-                "shards": split.num_shards,
+                "shards": _shards(split),
             }
             for split in config.splits
         },
@@ -98,7 +98,12 @@ def make_plan(
 
 
 def options(config: ConvertConfig) -> dict[str, Any]:
-    """The options that decide the bytes of the shards."""
+    """The options that decide the bytes of the shards.
+
+    One that did not exist in earlier releases is there when it is set only: what they have
+    begun can then be resumed.
+    """
+    verified = {"verify_images": True} if config.image.verify_images else {}
     return {
         "resize": str(config.image.resize),
         "jpeg_quality": config.image.jpeg_quality,
@@ -110,6 +115,7 @@ def options(config: ConvertConfig) -> dict[str, Any]:
         "label_base": config.labels.base,
         "label_order": config.labels.order,
         "shuffle_seed": config.shuffle_seed,
+        **verified,
     }
 
 
@@ -140,6 +146,13 @@ def differences(old: Plan, new: Plan) -> list[str]:
         for name in names
         if before.get(name) != after.get(name)
     ]
+
+
+def _shards(split: SplitConfig) -> int | str:
+    """The number, or how it follows from that of the images."""
+    if not split.images_per_shard:
+        return split.num_shards
+    return f"automatic (at most {split.num_shards}, {split.images_per_shard} images each)"
 
 
 def _selection(selection: Selection) -> dict[str, Any]:

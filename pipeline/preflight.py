@@ -10,10 +10,15 @@ from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import check_class_names, check_classes
 from imagenet_beam.transforms.archives.forms import Span, find_form
 from imagenet_beam.transforms.archives.names import is_test_name, is_train_name
-from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
+from imagenet_beam.transforms.archives.official_names import (
+    is_wnid,
+    validation_number,
+    why_no_number,
+)
 from imagenet_beam.transforms.archives.tar_archives import padding_note
 from imagenet_beam.transforms.elements import ImageRef
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.labels.folders import resolve_folders
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.list_images import list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage, is_local, unpinned
@@ -88,14 +93,12 @@ def _mistake(ref: ImageRef, split: SplitConfig, labels: Labels) -> str:
     name = ref.filename
     # As `label_image` does it: without labels by number the folder tells the class.
     has_class = bool(ref.wnid) and not labels.truth and not is_train_name(name)
-    if split.label_from != "none" and is_test_name(name):
+    if split.listed_split != "test" and is_test_name(name):
         return f"{name}: it is a test archive, without labels; give it to `test_archive`"
     if split.label_from == "number" and validation_number(name) is None and not has_class:
         return why_no_number(name)
-    if split.label_from == "place" and validation_number(name) is not None:
+    if split.label_from in ("place", "none") and validation_number(name) is not None:
         return f"{name}: it is a validation archive; give it to `validation_archive`"
-    if split.label_from == "none" and not is_test_name(name) and ref.wnid:
-        return f"{name}, an image of the class {ref.wnid}; test images have no class"
     return ""
 
 
@@ -112,6 +115,10 @@ def _check_class_tars(
         return
     flag = f"`{split.parameter}`={','.join(split.archives)}"
     found = [span.wnid for span in spans]
+    if labels.names:
+        words = {name for name in found if not is_wnid(name) and name not in labels.classes}
+        folders = resolve_folders(words, labels)
+        found = [folders.get(name, name) for name in found]
     check_class_names(found, config.labels, flag)
     if labels.classes.classes:
         check_classes(found, labels, flag)

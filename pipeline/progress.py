@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -11,13 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from imagenet_beam.transforms.plain_text import shown_lines
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.live import Live
-    from rich.table import Table
 
-LOG_SECONDS = 30.0
+LOG_SECONDS = 28.0
+"""A log gets a line each half minute, a late one in time, too."""
+
 _BAR_SECONDS = 0.25
 _SAMPLE_SECONDS = 1.0
-_RATE_WINDOW_SECONDS = 15.0
+_RATE_WINDOW_SECONDS = 60.0
+_CHANGES = 3
+_BAR_COLUMNS = 60
+_DEFAULT_COLUMNS = 80
+ECHO_COLUMNS = 3
+"""Left free at a line's end for the `^C` that a terminal writes behind the cursor."""
 
 
 def in_units(size_bytes: float) -> str:
@@ -36,6 +44,20 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def per_second(number: float, noun: str) -> str:
+    """`1 image/s`, `1,024 images/s`."""
+    return f"{counted(round(number), noun)}/s"
+
+
+def columns_of(stream: TextIO) -> int:
+    """How wide a terminal is."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        columns = 0
+    return columns or _DEFAULT_COLUMNS
+
+
 def duration(seconds: float) -> str:
     """`2 h 05 min`, `3 min 20 s` or `12 s`."""
     whole = round(seconds)
@@ -47,16 +69,25 @@ def duration(seconds: float) -> str:
 
 
 class RateMeter:
-    """Speeds over a sliding window, so that a slow start does not spoil the time left."""
+    """Speeds over a sliding window, so that a slow start does not spoil the time left.
+
+    Where counts change less often than that, as shards appear, over the last changes.
+    """
 
     def __init__(self, window_seconds: float = _RATE_WINDOW_SECONDS) -> None:
         self._window_seconds = window_seconds
         self._seen: deque[tuple[float, tuple[int, ...]]] = deque()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was counted twice."""
+        return len(self._seen) > 1
+
     def update(self, now: float, *counts: int) -> tuple[float, ...]:
         """Adds measurements, the same ones each time, and gives their present speeds."""
-        self._seen.append((now, counts))
-        while len(self._seen) > 2 and now - self._seen[1][0] > self._window_seconds:
+        if not self._seen or self._seen[-1][1] != counts:
+            self._seen.append((now, counts))
+        while len(self._seen) > _CHANGES and now - self._seen[1][0] > self._window_seconds:
             self._seen.popleft()
         then, before = self._seen[0]
         seconds = max(now - then, 1e-3)
@@ -110,6 +141,7 @@ class Display(Progress):
         self._log_seconds = log_seconds
         self._lock = threading.RLock()
         self._live: Live | None = None
+        self._is_closed = False
         self._looked = self._printed = clock()
 
     def __enter__(self) -> Display:
@@ -123,8 +155,14 @@ class Display(Progress):
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._live:
-            self._live.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Wipes the bar; nothing is drawn after that."""
+        with self._lock:
+            self._is_closed = True
+            if self._live:
+                self._live.stop()
 
     def tick(self, restart: bool = False) -> None:
         """Draws the bar (a restart at once), or prints a line, when it is time; any thread."""
@@ -134,9 +172,13 @@ class Display(Progress):
             if now - self._looked < self.sample_seconds and not restart:
                 return
             self._looked = now
-            view = self._look(now)
+        view = self._look(now)  # which may take long
+        with self._lock:
+            if self._is_closed:
+                return
             if self._live:
-                self._live.update(bar(view), refresh=True)
+                columns = columns_of(self._stream) - ECHO_COLUMNS
+                self._live.update(bar(view, columns), refresh=True)
             elif now - self._printed >= self._log_seconds:
                 self._printed = now
                 print(shown_lines(view.line), file=self._stream, flush=True)
@@ -150,17 +192,18 @@ class Display(Progress):
             print(message, file=self._stream, flush=True)
 
 
-def bar(view: View) -> Table:
-    """A bar with the line under it; it pulses while the total is not known."""
+def bar(view: View, columns: int) -> RenderableType:
+    """A bar with the line under it, in so many columns; it pulses while the total is not known."""
+    from rich.constrain import Constrain
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 1))
-    pulse = not view.total
-    table.add_row(ProgressBar(view.total or None, view.done, width=60, pulse=pulse))
+    table = Table.grid()
+    width, pulse = min(_BAR_COLUMNS, columns), not view.total
+    table.add_row(ProgressBar(view.total or None, view.done, width=width, pulse=pulse))
     table.add_row(Text(shown_lines(view.line)))
-    return table
+    return Constrain(table, columns)
 
 
 class ShownProgress(Display):
@@ -195,11 +238,12 @@ class ShownProgress(Display):
         self.tick()
 
     def _view(self, now: float) -> View:
-        (speed,) = self._meter.update(now, self._done)
-        line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
-        if self.has_bar and speed > 0 and self._total:
-            line += f", {duration(max(0, self._total - self._done) / speed)} left"
-        return View(line, self._done, self._total)
+        with self._lock:
+            (speed,) = self._meter.update(now, self._done)
+            line = f"{self._task}: {self._position()}, {self._spell(speed)}/s"
+            if self.has_bar and speed > 0 and self._total:
+                line += f", {duration(max(0, self._total - self._done) / speed)} left"
+            return View(line, self._done, self._total)
 
     def _position(self) -> str:
         if not self._total:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.progress import in_units
@@ -25,7 +26,7 @@ def check_space(
     config: ConvertConfig,
     splits: Sequence[SplitConfig],
     sizes_bytes: Mapping[str, int],
-    left: float = 1.0,
+    left: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Compares the room on the disk of the output with an estimate of what will be written.
 
@@ -33,7 +34,7 @@ def check_space(
         config: What was asked for.
         splits: Its splits, their sources found.
         sizes_bytes: The size of each source by its path.
-        left: How much of the conversion is still to be done, from 0 to 1.
+        left: How much of a split is still to be done, from 0 to 1, where it is not all.
 
     Raises:
         InputError: If there is clearly too little room.
@@ -45,7 +46,11 @@ def check_space(
         path for split in splits if not split.selection.is_holdout for path in split.archives
     )
     shares = {path: size_bytes / max(1, shared[path]) for path, size_bytes in sizes_bytes.items()}
-    needed_bytes = left * sum(estimate_bytes(config, split, shares) for split in splits)
+    needed_bytes = sum(
+        share * estimate_bytes(config, split, shares)
+        for split in splits
+        if (share := left.get(split.name, 1.0))
+    )
     check_free(config.output_dir, free_bytes, needed_bytes)
 
 

@@ -12,6 +12,50 @@ from typing import Any, NoReturn
 from imagenet_beam.transforms.errors import InputError
 
 _HOME = re.compile(r"(?<=[=,])~(?=/|,|$)")
+_LOOKED_AT_BY = {
+    "DirectOptions": ("DirectRunner", "FnApiRunner"),
+    "FlinkRunnerOptions": ("FlinkRunner",),
+    "JobServerOptions": ("FlinkRunner",),
+    "PortableOptions": ("FlinkRunner", "PortableRunner", "PrismRunner", "DataflowRunner"),
+    "PrismRunnerOptions": ("PrismRunner",),
+    "SparkRunnerOptions": (),
+    "KafkaStreamsRunnerOptions": (),
+}
+"""The runners that look at the flags of a class of Beam's; all do at those of other classes."""
+
+_DATAFLOW_FLAGS = frozenset(
+    f"--{name}"
+    for name in [
+        "num_workers",
+        "max_num_workers",
+        "autoscaling_algorithm",
+        "machine_type",
+        "worker_machine_type",
+        "disk_size_gb",
+        "disk_type",
+        "worker_disk_type",
+        "project",
+        "region",
+        "worker_region",
+        "worker_zone",
+        "zone",
+        "network",
+        "subnetwork",
+        "use_public_ips",
+        "no_use_public_ips",
+        "min_cpu_platform",
+        "temp_location",
+        "staging_location",
+        "template_location",
+        "service_account_email",
+        "labels",
+        "flexrs_goal",
+        "dataflow_endpoint",
+        "dataflow_service_options",
+    ]
+)
+"""Flags for Dataflow alone, of classes that hold others, too."""
+
 _WHOLE_NUMBER = re.compile(r"[+-]?(?=.{1,40}$)([0-9]{1,3}(,[0-9]{3})+|[0-9]+(_[0-9]+)*)")
 
 
@@ -120,7 +164,52 @@ def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:
         return
     if not unknown[0].startswith("-"):
         raise InputError(f"{unknown[0]} is not a flag; flags are given as --name=value")
-    name = unknown[0].partition("=")[0]
-    close = difflib.get_close_matches(name, [*own_flags, *parser.flags()], n=1)
-    hint = f"did you mean {close[0]}?" if close else "see imagenet-beam convert --help"
-    raise InputError(f"unknown flag {name}; {hint}")
+    raise unknown_flag(unknown[0], [*own_flags, *parser.flags()], "imagenet-beam convert --help")
+
+
+def unknown_flag(argument: str, known: Sequence[str], help_command: str) -> InputError:
+    """The refusal of a flag, with the one that may have been meant."""
+    name = argument.partition("=")[0]
+    close = difflib.get_close_matches(name, known, n=1)
+    if name in ("-v", "-V"):
+        close = ["imagenet-beam --version"]
+    hint = f"did you mean {close[0]}?" if close else f"see {help_command}"
+    return InputError(f"unknown flag {name}; {hint}")
+
+
+def check_command_first(
+    args: Sequence[str], parser: SentenceParser, of_convert: Sequence[str]
+) -> None:
+    """Refuses a command's flag that stands before the command.
+
+    Args:
+        args: The arguments as they were typed.
+        parser: That of all commands.
+        of_convert: The flags of the command `convert`.
+    """
+    flag = args[0].partition("=")[0] if args else ""
+    if not flag.startswith("-") or flag in parser.flags():
+        return
+    if flag not in of_convert:
+        raise unknown_flag(flag, parser.flags(), "imagenet-beam --help")
+    raise InputError(
+        f"{flag} stands before the command; write the command first: "
+        f"imagenet-beam convert {flag}=..."
+    )
+
+
+def flags_without_effect(args: Sequence[str], runner: str) -> list[str]:
+    """The flags of Apache Beam among these that this runner does not look at.
+
+    Only those that are for other runners, beyond doubt, are found.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    foreign = set() if runner == "DataflowRunner" else set(_DATAFLOW_FLAGS)
+    for options in PipelineOptions.__subclasses__():
+        if runner not in _LOOKED_AT_BY.get(options.__name__, (runner,)):
+            parser = SentenceParser(add_help=False, conflict_handler="resolve")
+            options._add_argparse_args(parser)
+            foreign |= {*parser.flags()}
+    names = (argument.partition("=")[0] for argument in args)
+    return [name for name in dict.fromkeys(names) if name in foreign]

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 
-from imagenet_beam.pipeline.download.sources import DownloadError
 from imagenet_beam.runners.arguments import (
     SentenceParser,
     check_beam_flags,
+    check_command_first,
     check_values,
+    unknown_flag,
     with_home,
 )
-from imagenet_beam.runners.commands import (
-    bounding_boxes,
-    download,
-    index,
-    inspect,
-    report,
-    show,
-    synthesize,
-    verify,
-)
 from imagenet_beam.runners.failures import JobFailed, quiet_logging
-from imagenet_beam.runners.flags import with_flags
-from imagenet_beam.runners.request import add_convert_parser
+from imagenet_beam.runners.steps import say_stopped, step
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.plain_text import shown, shown_lines
 
 JOB_FAILED, WRONG_INPUT = 1, 2
@@ -42,41 +30,73 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except InputError as error:
+        from imagenet_beam.runners.flags import with_flags
+
         print(f"imagenet-beam: {shown(with_flags(error))}", file=sys.stderr)
         return WRONG_INPUT
     except KeyboardInterrupt:  # before the job: a runner has its own way to stop
-        print("\nimagenet-beam: stopped; the same command may be run again", file=sys.stderr)
+        say_stopped("imagenet-beam: stopped; the same command may be run again")
         return STOPPED
-    except (JobFailed, DownloadError) as error:
-        failed = "the job failed: " if isinstance(error, JobFailed) else ""
-        print(f"imagenet-beam: {failed}{shown_lines(str(error))}", file=sys.stderr)
+    except JobFailed as error:
+        print(f"imagenet-beam: the job failed: {shown_lines(str(error))}", file=sys.stderr)
         return JOB_FAILED
 
 
 def build_parser() -> tuple[SentenceParser, SentenceParser]:
     """The parser of all commands, and that of `convert`, which takes Beam's flags too."""
+    from imagenet_beam.runners.request import add_convert_parser
+
     parser = SentenceParser(
         prog="imagenet-beam",
         description="Turns image archives into sharded TFRecords.",
     )
     parser.add_argument("--version", action=_ShowVersions, nargs=0, help="show the versions")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    convert = add_convert_parser(commands)
-    download.add_download_parser(commands)
-    inspect.add_inspect_parser(commands)
-    index.add_index_parser(commands)
-    verify.add_verify_parser(commands)
-    show.add_show_parser(commands)
-    report.add_report_parser(commands)
-    bounding_boxes.add_bounding_boxes_parser(commands)
-    synthesize.add_synthesize_parser(commands)
+    parsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    convert = add_convert_parser(parsers)
+    for add_parser, _ in _commands().values():
+        add_parser(parsers)
     return parser, convert
+
+
+def _commands() -> dict[str, tuple[Callable[..., object], Callable[[argparse.Namespace], int]]]:
+    """Of each command but `convert`, what adds its parser and what runs it.
+
+    Imported here, not above: something is seen before these are, which takes a while.
+    """
+    from imagenet_beam.runners.commands import (
+        bounding_boxes,
+        download,
+        index,
+        inspect,
+        report,
+        show,
+        synthesize,
+        verify,
+    )
+
+    return {
+        "download": (download.add_download_parser, download.run_download),
+        "inspect": (inspect.add_inspect_parser, inspect.run_inspect),
+        "index": (index.add_index_parser, index.run_index),
+        "verify": (verify.add_verify_parser, verify.run_verify),
+        "show": (show.add_show_parser, show.run_show),
+        "report": (report.add_report_parser, report.run_report),
+        "bounding_boxes": (
+            bounding_boxes.add_bounding_boxes_parser,
+            bounding_boxes.run_bounding_boxes,
+        ),
+        "synthesize": (synthesize.add_synthesize_parser, synthesize.run_synthesize),
+    }
 
 
 class _ShowVersions(argparse.Action):
     """Looks up and prints this program's version, and those that decide bytes and runners."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import importlib.metadata
+
+        from imagenet_beam.transforms.images.options import libraries
+
         names = ("imagenet-beam", "apache-beam")
         ours, beam = (f"{name} {importlib.metadata.version(name)}" for name in names)
         print(f"{ours} ({', '.join([beam, *map(' '.join, libraries().items())])})")
@@ -84,28 +104,33 @@ class _ShowVersions(argparse.Action):
 
 
 def _run(arguments: list[str]) -> int:
-    parser, convert = build_parser()
-    args, rest = parser.parse_known_args(arguments)
+    with step("starting", is_logged=False):
+        from imagenet_beam.pipeline.download.sources import DownloadError
+
+        parser, convert = build_parser()
+        check_command_first(arguments, parser, convert.flags())
+        args, rest = parser.parse_known_args(arguments)
     if not args.command:
         parser.print_help()
         return WRONG_INPUT
     quiet_logging()
-    if args.command == "convert":
-        check_values(arguments, convert)
-        check_beam_flags(rest, convert.flags())
-        from imagenet_beam.runners.commands.convert import run_convert
+    try:
+        if args.command == "convert":
+            return _convert(args, rest, arguments, convert)
+        if rest:
+            raise unknown_flag(rest[0], [], f"imagenet-beam {args.command} --help")
+        _, run = _commands()[args.command]
+        return run(args)
+    except DownloadError as error:
+        print(f"imagenet-beam: {error}", file=sys.stderr)
+        return JOB_FAILED
 
-        return run_convert(args, rest)
-    if rest:
-        raise InputError(f"unknown flag {rest[0]}; see imagenet-beam {args.command} --help")
-    run: Callable[[argparse.Namespace], int] = {
-        "download": download.run_download,
-        "inspect": inspect.run_inspect,
-        "index": index.run_index,
-        "verify": verify.run_verify,
-        "show": show.run_show,
-        "report": report.run_report,
-        "bounding_boxes": bounding_boxes.run_bounding_boxes,
-        "synthesize": synthesize.run_synthesize,
-    }[args.command]
-    return run(args)
+
+def _convert(
+    args: argparse.Namespace, rest: list[str], arguments: list[str], parser: SentenceParser
+) -> int:
+    check_values(arguments, parser)
+    with step("starting Apache Beam", is_logged=False):
+        check_beam_flags(rest, parser.flags())
+        from imagenet_beam.runners.commands.convert import run_convert
+    return run_convert(args, rest)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import shutil
+from collections.abc import Callable
 from types import FrameType
 
 import apache_beam as beam
@@ -18,7 +20,14 @@ from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
 from imagenet_beam.runners.follow import on_stop
-from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, say
+from imagenet_beam.runners.progress import (
+    ASSIGNING,
+    LISTING,
+    ProgressDisplay,
+    ReceiptProgress,
+    Snapshot,
+)
+from imagenet_beam.runners.steps import say, say_stopped
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.tally import tally
 
@@ -56,21 +65,27 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     """
     beam_options = PipelineOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
-    pipeline | ConvertImages(conversion, options.workers)
-    # What was imported stays; a hundred thousand references are no garbage either.
-    gc.freeze()
-    gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
     tally.reset()
+    tally.on_assigning = lambda: _say_writing(conversion)
+    look: Callable[[], Snapshot] = functools.partial(_snapshot, conversion)
+    if beam_options.view_as(DirectOptions).direct_running_mode != _MODES[0]:
+        look = ReceiptProgress(conversion).snapshot  # other processes do the work
+    display = ProgressDisplay(look)
 
     def stop(number: int, _: FrameType | None) -> None:
         """Ends the process at once: what is published is whole."""
-        shards = counted(tally.shards, "shard")
-        say(f"\nstopped; {shards} of this run published, the same command resumes")
+        display.close()
+        shards = counted(look().shards, "shard")
+        say_stopped(f"stopped after {shards}; the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         os._exit(128 + number)
 
-    with on_stop(stop), ProgressDisplay(lambda: _snapshot(conversion)):
+    with on_stop(stop), display:
+        pipeline | ConvertImages(conversion, options.workers)
+        # What was imported stays; a hundred thousand references are no garbage either.
+        gc.freeze()
+        gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
@@ -79,12 +94,25 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     return True
 
 
+def _say_writing(conversion: Conversion) -> None:
+    """Says how many shards there will be, now that the images are counted and found right."""
+    if not conversion.shards_done:
+        shards = counted(_shards_total(conversion), "shard")
+        say(f"writing {shards} to {conversion.config.output_dir}")
+
+
+def _shards_total(conversion: Conversion) -> int:
+    return sum(split.shards_of(tally.selected[split.name]) for split in conversion.splits)
+
+
 def _snapshot(conversion: Conversion) -> Snapshot:
     return Snapshot(
         images_listed=tally.images_listed,
-        total=max(0, tally.images_listed - conversion.images_done),
-        images=tally.images,
+        total=max(0, tally.selected.total() - conversion.images_done),
+        images=max(tally.images, tally.encoded),
         written_bytes=tally.written_bytes,
         rejects=tally.rejects,
         shards=tally.shards,
+        shards_total=tally.is_assigning * (_shards_total(conversion) - conversion.shards_done),
+        step=ASSIGNING if tally.is_assigning else LISTING,
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.errors import InputError
 
 _MISTAKE = re.compile(
@@ -83,6 +86,58 @@ class NoiseFilter(logging.Filter):
         return not any(word in message for word in (*self._NOISE, "InputError: "))
 
 
+class HangUpFilter(logging.Filter):
+    """Holds back what workers in this process log when the runner hangs up on them.
+
+    Flink does so at the end of a job, and whether Beam's worker then logs a traceback is a
+    matter of milliseconds. A failure may begin with the same words, so they are shown after
+    all unless the job ends well.
+    """
+
+    _WORDS = "Multiplexer hanging up"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_holding = False
+        self._held: list[logging.LogRecord] = []
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Around a job; where it ended well, what comes later is not shown, either."""
+        self._is_holding = True
+        self._held.clear()
+        try:
+            yield
+        except InputError:  # the sentence says it all
+            raise
+        except BaseException:
+            self._is_holding = False
+            for record in self._held:
+                logging.getLogger(record.name).handle(record)
+            raise
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown now."""
+        error = record.exc_info[1] if record.exc_info else ""
+        if not self._is_holding or self._WORDS not in f"{record.getMessage()} {error}":
+            return True
+        self._held.append(record)
+        return False
+
+
+hang_ups = HangUpFilter()
+
+
+class _TerminalHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic for mypy alone
+    """Shows records above what is drawn on a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr.isatty():
+            say(self.format(record))
+        else:
+            super().emit(record)
+
+
 def quiet_logging() -> None:
     """Logs warnings of Beam and others to the terminal, without noise.
 
@@ -90,7 +145,8 @@ def quiet_logging() -> None:
     """
     # Google's packages say at each import that Python 3.10 gets no more updates of them.
     warnings.filterwarnings("ignore", "You are using a non-supported Python", FutureWarning)
-    handler = logging.StreamHandler()
+    handler = _TerminalHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     handler.addFilter(NoiseFilter())
+    handler.addFilter(hang_ups)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

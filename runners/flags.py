@@ -21,7 +21,7 @@ from imagenet_beam.pipeline.config import (
     ConvertConfig,
     Workers,
 )
-from imagenet_beam.pipeline.datasets.base import Dataset
+from imagenet_beam.pipeline.datasets.base import IMAGES_PER_SHARD, Dataset
 from imagenet_beam.pipeline.datasets.registry import BUILT_IN, DATASETS, IMAGENET
 from imagenet_beam.runners.arguments import (
     SentenceParser,
@@ -108,7 +108,8 @@ def _defaults(value_of: Callable[[Dataset], object]) -> str:
 
 
 def _shards(split: str) -> Flag:
-    default = _defaults(lambda dataset: dataset.default_shards(split))
+    most = _defaults(lambda dataset: dataset.default_shards(split)).partition(": ")[2]
+    default = f"default: one for {IMAGES_PER_SHARD} images, at most {most}"
     return Flag(f"{split}.num_shards", "N", f"number of shards ({default})", f"{split}_shards")
 
 
@@ -135,7 +136,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("validation_archive", "PATHS", "such as ILSVRC2012_img_val.tar"),
         Flag("validation_directory", "DIR", "extracted folder, flat or of class folders"),
         Flag("test_archive", "PATHS", "such as ILSVRC2012_img_test_v10102019.tar"),
-        Flag("test_directory", "DIR", "extracted folder"),
+        Flag("test_directory", "DIR", "extracted folder, flat or of class folders"),
         Flag(
             "labels.any_names",
             "",
@@ -158,14 +159,15 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag(
             "labels.validation_labels",
             "PATHS",
-            "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, or Caffe's val.txt "
-            "(with its synsets.txt as --labels_file)",
+            "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, Caffe's val.txt "
+            "(with its synsets.txt as --labels_file), or ILSVRC2012_validation_ground_truth.txt "
+            "(with map_clsloc.txt as --class_names)",
         ),
         Flag(
             "labels.class_names",
             "PATHS",
-            "human-readable class names: synset_words.txt, imagenet_metadata.txt, "
-            "LOC_synset_mapping.txt or map_clsloc.txt",
+            "human-readable class names, which class folders may have, too: synset_words.txt, "
+            "imagenet_metadata.txt, LOC_synset_mapping.txt or map_clsloc.txt",
         ),
         Flag("bounding_boxes", "PATHS", "archives or folders of XML files, or a CSV"),
         Flag(
@@ -196,8 +198,14 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         ),
         Flag(
             "holdout_split",
-            ("test", "validation"),
+            "NAME",
             f"name of the held-out split ({_defaults(lambda dataset: dataset.holdout.split)})",
+        ),
+        Flag(
+            "holdout.num_shards",
+            "N",
+            f"number of its shards ({_defaults(lambda dataset: dataset.holdout.shards)})",
+            "holdout_shards",
         ),
         Flag("selection.fraction", "F", "part of each split to take, such as 0.01"),
         Flag(
@@ -243,7 +251,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
             "turn images and boxes as the Exif block says; published accuracies are for pixels as "
             "stored",
         ),
-        Flag("max_rejects", "N", "maximum number of rejects for exit status 0", default=0),
+        Flag("image.verify_images", "", "decode also the JPEGs that --resize=none keeps"),
+        Flag("max_rejects", "N", "rejects allowed for exit status 0", default=0),
     ),
     "run": (
         Flag("detach", "", "return when the job has been submitted"),
@@ -343,7 +352,10 @@ def given_fields(args: argparse.Namespace, owner: str) -> dict[str, Any]:
 
 def flag_of(field: str) -> str:
     """The flag that sets a field: `--jpeg_quality` for `image.jpeg_quality`."""
-    return f"--{_NAMES.get(field) or field.rpartition('.')[2]}"
+    split, _, name = field.rpartition(".")
+    if split and name == "num_shards":  # of a held-out split, which may have any name
+        return f"--{_NAMES.get(field, 'holdout_shards')}"
+    return f"--{_NAMES.get(field) or name}"
 
 
 def with_flags(message: object) -> str:

@@ -10,16 +10,14 @@ from types import FrameType
 
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
-from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress, say
+from imagenet_beam.runners.failures import JobFailed, find_mistake, hang_ups, root_cause
+from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress
+from imagenet_beam.runners.steps import say, say_stopped, step
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 2.0
 SILENCE_SECONDS = 300.0
 """How long a runner may fail to answer before its job is given up for lost."""
-
-RATE_WINDOW_SECONDS = 300.0
-"""Shards appear rarely: speeds are taken over minutes."""
 
 
 @contextmanager
@@ -58,11 +56,11 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
         SystemExit: If the user stopped it.
     """
     try:
-        with on_stop(_raise_stopped):
+        with on_stop(_raise_stopped), hang_ups.holding():
             try:
                 job = submit()
             except _Stopped:
-                say("stopped while the job was being submitted")
+                say_stopped("stopped while the job was being submitted")
                 raise
             except OSError as error:
                 raise JobFailed(f"it could not be submitted: {error}") from error
@@ -94,7 +92,7 @@ def _wait(job: Job, conversion: Conversion) -> JobStatus:
     say(f"submitted {job.title}; {job.follow_hint}")
     progress = ReceiptProgress(conversion)
     answered = time.monotonic()
-    with ProgressDisplay(progress.snapshot, rate_window_seconds=RATE_WINDOW_SECONDS):
+    with ProgressDisplay(progress.snapshot):
         while True:
             try:
                 status = job.status()
@@ -122,13 +120,13 @@ def _raise_unless_done(job: Job, status: JobStatus) -> None:
 
 def _cancel(job: Job) -> None:
     """Cancels; a second Ctrl-C ends the program at once, as the display is gone."""
-    say(f"\ncancelling {job.title}")
     try:
-        job.cancel()
+        with step(f"cancelling {job.title}"):
+            job.cancel()
     except (OSError, _Stopped) as error:
-        say(f"{job.title} may still be running: {error}; {job.cancel_hint}")
+        say_stopped(f"{job.title} may still be running: {error}; {job.cancel_hint}")
         return
-    say(f"cancelled {job.title}; what is published is whole, the same command resumes")
+    say_stopped(f"cancelled {job.title}; what is published is whole, the same command resumes")
 
 
 def _raise_stopped(number: int, _: FrameType | None) -> None:

@@ -26,6 +26,7 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase, runner_n
 from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
+from imagenet_beam.runners.steps import step
 from imagenet_beam.transforms.errors import InputError
 
 _ENVIRONMENT = "--environment_type=LOOPBACK"
@@ -86,8 +87,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
 
     def start() -> PortableJob:
         beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
-        pipeline = build(conversion, options.workers, runner, beam_options)
-        return PortableJob(submit(pipeline), is_ours=prism)
+        with step("submitting the job"):
+            pipeline = build(conversion, options.workers, runner, beam_options)
+            return PortableJob(submit(pipeline), is_ours=prism)
 
     return run_job(start, conversion, options)
 

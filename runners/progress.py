@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TextIO
 
+from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.conversion import Conversion
+from imagenet_beam.pipeline.output import shards_present
 from imagenet_beam.pipeline.progress import (
     LOG_SECONDS,
     Display,
@@ -17,10 +20,10 @@ from imagenet_beam.pipeline.progress import (
     View,
     counted,
     duration,
+    per_second,
 )
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.plain_text import shown_lines
 from imagenet_beam.transforms.records.receipts import receipt_name
 from imagenet_beam.transforms.storage.files import is_local
 
@@ -31,25 +34,9 @@ _REMOTE_LISTING_SECONDS = 10.0
 """Listings of `gs://` are charged by the request."""
 
 
-def say(text: str) -> None:
-    """Prints to the terminal at once, where no progress is drawn."""
-    print(shown_lines(text), file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Says what is being done; in a terminal also for how long."""
-    if not sys.stderr.isatty():
-        say(what)
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        shown.add_task(shown_lines(what), total=None)
-        yield
+LISTING = "listing the archives"
+ASSIGNING = "assigning images to shards"
+NO_SHARD_YET = "listing the archives, then writing the first shards"
 
 
 class Snapshot(NamedTuple):
@@ -64,6 +51,7 @@ class Snapshot(NamedTuple):
         shards: Shards published.
         state: What the runner says of the job, or "".
         shards_total: Shards that this run has to publish; 0 while that is not known.
+        step: What is done before the first image.
     """
 
     images_listed: int
@@ -74,35 +62,41 @@ class Snapshot(NamedTuple):
     shards: int
     state: str = ""
     shards_total: int = 0
+    step: str = LISTING
 
 
-def progress_line(snapshot: Snapshot, rates: Sequence[float]) -> str:
-    """One line: images done, speeds, time left, rejects.
+def progress_line(snapshot: Snapshot, seconds: float, rates: Sequence[float] = ()) -> str:
+    """One line: the step and its time; or images done, speeds, time left, rejects.
 
     Args:
         snapshot: How far the run has come.
-        rates: Images and bytes a second.
+        seconds: How long the step has lasted.
+        rates: Images and bytes a second; nothing while they are not known.
     """
     images, total = snapshot.images, snapshot.total
-    state = f"{snapshot.state}: " if snapshot.state else ""
-    if not images and snapshot.shards_total:
-        return f"{state}0 of {counted(snapshot.shards_total, 'shard')}"
-    if not images:
-        return f"{state}{counted(snapshot.images_listed, 'image')} listed"
-    images_per_second, bytes_per_second = rates
-    done, left = f"{images:,} images", "time left unknown"
-    if total:
-        most = max(total, images)  # the total may be an estimate
-        done = f"{images:,} of {most:,} images ({100 * images // most}%)"
-    if total and images_per_second > 0:
-        left = f"{duration(max(0, total - images) / images_per_second)} left"
     shards = counted(snapshot.shards, "shard")
     if snapshot.shards_total:
         shards = f"{snapshot.shards:,} of {counted(snapshot.shards_total, 'shard')}"
-    return (
-        f"{state}{done}, {images_per_second:,.0f} images/s, {bytes_per_second / 1e6:.1f} MB/s, "
-        f"{left}, {shards}, {counted(snapshot.rejects, 'reject')}"
-    )
+    parts = []
+    if not images:
+        parts.append(snapshot.step)
+        if snapshot.images_listed:
+            parts.append(f"{counted(snapshot.images_listed, 'image')} found")
+        if snapshot.shards_total and snapshot.step == NO_SHARD_YET:
+            parts.append(shards)
+        parts.append(duration(seconds))
+    else:
+        most = max(total, images)  # the total may be an estimate
+        done = f"{images:,} of {most:,} images ({100 * images // most}%)"
+        parts.append(done if total else counted(images, "image"))
+        left = "time left unknown"
+        if rates:
+            parts += [per_second(rates[0], "image"), f"{rates[1] / 1e6:.1f} MB/s"]
+            if total and rates[0] > 0:
+                left = f"{duration(max(0, total - images) / rates[0])} left"
+        parts += [left, shards, counted(snapshot.rejects, "reject")]
+    state = f"{snapshot.state}: " if snapshot.state else ""
+    return state + ", ".join(parts)
 
 
 class ProgressDisplay:
@@ -112,7 +106,7 @@ class ProgressDisplay:
         read: Gives the present snapshot; called from a thread of the display's own.
         stream: Where to show it.
         log_seconds: How often a line is printed where no bar is drawn.
-        rate_window_seconds: Over how long speeds are taken.
+        clock: Tells the time in seconds.
     """
 
     def __init__(
@@ -120,32 +114,45 @@ class ProgressDisplay:
         read: Callable[[], Snapshot],
         stream: TextIO | None = None,
         log_seconds: float = LOG_SECONDS,
-        rate_window_seconds: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._meter = RateMeter(rate_window_seconds)
-        self._display = Display(self._look, stream or sys.stderr, log_seconds=log_seconds)
+        self._meter = RateMeter()
+        self._display = Display(self._look, stream or sys.stderr, log_seconds, clock)
+        self._step, self._step_began = "", clock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._show, name="progress", daemon=True)
 
     def __enter__(self) -> ProgressDisplay:
+        self._display.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wipes the bar, once a look that has begun is over or has taken too long."""
         self._end.set()
         self._thread.join(_END_SECONDS)
+        self._display.close()
 
     def _show(self) -> None:
-        with self._display:
-            while not self._end.wait(self._display.sample_seconds):
-                self._display.tick()
+        self._display.tick(restart=True)
+        while not self._end.wait(self._display.sample_seconds):
+            self._display.tick()
 
     def _look(self, now: float) -> View:
         snapshot = self._read()
-        rates = self._meter.update(now, snapshot.images, snapshot.written_bytes)
+        if snapshot.step != self._step:
+            self._step, self._step_began = snapshot.step, now
+        rates: Sequence[float] = ()
+        if snapshot.images:  # speeds count from the first one
+            rates = self._meter.update(now, snapshot.images, snapshot.written_bytes)
+            rates = rates if self._meter.is_known else ()
+        line = progress_line(snapshot, now - self._step_began, rates)
         total = snapshot.total if snapshot.images else 0  # pulses until images are done
-        return View(progress_line(snapshot, rates), snapshot.images, total)
+        return View(line, snapshot.images, total)
 
 
 class ReceiptProgress:
@@ -164,19 +171,16 @@ class ReceiptProgress:
     """
 
     def __init__(self, conversion: Conversion, listing_seconds: float | None = None) -> None:
-        config = conversion.config
         self.state = ""
-        self._output = conversion.output
-        self._awaited = {
-            name: split.name
-            for split in config.splits
-            for shard, name in enumerate(config.shard_names(split))
-            if shard not in conversion.done[split.name]
-        }
-        self._plan = conversion.plan.fingerprint
+        self._conversion = conversion
+        self._awaited: dict[str, list[str]] = {}  # by split, of which the number is known
         self._seen: dict[str, ShardReceipt] = {}
+        for split in conversion.splits:
+            if conversion.num_shards[split.name]:
+                self._await(split, conversion.num_shards[split.name])
         if listing_seconds is None:
-            listing_seconds = 0.0 if is_local(config.output_dir) else _REMOTE_LISTING_SECONDS
+            local = is_local(conversion.config.output_dir)
+            listing_seconds = 0.0 if local else _REMOTE_LISTING_SECONDS
         self._listing_seconds = listing_seconds
         self._next_listing = 0.0
 
@@ -197,24 +201,49 @@ class ReceiptProgress:
             rejects=sum(len(receipt.rejects) for receipt in receipts),
             shards=len(self._seen),
             state=self.state,
-            shards_total=len(self._awaited),
+            shards_total=sum(map(len, self._awaited.values())) if self._is_known() else 0,
+            step=NO_SHARD_YET,
         )
 
+    def _is_known(self) -> bool:
+        return len(self._awaited) == len(self._conversion.splits)
+
+    def _await(self, split: SplitConfig, num_shards: int) -> None:
+        """Knows the names of a split's shards that this run has to publish."""
+        names = self._conversion.config.shard_names(split, num_shards)
+        done = self._conversion.done[split.name]
+        self._awaited[split.name] = [
+            name for number, name in enumerate(names) if number not in done
+        ]
+
     def _read_new(self) -> None:
-        present = self._output.receipts_present()
-        unseen = (name for name in self._awaited if name not in self._seen)
+        output = self._conversion.output
+        present = output.receipts_present()
+        for split in self._conversion.splits:
+            if split.name not in self._awaited:
+                self._learn_number(split, present)
+        awaited = itertools.chain.from_iterable(self._awaited.values())
+        unseen = (name for name in awaited if name not in self._seen)
         new = [name for name in unseen if receipt_name(name) in present]
-        for name, receipt in zip(new, self._output.read_receipts(new), strict=True):
-            if receipt.plan == self._plan:
+        for name, receipt in zip(new, output.read_receipts(new, counts=False), strict=True):
+            if receipt.plan == self._conversion.plan.fingerprint:
                 self._seen[name] = receipt
+
+    def _learn_number(self, split: SplitConfig, present: Iterable[str]) -> None:
+        """The first receipt of this plan tells how many shards a split becomes."""
+        prefix = self._conversion.config.prefix(split)
+        stems = (name.removesuffix(".json") for name in present)
+        for number, names in shards_present(prefix.rpartition("/")[2], stems).items():
+            (receipt,) = self._conversion.output.read_receipts(names[:1], counts=False)
+            if receipt.plan == self._conversion.plan.fingerprint:
+                self._await(split, number)
 
     def _total_images(self) -> int:
         """An estimate: shards of a split differ by one image at most; 0 while one has none."""
         total = 0.0
-        for split in set(self._awaited.values()):
-            shards = [name for name, its_split in self._awaited.items() if its_split == split]
-            images = [self._seen[name].images for name in shards if name in self._seen]
-            if not images:
+        for names in self._awaited.values():
+            images = [self._seen[name].images for name in names if name in self._seen]
+            if names and not images:
                 return 0
-            total += sum(images) / len(images) * len(shards)
-        return round(total)
+            total += sum(images) / len(images) * len(names) if names else 0
+        return round(total) if self._is_known() else 0

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import sys
 
-from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, check_split_name
 from imagenet_beam.pipeline.datasets.base import SPLIT_INPUTS, Dataset
 from imagenet_beam.pipeline.datasets.registry import DATASETS
 from imagenet_beam.pipeline.download.sources import cache_dir
@@ -188,6 +188,12 @@ def _with_selections(
     if args.holdout is None and not args.holdout_per_class and "train" in given:
         asked = dataclasses.replace(asked, holdout=dataset.holdout.images)
     name = args.holdout_split or dataset.holdout.split
+    check_split_name(name, "--holdout_split=")
+    if not asked.holds_out and (args.holdout_split or args.holdout_shards is not None):
+        raise InputError(
+            "--holdout_split and --holdout_shards are of held-out images; give --holdout_per_class "
+            "or --holdout, how many these are"
+        )
     if asked.holds_out and name in given:
         raise InputError(
             f"--holdout_split={name} is given as `{given[name].parameter}` too; give another name "
@@ -203,8 +209,6 @@ def _selection(split: SplitConfig, asked: Selection) -> Selection:
     """What of the selection is about a split: images are held out of the training images."""
     if split.name != "train":
         asked = dataclasses.replace(asked, only_files="", holdout=0, holdout_per_class=0)
-    if split.label_from == "none":
-        asked = dataclasses.replace(asked, classes=(), max_per_class=0)
     return asked
 
 
@@ -212,12 +216,17 @@ def _held_out(
     train: SplitConfig, name: str, args: argparse.Namespace, dataset: Dataset
 ) -> SplitConfig:
     """The split of the images that are held out of the training images."""
-    shards = getattr(args, f"{name}_shards")
+    own = getattr(args, f"{name}_shards", None)
+    if own is not None and args.holdout_shards is not None:
+        raise InputError(f"--{name}_shards and --holdout_shards are one number; give one of them")
+    asked = args.holdout_shards if own is None else own
+    num_shards, images_per_shard = dataset.shards_of(name, asked)
     return dataclasses.replace(
         train,
         name=name,
         source_split="train",
-        num_shards=dataset.default_shards(name) if shards is None else shards,
+        num_shards=num_shards,
+        images_per_shard=images_per_shard,
         official_images=0,
         selection=dataclasses.replace(train.selection, is_holdout=True),
     )

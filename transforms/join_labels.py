@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
+from imagenet_beam.transforms.archives.names import is_perhaps_no_class
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.labels.read import load_labels
 from imagenet_beam.transforms.labels.rule import label_image, with_classes
@@ -39,7 +40,8 @@ class LoadLabels(beam.PTransform):
 class FindClasses(beam.PTransform):
     """Numbers the classes that are found: PCollection[ImageRef] → PCollection[Labels].
 
-    For archives whose classes no file lists, such as ImageNet-21k's.
+    For archives whose classes no file lists, such as ImageNet-21k's, and for class folders
+    that are called by words, whose classes follow from all of them together.
 
     Attributes:
         labels: The result of `LoadLabels`.
@@ -54,29 +56,33 @@ class FindClasses(beam.PTransform):
         source = self.source
         return (
             refs
-            | "GatherClasses" >> beam.CombineGlobally(_ClassesFn()).with_output_types(list[str])
+            | "GatherClasses"
+            >> beam.CombineGlobally(_ClassesFn()).with_output_types(list[list[str]])
             | "NumberClasses"
             >> beam.Map(
-                lambda wnids, labels: with_classes(labels, wnids, source), AsSingleton(self.labels)
+                lambda found, labels: with_classes(labels, found[0], source, found[1]),
+                AsSingleton(self.labels),
             ).with_output_types(Labels)
         )
 
 
 class _ClassesFn(beam.CombineFn):
-    """The distinct classes, sorted."""
+    """The distinct classes, sorted; then the folders that may be none."""
 
-    def create_accumulator(self) -> set[str]:
+    def create_accumulator(self) -> set[tuple[str, bool]]:
         return set()
 
-    def add_input(self, found: set[str], ref: ImageRef) -> set[str]:
-        found.add(ref.wnid)
+    def add_input(self, found: set[tuple[str, bool]], ref: ImageRef) -> set[tuple[str, bool]]:
+        found.add((ref.wnid, is_perhaps_no_class(ref.wnid, ref.filename)))
         return found
 
-    def merge_accumulators(self, parts: Iterable[set[str]]) -> set[str]:
+    def merge_accumulators(self, parts: Iterable[set[tuple[str, bool]]]) -> set[tuple[str, bool]]:
         return set().union(*parts)
 
-    def extract_output(self, found: set[str]) -> list[str]:
-        return sorted(found)
+    def extract_output(self, found: set[tuple[str, bool]]) -> list[list[str]]:
+        return [
+            sorted(name for name, is_none in found if is_none is which) for which in (False, True)
+        ]
 
 
 @dataclass(eq=False)

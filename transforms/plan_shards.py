@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 import apache_beam as beam
 
 from imagenet_beam.transforms.encode_images import RecordEncoder
-from imagenet_beam.transforms.records.shards import ShardLayout, cut_shards, fingerprint
+from imagenet_beam.transforms.records.shards import (
+    KEY_BYTES,
+    ShardLayout,
+    cut_shards,
+    fingerprint,
+    shard_count,
+)
 
 V = TypeVar("V")
 
@@ -33,17 +39,21 @@ class PlanShards(beam.PTransform):
         return keys | "CutShards" >> CutShards(self.num_shards)
 
 
-def CutShards(num_shards: int) -> beam.PTransform:
-    """From keys, one or more an element, to the shards that they are cut into; none without."""
-    combine = beam.CombineGlobally(_CutShardsFn(num_shards)).without_defaults()
+def CutShards(num_shards: int, keys_each: int = 0) -> beam.PTransform:
+    """From keys, one or more an element, to the shards that they are cut into; none without.
+
+    How many there are, `shard_count` says.
+    """
+    combine = beam.CombineGlobally(_CutShardsFn(num_shards, keys_each)).without_defaults()
     return combine.with_output_types(ShardLayout)
 
 
 class _CutShardsFn(beam.CombineFn):
     """Gathers all keys, 16 bytes each, and cuts them into shards."""
 
-    def __init__(self, num_shards: int) -> None:
-        self._num_shards = num_shards
+    def __init__(self, num_shards: int, keys_each: int) -> None:
+        self._most = num_shards
+        self._keys_each = keys_each
 
     def create_accumulator(self) -> bytes | bytearray:
         return bytearray()
@@ -61,7 +71,8 @@ class _CutShardsFn(beam.CombineFn):
         return bytes(packed)
 
     def extract_output(self, packed: bytes | bytearray) -> ShardLayout:
-        return cut_shards(bytes(packed), self._num_shards)
+        num_shards = shard_count(len(packed) // KEY_BYTES, self._most, self._keys_each)
+        return cut_shards(bytes(packed), num_shards)
 
 
 def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:

@@ -22,6 +22,7 @@ from imagenet_beam.transforms.batches import Columns, in_global_window
 from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encode_images import RecordEncoder
+from imagenet_beam.transforms.tally import tally
 from imagenet_beam.transforms.threads.ordered import OrderedPool
 
 V = TypeVar("V")
@@ -192,6 +193,7 @@ class _EncodeFn(PooledFn):
     def _flush(self) -> Iterator[Assigned[bytes]]:
         buffer = self._buffer
         self.start_bundle()
+        tally.encoded += len(buffer)
         outcomes = self.encode(value for _, (_, value) in buffer)
         for (shard, (key, _)), outcome in zip(buffer, outcomes, strict=True):
             yield shard, (key, OUTCOMES.encode(outcome))

@@ -8,7 +8,9 @@ stay at zero; progress then comes from the shards that appear.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -17,17 +19,31 @@ class Tally:
 
     Attributes:
         images_listed: Images found in the archives.
+        selected: By split, the images to convert.
+        is_assigning: Whether the listings were found right, and images go to their shards.
+        encoded: Images encoded before they go through the shuffle.
         images: Images done, as records or rejects.
         rejects: Images that did not become records.
         written_bytes: Bytes of records written.
         shards: Shards published.
+        on_assigning: Called when `is_assigning` becomes true.
     """
 
     images_listed: int = 0
+    selected: Counter[str] = field(default_factory=Counter)
+    is_assigning: bool = False
+    encoded: int = 0
     images: int = 0
     rejects: int = 0
     written_bytes: int = 0
     shards: int = 0
+    on_assigning: Callable[[], None] | None = None
+
+    def assigning(self) -> None:
+        """Notes that images are told their shards; called with each bundle of them."""
+        is_first, self.is_assigning = not self.is_assigning, True
+        if is_first and self.on_assigning:
+            self.on_assigning()
 
     def written(
         self, images: int = 0, rejects: int = 0, size_bytes: int = 0, shards: int = 0

@@ -30,6 +30,7 @@ from imagenet_beam.transforms.shuffle import (
     PackFn,
     PooledFn,
 )
+from imagenet_beam.transforms.tally import tally
 
 V = TypeVar("V")
 
@@ -78,14 +79,14 @@ class WriteShards(beam.PTransform):
             )
         )
         write: beam.DoFn = _WriteShardFn(self.target, *pool)
-        sides: list[AsSingleton] = []
+        sides = [AsSingleton(self.layout)]
         if self.shuffle == "images":
             assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
             write = _WriteEncodedFn(self.target)
         elif self.encode.packed_type is not None:
             columns = Columns(self.encode.packed_type)
             pack = PackFn(columns, without_class if self.labels else None)
-            sides = [AsSingleton(self.labels)] if self.labels else []
+            sides += [AsSingleton(self.labels)] if self.labels else []
             assigned = assigned | "PackReferences" >> beam.ParDo(pack).with_output_types(
                 tuple[int, bytes]
             )
@@ -104,6 +105,9 @@ class _AssignShardFn(beam.DoFn):
         self._encoder = encoder
         self._seed = seed
         self._done = done
+
+    def start_bundle(self) -> None:
+        tally.assigning()
 
     def process(self, value: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
         key = key_of(value, self._encoder, self._seed)
@@ -136,7 +140,7 @@ class _WriteShardFn(PooledFn):
         self._writers = self._writers or ThreadPoolExecutor(2, thread_name_prefix="write")
 
     def process(
-        self, group: tuple[int, Iterable[Any]], labels: Labels | None = None
+        self, group: tuple[int, Iterable[Any]], layout: ShardLayout, labels: Labels | None = None
     ) -> Iterator[ShardReceipt]:
         assert self._writers is not None  # noqa: S101 - start_bundle() ran
         try:
@@ -144,7 +148,8 @@ class _WriteShardFn(PooledFn):
             keyed = list(
                 self.keyed(values, labels)
             )  # which a runner may not give to another thread
-            self._begun.append(self._writers.submit(self._target.write, shard, keyed, self.encode))
+            target = self._target.laid_out(layout)
+            self._begun.append(self._writers.submit(target.write, shard, keyed, self.encode))
             while len(self._begun) > 1:
                 yield _counted(self._begun.popleft().result())
         except BaseException:
@@ -190,8 +195,11 @@ class _WriteEncodedFn(beam.DoFn):
     def __init__(self, target: ShardTarget) -> None:
         self._target = target
 
-    def process(self, group: tuple[int, Iterable[Any]]) -> Iterator[ShardReceipt]:
-        yield _counted(self._target.write(*group, lambda data: map(OUTCOMES.decode, data)))
+    def process(
+        self, group: tuple[int, Iterable[Any]], layout: ShardLayout
+    ) -> Iterator[ShardReceipt]:
+        target = self._target.laid_out(layout)
+        yield _counted(target.write(*group, lambda data: map(OUTCOMES.decode, data)))
 
 
 def _counted(receipt: ShardReceipt) -> ShardReceipt:

@@ -78,6 +78,8 @@ class WriteToTFRecord(beam.io.WriteToTFRecord):
         shuffle: str = "references",
         storage: Storage | None = None,
     ) -> None:
+        if type(num_shards) is not int:
+            raise ValueError(f"num_shards={num_shards!r} is not accepted; give a whole number")
         super().__init__(
             file_path_prefix,
             coder,

@@ -40,6 +40,9 @@ LABEL_INPUTS = (
 )
 """The parameters of a data set whose classes stand in files, or are those of its archives."""
 
+IMAGES_PER_SHARD = 100
+"""What a shard has at least, where nobody says how many there are: 11 MB of ImageNet's images."""
+
 _PIXELS = ImageOptions(resize=Resize("none"), output_format="PNG")
 
 
@@ -48,7 +51,7 @@ class KnownSplit(NamedTuple):
 
     Attributes:
         images: How many it has.
-        shards: How many shards it becomes by default.
+        shards: How many shards it becomes by default, at most; see `shards_of`.
         label_from: `place` for class folders or class tars, `index` for files of pixels,
             which number the classes; see `JoinLabels`.
     """
@@ -64,7 +67,7 @@ class Holdout(NamedTuple):
     Attributes:
         split: What it is called by default.
         images: How many there are by default; 0 for none.
-        shards: How many shards it becomes by default.
+        shards: How many shards it becomes by default, at most.
     """
 
     split: str = "validation"
@@ -134,8 +137,15 @@ class Dataset:
         return " or ".join([*forms, "its extracted folder"] if self.folder_kind else forms)
 
     def default_shards(self, split: str) -> int:
-        """How many shards a split becomes by default, be it one that is held out."""
+        """How many shards a split becomes by default at most, be it one that is held out."""
         return self.splits[split].shards if split in self.splits else self.holdout.shards
+
+    def shards_of(self, split: str, asked: int | None) -> tuple[int, int]:
+        """`num_shards` and `images_per_shard` of a split, where so many shards are asked for.
+
+        None lets the number follow that of the images.
+        """
+        return (self.default_shards(split), IMAGES_PER_SHARD) if asked is None else (asked, 0)
 
     @property
     def labels(self) -> LabelSource:
@@ -172,7 +182,7 @@ class Dataset:
 
         Args:
             given: Paths by parameter: `{"input": ("mnist",)}`, `{"train_archive": (…)}`.
-            shards: How many shards a split becomes; None is the default.
+            shards: How many shards a split becomes; None follows the number of images.
             storage: How to reach the files.
 
         Raises:
@@ -183,12 +193,13 @@ class Dataset:
         for name, known in self.splits.items():
             source = self._source(name, given, storage)
             if source:
-                num_shards = shards.get(name)
+                num_shards, images_per_shard = self.shards_of(name, shards.get(name))
                 config = SplitConfig(
                     name=name,
                     parameter=source.parameter,
                     archives=tuple(source.paths),
-                    num_shards=known.shards if num_shards is None else num_shards,
+                    num_shards=num_shards,
+                    images_per_shard=images_per_shard,
                     label_from=known.label_from,
                     official_images=known.images,
                     kind=source.kind,

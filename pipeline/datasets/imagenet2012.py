@@ -26,7 +26,7 @@ IMAGENET2012 = Dataset(
     parameters=SPLIT_INPUTS + LABEL_INPUTS,
     image=ImageOptions(),
     label_base=LabelSource.base,
-    holdout=Holdout("test"),
+    holdout=Holdout("test", shards=SPLITS["test"].shards),
     name_prefix="",
     fits_in_memory=False,
 )

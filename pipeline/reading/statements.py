@@ -23,6 +23,7 @@ from imagenet_beam.pipeline.output import (
     REJECTS,
     OutputFolder,
     manifest_json,
+    shards_present,
 )
 from imagenet_beam.pipeline.plan import Plan
 from imagenet_beam.pipeline.reading.findings import Finding
@@ -91,7 +92,7 @@ def read_statements(folder: OutputFolder, sizes: Mapping[str, int]) -> Statement
         findings.insert(0, _no_manifest(folder, error))
         manifest = {}
         try:
-            shards, schema, fingerprint = _planned(plan)
+            shards, schema, fingerprint = _planned(plan, sizes)
         except _DAMAGED:
             return Statements([*findings, Finding(PLAN, "is not the plan of a conversion")])
         beside = dict.fromkeys(SCHEMAS[schema].files, ("", ""))
@@ -139,14 +140,19 @@ def _no_manifest(folder: OutputFolder, error: Exception) -> Finding:
     return Finding(MANIFEST, f"is not a manifest of this program ({error!r})")
 
 
-def _planned(plan: Plan | None) -> tuple[dict[str, list[str]], str, str]:
-    """The shards of each prefix, the schema, and the fingerprint, as the plan has them."""
+def _planned(plan: Plan | None, sizes: Mapping[str, int]) -> tuple[dict[str, list[str]], str, str]:
+    """The shards of each prefix, the schema, and the fingerprint, as the plan has them.
+
+    A number that the plan leaves to that of the images is told by a shard that is there.
+    """
     if plan is None:
         raise ValueError("there is none")
-    shards = {
-        prefix: [shard_name(prefix, number, split["shards"]) for number in range(split["shards"])]
-        for prefix, split in plan.content["splits"].items()
-    }
+    shards = {}
+    for prefix, split in plan.content["splits"].items():
+        total = split["shards"]
+        if isinstance(total, str):
+            total = max(shards_present(prefix, sizes), default=0)
+        shards[prefix] = [shard_name(prefix, number, total) for number in range(total)]
     return shards, find_schema(plan.content["options"]["schema"]).name, plan.fingerprint
 
 

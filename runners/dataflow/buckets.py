@@ -9,7 +9,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.runners.dataflow.service import bucket_location, is_in_region
 from imagenet_beam.runners.flags import with_flags
-from imagenet_beam.runners.progress import say
+from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.gcs_client import GcsAccess
 

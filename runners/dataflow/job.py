@@ -26,7 +26,7 @@ from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.dataflow import options as dataflow_options
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
-from imagenet_beam.runners.progress import say
+from imagenet_beam.runners.steps import say, step
 from imagenet_beam.transforms.errors import InputError
 
 _PHASES = {
@@ -81,7 +81,7 @@ class DataflowJob:
         self._service = DataflowService(options)
         mark = dataflow_options.mark_submission(options)
         try:
-            with self._service.refusals_as_sentences():
+            with step("submitting the job to Dataflow"), self._service.refusals_as_sentences():
                 self.id: str = _submit(conversion, workers, options).job_id()
         except Exception:
             raise

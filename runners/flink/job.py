@@ -17,7 +17,7 @@ from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, cancel_command
 from imagenet_beam.runners.portable import PortableJob, build, submit
-from imagenet_beam.runners.progress import step
+from imagenet_beam.runners.steps import step
 
 _POLL_SECONDS = 0.5
 _APPEAR_SECONDS = 180.0

@@ -25,7 +25,7 @@ from imagenet_beam.runners.flink.job import Target, start_job
 from imagenet_beam.runners.flink.job_server import ServerSettings, find_jar, java
 from imagenet_beam.runners.flink.rest import FlinkRest
 from imagenet_beam.runners.follow import run_job
-from imagenet_beam.runners.progress import say
+from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.errors import InputError
 
 EMBEDDED = ("[local]", "[auto]")

@@ -78,7 +78,7 @@ class LetterForm(Form):
     def recognises(self, head):
         return head.startswith(b"letters ")
 
-    def list(self, storage, span, split):
+    def list(self, storage, span, split, passed):
         for at in range(8, span.size_bytes):
             yield ImageRef(span.archive, at, 1, f"{at}.png")
 

@@ -14,6 +14,7 @@ def test_a_job_is_followed_to_its_end(cloud, run):
     link = (
         f"https://console.cloud.google.com/dataflow/jobs/us-central1/{job.id}?project=test-project"
     )
+    assert "submitting the job to Dataflow\n" in finished.message
     assert f"submitted Dataflow job {job.id}; see {link}" in finished.message
     # The fake converts nothing: a job that is done without a manifest is told from one that is.
     assert finished.status == 2

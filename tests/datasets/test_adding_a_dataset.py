@@ -120,7 +120,7 @@ def test_the_example_of_the_page_converts(path, mnist, examples, pixels, tmp_pat
     flags = ["--dataset=fashion_mnist", f"--input={mnist.folder}", f"--output_dir={output}"]
     done = run(path, "convert", *flags)
     assert done.returncode == 0, done.stderr
-    assert (output / "fashion_mnist-train-00002-of-00003").exists()
+    assert (output / "fashion_mnist-train-00000-of-00001").exists()
     records = examples(output, "fashion_mnist-train")
     assert len(records) == 30
     for record in records:

@@ -14,6 +14,7 @@ from PIL import Image
 from imagenet_beam.transforms.errors import ImageRejected
 from imagenet_beam.transforms.images.jpeg_header import (
     ADOBE_ABSENT,
+    JpegHeader,
     exif_orientation,
     parse_jpeg_header,
     with_adobe_transform,
@@ -93,13 +94,17 @@ def test_bytes_after_the_end_are_tolerated(tail: bytes) -> None:
     assert parse_jpeg_header(hard.jpeg() + tail) == parse_jpeg_header(hard.jpeg())
 
 
+def facts(data: bytes) -> JpegHeader:
+    """What is known of a JPEG wherever in it that stands."""
+    return parse_jpeg_header(data)._replace(tables=(), scan_start=0)
+
+
 def test_what_libjpeg_skips_is_skipped() -> None:
     data = hard.jpeg()
     table = data.index(b"\xff\xdb")
     junk = data[:table] + b"\0junk\xff\xff\xff\xd3" + data[table:]
     empty_huffman_table = hard.with_segment(data, 0xC4, b"")
-    assert parse_jpeg_header(junk) == parse_jpeg_header(data)
-    assert parse_jpeg_header(empty_huffman_table) == parse_jpeg_header(data)
+    assert facts(junk) == facts(empty_huffman_table) == facts(data)
     for odd in (junk, empty_huffman_table):
         Image.open(io.BytesIO(odd)).load()
 

@@ -111,3 +111,23 @@ def test_mistakes_are_named(text: str) -> None:
 def test_no_invalid_resize_can_be_built(values: tuple[str, int, int]) -> None:
     with pytest.raises(InputError, match=r"^`image.resize`="):
         Resize(*values)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("256", "shorter:256"),
+        ("224x224", "exact:224x224"),
+        ("320,240", "exact:320x240"),
+    ],
+)
+def test_a_size_without_its_mode_is_told_what_it_may_mean(text, meant):
+    with pytest.raises(InputError, match=rf"={text} is not understood \(did you mean {meant}\?\)"):
+        Resize.parse(text)
+    assert str(Resize.parse(meant)) == meant
+
+
+@pytest.mark.parametrize("text", ["", "0", "0x10", "65501", "exact:10", "256px", "-1", "1x2x3"])
+def test_nothing_is_suggested_that_would_not_be_accepted(text):
+    with pytest.raises(InputError, match="is not understood: accepted are"):
+        Resize.parse(text)

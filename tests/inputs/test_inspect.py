@@ -85,6 +85,14 @@ def test_zeros_at_the_end_of_an_archive(official, inspect, tmp_path):
     assert "zeros, and tar ends an archive with up to 10,752" in out
 
 
+def test_the_folder_of_validation_images_is_no_class(make, pictures, inspect, tmp_path):
+    files = {f"ILSVRC2012_img_val/{name}": data for name, data in pictures.validation.items()}
+    status, output = inspect(make.tar(tmp_path / "val.tar", files))
+    assert status == 0
+    assert "images: validation" in output
+    assert "class" not in output
+
+
 def test_hugging_face_part(make, pictures, inspect, tmp_path):
     files = {f"{n[:-5]}_{n[:9]}.JPEG": data for n, data in pictures.train.items()}
     status, output = inspect(make.tar(tmp_path / "p.tar.gz", files, "w:gz"))
@@ -92,13 +100,15 @@ def test_hugging_face_part(make, pictures, inspect, tmp_path):
     assert "a part of Hugging Face's copy, images: train" in output
 
 
-def test_the_dogs_archive_is_the_wrong_one(make, pictures, inspect, tmp_path):
+@pytest.mark.parametrize("first", [2085620, 3000000], ids=["dogs", "others"])
+def test_the_dogs_archive_is_the_wrong_one(first, make, pictures, inspect, tmp_path):
     image = next(iter(pictures.train.values()))
     inner = make.tar(tmp_path / "inner.tar", {"n02085620_7.JPEG": image}).read_bytes()
-    files = {f"n{2085620 + number:08d}.tar": inner for number in range(120)}
+    files = {f"n{first + number:08d}.tar": inner for number in range(120)}
     status, output = inspect(make.tar(tmp_path / "t3.tar", files))
-    assert status == 2
-    assert "is it ILSVRC2012_img_train_t3.tar, dogs only?" in output
+    is_wrong = first == 2085620
+    assert status == (2 if is_wrong else 0)
+    assert ("is it ILSVRC2012_img_train_t3.tar, dogs only?" in output) == is_wrong
 
 
 @pytest.mark.parametrize(

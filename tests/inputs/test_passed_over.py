@@ -104,6 +104,14 @@ def test_a_folder_of_the_official_class_tars_becomes_the_same_shards(official, s
     same("train", f"--train_directory={tmp_path / 'train'}", f"--devkit={official.devkit}")
 
 
+def test_a_folder_of_class_tars_is_of_training_images(
+    class_tars, make, official, refused, tmp_path
+):
+    tree = make.tree(tmp_path / "val", class_tars)
+    said = refused(f"--validation_directory={tree}", f"--devkit={official.devkit}")
+    assert f"holds class tars ({A}.tar): it is a training archive; give it to --train_direc" in said
+
+
 @pytest.mark.parametrize("folder", ["", "deeper/"])
 def test_class_tars_left_among_extracted_folders(
     folder, make, pictures, official, refused, tmp_path

@@ -66,7 +66,7 @@ def test_too_little_room_is_refused_before_the_job(large, tmp_path):
     full = config(large, tmp_path, "none", FullDisk())
     with pytest.raises(InputError, match=r"has 1\.0 kB free, and the TFRecords will take about"):
         check_space(full, full.splits, sizes)
-    check_space(full, full.splits, sizes, left=0.0)
+    check_space(full, full.splits, sizes, left={"train": 0.0, "validation": 0.0})
     check_space(dataclasses.replace(full, expect="any"), full.splits, sizes)
 
 

@@ -125,10 +125,15 @@ def filled(arguments: Sequence[str], inputs: Path, output: Path) -> list[str]:
 
 
 _ANY_SPEED = (
-    re.compile(r"(images?) in [^,]+, [\d,]+ images/s, peak memory [\d,]+ MB"),
+    re.compile(r"(images?) in [^,]+, [\d,]+ images?/s, peak memory [\d,]+ MB"),
     r"\1 in <time>, <speed>, <memory>",
 )
-_PROGRESS = re.compile(r"checksums: .* \(\d+ %\)$")
+_PROGRESS = re.compile(
+    r"checksums: .* \(\d+ %\)$|[\w ']+(, [\d,]+ images? found)?, (\d+ min )?\d+ s$"
+    r"|[\d,]+ of [\d,]+ images \(\d+%\), "
+)
+_ROW = re.compile(r"(\w+)((?: +[\d,]+)+) +(?:\d+ bytes|[\d.]+ [kMG]B)$")
+_HEAD = re.compile(r"split  .*")
 _ANY_CHOICES = re.compile(r"\(choose from [^)]*\)")
 
 
@@ -139,7 +144,9 @@ def normal(text: str, inputs: Path, output: Path) -> list[str]:
     pattern, shown = _ANY_SPEED
     text = pattern.sub(shown, text)
     text = _ANY_CHOICES.sub(lambda found: found[0].replace("'", ""), text)  # as of Python 3.13
-    return [line for line in text.splitlines() if not _PROGRESS.match(line)]
+    lines = [_ROW.sub(r"\1\2 <size>", line) for line in text.splitlines()]
+    lines = [" ".join(line.split()) if _HEAD.match(line) else line for line in lines]
+    return [line for line in lines if not _PROGRESS.match(line)]
 
 
 # ---------------------------------------------------------------- bytes

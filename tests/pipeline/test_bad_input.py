@@ -133,17 +133,21 @@ def test_train_given_as_validation(refused, clean):
     )  # fmt: skip
 
 
-def test_the_dogs_archive(refused, write_archives, tmp_path):
-    tiny = {"image_width": 8, "image_height": 8, "hard_images": False}
-    all_classes = write_archives(
-        tmp_path / "all", classes=124, train_per_class=1, validation_per_class=1, **tiny
-    )
-    members = read_tar(all_classes.train)
-    dogs = write_tar(tmp_path / "ILSVRC2012_img_train_t3.tar", sorted(members)[:120])
-    refused(
-        "--train_archive", dogs, "lacks 4 classes", "of the 124", "img_train_t3", "--expect=any",
-        train=dogs, validation=all_classes.validation, devkit=all_classes.devkit,
-    )  # fmt: skip
+@pytest.mark.parametrize("first", [2085620, 3000000], ids=["dogs", "others"])
+def test_the_dogs_archive_is_told_by_its_classes(first, convert, tmp_path):
+    """120 classes of other things are no dogs."""
+    wnids = [f"n{first + number:08d}" for number in range(117)]
+    wnids += ["n02115641", "n02115913", "n02116738"]
+    image = tar_bytes([("1.JPEG", b"x")])
+    archive = write_tar(tmp_path / "120.tar", [(f"{wnid}.tar", image) for wnid in wnids])
+    (listed := tmp_path / "classes").write_text("\n".join([*wnids, "n09999999"]))
+    given = [f"--train_archive={archive}", f"--labels_file={listed}", *SHARDS[:1]]
+    finished = convert(*given, f"--output_dir={tmp_path / 'out'}")
+    assert finished.status == 2
+    assert "lacks 1 class (n09999999) of the 121 of the labels" in finished.message
+    dogs = " (they are those of ILSVRC2012_img_train_t3.tar, dogs only)"
+    assert (dogs in finished.message) == (first == 2085620)
+    assert "--expect=any" in finished.message
 
 
 @pytest.mark.parametrize("left", [1000, 1024, 20_000, 30_001], ids=str)

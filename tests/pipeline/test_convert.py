@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,18 +195,46 @@ def test_classes_stand_beside_the_shards(converted, hard):
         assert lines[label] == f"{label}:{row['unique_name']}"
 
 
-def test_summary_says_what_came_out(hard, convert, tmp_path):
-    finished = convert(*hard.flags, f"--output_dir={tmp_path / 'out'}", *SHARDS, "--max_rejects=10")
+def test_summary_says_what_came_out(hard, convert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = convert(*hard.flags, "--output_dir=the out", *SHARDS, "--max_rejects=10")
     assert finished.status == 0
+    splits = json.loads(Path("the out", "manifest.json").read_bytes())["splits"]
+    train, validation = (f"{entry['bytes'] / 1000:.1f} kB" for entry in splits.values())
+    writing, _, end = finished.message.partition("\ndone: ")
+    assert "writing 7 shards to the out" in writing
+    done, rest = end.split("\n", 1)
+    assert re.fullmatch(r"55 images in [^,]+, \d+ images?/s, peak memory [\d,]+ MB", done)
+    repaired = "16bit (1), alpha (1), cmyk (1), cmyk_unmarked (1), palette (1), png (4), ycck (1)"
+    rejected = "empty (1), gzip (1), not_an_image (1), too_large (1), truncated (1)"
     assert (
-        "train: 30 images (the official archive has 1,281,167) = 25 records + 5 rejects, 4 sh"
-        in (finished.message)
-    )
-    assert "validation: 25 images (the official archive has 50,000) = 20 records + 5 rejects" in (
-        finished.message
-    )
-    assert re.search(
-        r"55 images in \d+ s, [\d,]+ images/s, peak memory [\d,]+ MB", finished.message
+        rest
+        == f"""
+split       images  records  rejects  classes  shards     bytes
+train           30       25        5        5       4  {train:>8}
+validation      25       20        5        5       3  {validation:>8}
+
+train: 30 of the 1,281,167 images of the official archive
+train, exif: corrupt (1)
+train, orientation: 6 (1)
+train, repaired: {repaired}
+train, rejected: {rejected}
+validation: 25 of the 50,000 images of the official archive
+validation, exif: corrupt (1)
+validation, orientation: 6 (1)
+validation, repaired: {repaired}
+validation, rejected: {rejected}
+
+output: the out
+manifest: the out/manifest.json
+rejects: the out/rejects.jsonl
+
+next:
+  imagenet-beam verify 'the out'
+  imagenet-beam show 'the out'
+  imagenet-beam report 'the out'
+  in Python: imagenet_beam.Records('the out', 'train')
+"""
     )
 
 
@@ -327,7 +356,7 @@ def test_the_command_as_a_process(clean, start, examples, tmp_path):
     out = tmp_path / "out"
     finished = start("convert", *clean.flags, f"--output_dir={out}", *SHARDS).finish()
     assert finished.status == 0, finished.message
-    assert "24 records + 0 rejects" in finished.message
+    assert re.search(r"^train +24 +24 +0 +4 +4 ", finished.message, re.MULTILINE)
     assert "Traceback" not in finished.message and "WARNING" not in finished.message
     for split in ("train", "validation"):
         wnids = {

@@ -6,7 +6,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.datasets import imagenet2012
 from imagenet_beam.pipeline.listing import Listing, check_official
 from imagenet_beam.pipeline.manifest import SplitResult, build_manifest
-from imagenet_beam.runners.commands.convert import _split_line
+from imagenet_beam.runners.summary import notes
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
@@ -19,7 +19,7 @@ def entry_of(images: int) -> dict:
     """The manifest's entry of a validation split of so many images in one shard."""
     splits = imagenet2012.splits(validation_archive="val.tar", validation_shards=1)
     config = ConvertConfig(output_dir="out", splits=splits, labels=LabelSource())
-    name = config.shard_names(splits[0])[0]
+    name = config.shard_names(splits[0], 1)[0]
     receipt = ShardReceipt(name, images, images, 2_500_000, 7, ((WNID, images),))
     listing = Listing("validation", images, 9, {WNID: images})
     labels = Labels(ClassTable.build([ClassInfo(WNID)], 1, "wnid"), {})
@@ -42,15 +42,15 @@ def test_the_official_counts():
 @pytest.mark.parametrize(
     ("images", "is_official", "words"),
     [
-        (50_000, True, "50,000 images (the official count) = 50,000 records"),
-        (49_999, False, "49,999 images (the official archive has 50,000) = 49,999 records"),
+        (50_000, True, "validation: all 50,000 images of the official archive"),
+        (49_999, False, "validation: 49,999 of the 50,000 images of the official archive"),
     ],
 )
 def test_manifest_and_summary_say_whether_the_count_is_the_official_one(images, is_official, words):
     entry = entry_of(images)
     assert entry["is_official_count"] is is_official
     assert entry["official_images"] == 50_000
-    assert words in _split_line("validation", entry)
+    assert list(notes({"splits": {"validation": entry}})) == [words]
 
 
 def test_a_count_that_must_be_official():

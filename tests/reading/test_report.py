@@ -237,7 +237,7 @@ def test_the_page_may_go_elsewhere(written, tmp_path, capsys):
 def test_the_summary_names_the_command(hard, convert, written, tmp_path):
     out = shutil.copytree(written, tmp_path / "an out")
     finished = convert(*hard.flags, f"--output_dir={out}", *FLAGS)
-    assert f"to look at it: imagenet-beam report '{out}'" in finished.message
+    assert f"\n  imagenet-beam report '{out}'\n" in finished.message
 
 
 def test_convert_loads_nothing_of_what_draws_the_report():

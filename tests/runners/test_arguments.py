@@ -6,8 +6,10 @@ import importlib.metadata
 import pytest
 
 from imagenet_beam.runners.arguments import (
+    _DATAFLOW_FLAGS,
     SentenceParser,
     check_beam_flags,
+    flags_without_effect,
     whole_number,
     with_home,
 )
@@ -108,6 +110,67 @@ def test_flags_that_nobody_knows_are_refused(args, sentence):
     with pytest.raises(InputError) as error:
         check_beam_flags(args, ["--train_shards"])
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            ["--train_archive=a.tar", "convert", "--output_dir=o"],
+            (
+                "--train_archive stands before the command; write the command first: "
+                "imagenet-beam convert --train_archive=..."
+            ),
+        ),
+        (
+            ["--train_archive", "a.tar", "convert"],
+            (
+                "--train_archive stands before the command; write the command first: "
+                "imagenet-beam convert --train_archive=..."
+            ),
+        ),
+        (["-v"], "unknown flag -v; did you mean imagenet-beam --version?"),
+        (["convert", "-v"], "unknown flag -v; did you mean imagenet-beam --version?"),
+        (["verify", "out", "-v"], "unknown flag -v; did you mean imagenet-beam --version?"),
+        (["--versoin"], "unknown flag --versoin; did you mean --version?"),
+        (["--qqqqq=1", "convert"], "unknown flag --qqqqq; see imagenet-beam --help"),
+        (["verify", "out", "--qqqqq"], "unknown flag --qqqqq; see imagenet-beam verify --help"),
+    ],
+)
+def test_what_may_have_been_meant(args, sentence, capsys):
+    assert main(args) == 2
+    assert capsys.readouterr().err == f"imagenet-beam: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("runner", "found"),
+    [
+        ("DirectRunner", ["--num_workers", "--parallelism", "--environment_type"]),
+        ("FlinkRunner", ["--num_workers", "--direct_num_workers"]),
+        ("PrismRunner", ["--num_workers", "--parallelism", "--direct_num_workers"]),
+        ("DataflowRunner", ["--parallelism", "--direct_num_workers"]),
+    ],
+)
+def test_flags_for_other_runners_are_found(runner, found):
+    args = ["--num_workers=4", "--parallelism", "2", "--num_workers=5", "--direct_num_workers=1"]
+    args += ["--environment_type=LOOPBACK", "--experiments=a", f"--runner={runner}"]
+    assert flags_without_effect(args, runner) == found
+
+
+def test_the_flags_for_dataflow_are_beams():
+    from apache_beam.options.pipeline_options import GoogleCloudOptions, WorkerOptions
+
+    known = SentenceParser(add_help=False, conflict_handler="resolve")
+    for options in (GoogleCloudOptions, WorkerOptions):
+        options._add_argparse_args(known)
+    assert set(known.flags()) >= _DATAFLOW_FLAGS
+
+
+def test_a_flag_without_effect_is_told_of(clean, convert, tmp_path):
+    flags = (*clean.validation_flags, f"--output_dir={tmp_path / 'out'}", "--num_workers=4")
+    finished = convert(*flags)
+    assert finished.status == 0, finished.message
+    assert "warning: --num_workers has no effect with --runner=DirectRunner\n" in finished.message
 
 
 @pytest.mark.parametrize(

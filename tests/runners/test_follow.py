@@ -1,20 +1,28 @@
 """Following a job that runs elsewhere, with jobs whose every state is known."""
 
+import contextlib
 import dataclasses
+import io
+import logging
 import os
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
+from apache_beam.portability.api import beam_fn_api_pb2_grpc
+from apache_beam.runners.worker.data_plane import GrpcClientDataChannel
 
 from imagenet_beam.pipeline.conversion import prepare
-from imagenet_beam.pipeline.progress import RateMeter
 from imagenet_beam.runners import base, follow
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.failures import JobFailed, root_cause
+from imagenet_beam.runners.failures import JobFailed, NoiseFilter, hang_ups, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
-from imagenet_beam.runners.progress import ReceiptProgress, progress_line
+from imagenet_beam.runners.portable import quiet_threads
+from imagenet_beam.runners.progress import NO_SHARD_YET, ReceiptProgress, progress_line
 from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
@@ -51,14 +59,22 @@ class ScriptedJob:
 
 
 @pytest.fixture
-def prepared(clean, tmp_path):
+def prepare_flags(clean, tmp_path):
     from imagenet_beam.runners.arguments import SentenceParser
     from imagenet_beam.runners.request import add_convert_parser
 
-    parser = SentenceParser()
-    add_convert_parser(parser.add_subparsers())
-    flags = ["--train_shards=4", "--validation_shards=2", f"--output_dir={tmp_path / 'out'}"]
-    return prepare(config_from_flags(parser.parse_args(["convert", *clean.flags, *flags])))
+    def prepare_with(*flags):
+        parser = SentenceParser()
+        add_convert_parser(parser.add_subparsers())
+        given = ["convert", *clean.flags, f"--output_dir={tmp_path / 'out'}", *flags]
+        return prepare(config_from_flags(parser.parse_args(given)))
+
+    return prepare_with
+
+
+@pytest.fixture
+def prepared(prepare_flags):
+    return prepare_flags("--train_shards=4", "--validation_shards=2")
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +117,72 @@ def test_a_job_that_does_not_end_well(prepared, status, error, message):
         run(job, prepared)
     assert str(raised.value) == message
     assert job.closed == 1
+
+
+class _HangsUp(beam_fn_api_pb2_grpc.BeamFnDataServicer):
+    """What Flink's side of a worker's data channel does when a job has ended."""
+
+    def Data(self, request_iterator, context):
+        context.abort(grpc.StatusCode.CANCELLED, "Multiplexer hanging up")
+
+
+@pytest.fixture
+def hang_up(monkeypatch):
+    """Has Beam's worker log that it was hung up on; and that another call was refused."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    quiet_threads()
+    server = grpc.server(ThreadPoolExecutor(2))
+    beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(_HangsUp(), server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+
+    def call():
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            GrpcClientDataChannel(beam_fn_api_pb2_grpc.BeamFnDataStub(channel)).wait()
+        logging.getLogger("apache_beam").error("something else")
+
+    yield call
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def logged():
+    """What is shown of log records."""
+    handler = logging.StreamHandler(io.StringIO())
+    for one in (NoiseFilter(), hang_ups):
+        handler.addFilter(one)
+    logging.getLogger().addHandler(handler)
+    yield handler.stream.getvalue
+    logging.getLogger().removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "is_told"),
+    [
+        (JobStatus(Phase.DONE, "FINISHED"), None, False),
+        (JobStatus(Phase.FAILED, "F", "x.InputError: a is wrong"), InputError, False),
+        (JobStatus(Phase.FAILED, "F", "Exception: boom\n"), JobFailed, True),
+    ],
+)
+def test_hanging_up_on_workers_is_told_of_a_job_that_failed_only(
+    prepared, hang_up, logged, end, error, is_told
+):
+    def hangs_up():
+        hang_up()
+        assert "Multiplexer" not in logged()  # it is not known yet what it means
+        return RUNNING
+
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        run(ScriptedJob(RUNNING, hangs_up, end), prepared)
+    assert ("Failed to read inputs in the data plane" in logged()) is is_told
+    assert ("Multiplexer hanging up" in logged()) is is_told
+    assert "something else" in logged()
+
+
+def test_hanging_up_is_not_told_after_a_job_that_ended_well(prepared, hang_up, logged):
+    run(ScriptedJob(RUNNING, JobStatus(Phase.DONE, "FINISHED")), prepared)
+    hang_up()
+    assert logged() == "something else\n"
 
 
 def test_a_runner_that_is_silent_for_a_while_is_asked_again(prepared):
@@ -192,20 +274,32 @@ def test_progress_is_told_by_receipts(prepared):
     progress = ReceiptProgress(prepared)
     progress.state = "RUNNING"
     empty = progress.snapshot()
-    assert progress_line(empty, (0, 0)) == "RUNNING: 0 of 6 shards"
+    assert progress_line(empty, 3) == (
+        "RUNNING: listing the archives, then writing the first shards, 0 of 6 shards, 3 s"
+    )
     publish(prepared, "train-00001-of-00004", 6)
     publish(prepared, "train-00002-of-00004", 6, plan="of an earlier plan")
     assert progress.snapshot()[1:6] == (0, 6, 6000, 0, 1), "no estimate without validation"
     publish(prepared, "validation-00000-of-00002", 5)
     snapshot = progress.snapshot()
     assert (snapshot.total, snapshot.images, snapshot.shards) == (4 * 6 + 2 * 5, 11, 2)
-    meter = RateMeter(300)
-    meter.update(0, empty.images, empty.written_bytes)
-    rates = meter.update(11, snapshot.images, snapshot.written_bytes)
-    line = progress_line(snapshot, rates)
-    assert line == (
-        "RUNNING: 11 of 34 images (32%), 1 images/s, 0.0 MB/s, 23 s left, 2 of 6 shards, 0 rejects"
+    assert progress_line(snapshot, 11, (1, 1000)) == (
+        "RUNNING: 11 of 34 images (32%), 1 image/s, 0.0 MB/s, 23 s left, 2 of 6 shards, 0 rejects"
     )
+
+
+def test_a_number_of_shards_that_nobody_typed_is_told_by_the_first_receipt(prepare_flags):
+    """Of each split, since 24 and 12 images become one shard each."""
+    prepared = prepare_flags("--overwrite")
+    progress = ReceiptProgress(prepared)
+    assert progress.snapshot()[1:] == (0, 0, 0, 0, 0, "", 0, NO_SHARD_YET)
+    publish(prepared, "train-00000-of-00003", 6, plan="of an earlier plan")
+    publish(prepared, "train-00001-of-00002", 6)
+    one = progress.snapshot()
+    assert (one.images, one.total, one.shards, one.shards_total) == (6, 0, 1, 0)
+    publish(prepared, "validation-00000-of-00001", 5)
+    both = progress.snapshot()
+    assert (both.images, both.total, both.shards, both.shards_total) == (11, 17, 2, 3)
 
 
 def test_receipts_are_not_listed_at_each_look(prepared):

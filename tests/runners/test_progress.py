@@ -10,18 +10,41 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from imagenet_beam.pipeline.progress import RateMeter, View, bar, duration
-from imagenet_beam.runners.progress import ProgressDisplay, Snapshot, progress_line
+from imagenet_beam.runners.progress import (
+    ASSIGNING,
+    NO_SHARD_YET,
+    ProgressDisplay,
+    Snapshot,
+    progress_line,
+)
 
 RATES = (1234.4, 98_765_432.0)
 HALF = Snapshot(1_281_167, 1_281_167, 640_584, 70_000_000_000, 7, 512)
+LATER = Snapshot(0, 0, 0, 0, 0, 0, "RUNNING", step=NO_SHARD_YET)
 
 
 @pytest.mark.parametrize(
     ("snapshot", "rates", "line"),
     [
-        (Snapshot(0, 0, 0, 0, 0, 0), (0, 0), "0 images listed"),
-        (Snapshot(4000, 4000, 0, 0, 0, 0, "RUNNING"), RATES, "RUNNING: 4,000 images listed"),
-        (Snapshot(0, 0, 0, 0, 0, 0, shards_total=1024), RATES, "0 of 1,024 shards"),
+        (Snapshot(0, 0, 0, 0, 0, 0), (), "listing the archives, 1 min 02 s"),
+        (
+            Snapshot(4000, 0, 0, 0, 0, 0, step=ASSIGNING),
+            RATES,
+            "assigning images to shards, 4,000 images found, 1 min 02 s",
+        ),
+        (
+            LATER,
+            (),
+            "RUNNING: listing the archives, then writing the first shards, 1 min 02 s",
+        ),
+        (
+            LATER._replace(shards_total=1024),
+            (),
+            (
+                "RUNNING: listing the archives, then writing the first shards, 0 of 1,024 shards, "
+                "1 min 02 s"
+            ),
+        ),
         (
             HALF,
             RATES,
@@ -29,6 +52,11 @@ HALF = Snapshot(1_281_167, 1_281_167, 640_584, 70_000_000_000, 7, 512)
                 "640,584 of 1,281,167 images (50%), 1,234 images/s, 98.8 MB/s, 8 min 39 s left, "
                 "512 shards, 7 rejects"
             ),
+        ),
+        (
+            HALF,
+            (),
+            "640,584 of 1,281,167 images (50%), time left unknown, 512 shards, 7 rejects",
         ),
         (
             HALF._replace(total=0, state="RUNNING", shards_total=1024),
@@ -48,13 +76,13 @@ HALF = Snapshot(1_281_167, 1_281_167, 640_584, 70_000_000_000, 7, 512)
         ),
         (
             Snapshot(0, 10, 12, 10, 0, 1),
-            (2, 0),
-            "12 of 12 images (100%), 2 images/s, 0.0 MB/s, 0 s left, 1 shard, 0 rejects",
+            (1.3, 0),
+            "12 of 12 images (100%), 1 image/s, 0.0 MB/s, 0 s left, 1 shard, 0 rejects",
         ),
     ],
 )
 def test_lines(snapshot, rates, line):
-    assert progress_line(snapshot, rates) == line
+    assert progress_line(snapshot, 62.0, rates) == line
 
 
 @pytest.mark.parametrize(
@@ -85,13 +113,23 @@ def test_a_steady_or_growing_count_has_no_negative_speed(steps):
         assert meter.update(now, images) >= (0,)
 
 
-def test_the_bar_shows_the_line_under_a_bar():
-    for view in (View("half of it", 5, 10), View("5 images listed", 0, 0)):
+def test_shards_that_appear_seldom_have_the_speed_of_the_last_ones():
+    meter = RateMeter(window_seconds=10)
+    for now, images in [(0, 100), (40, 100), (50, 200), (90, 200), (100, 300)]:
+        (speed,) = meter.update(now, images)
+    assert speed == 2
+
+
+@pytest.mark.parametrize("columns", [30, 57, 77, 197])
+def test_the_bar_shows_the_line_under_a_bar(columns):
+    for view in (View("half of it, " * 8, 5, 10), View("5 images listed", 0, 0)):
         stream = io.StringIO()
-        Console(file=stream, width=150, force_terminal=True).print(bar(view))
+        Console(file=stream, width=200, force_terminal=True).print(bar(view, columns))
         plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
         assert set(plain[0].strip()) <= set("━╸╺ ")
-        assert plain[1].strip() == view.line
+        assert len(plain[0].strip()) == min(60, columns)
+        assert " ".join(line.strip() for line in plain[1:]) == view.line.strip()
+        assert all(len(line.rstrip()) <= columns for line in plain)
 
 
 class Terminal(io.StringIO):
@@ -125,4 +163,33 @@ def test_a_log_gets_lines_and_no_control_characters():
 
     with ProgressDisplay(snapshot, stream, log_seconds=0.01):
         assert read.wait(10)
-    assert set(stream.getvalue().splitlines()) == {"1,281,167 images listed"}
+    (line,) = set(stream.getvalue().splitlines())
+    assert line == "listing the archives, 1,281,167 images found, 0 s"
+
+
+def test_speeds_and_steps_count_from_their_beginning():
+    """100 s of listing, then 10 images a second: not 5, as from the start."""
+    stream = io.StringIO()
+    snapshots = iter(
+        [
+            Snapshot(0, 0, 0, 0, 0, 0),
+            Snapshot(9, 0, 0, 0, 0, 0),
+            Snapshot(9, 0, 0, 0, 0, 0, step=ASSIGNING),
+            Snapshot(9, 2000, 100, 0, 0, 0, step=ASSIGNING),
+            Snapshot(9, 2000, 1100, 0, 0, 0, step=ASSIGNING),
+        ]
+    )
+    times = iter([0.0, 0.0, 0.0, 60.0, 100.0, 103.0, 203.0])
+    display = ProgressDisplay(lambda: next(snapshots), stream, 0.0, lambda: next(times))
+    for _ in range(5):
+        display._display.tick()
+    assert stream.getvalue().splitlines() == [
+        "listing the archives, 0 s",
+        "listing the archives, 9 images found, 1 min 00 s",
+        "assigning images to shards, 9 images found, 0 s",
+        "100 of 2,000 images (5%), time left unknown, 0 shards, 0 rejects",
+        (
+            "1,100 of 2,000 images (55%), 10 images/s, 0.0 MB/s, 1 min 30 s left, 0 shards, "
+            "0 rejects"
+        ),
+    ]

@@ -9,7 +9,9 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, TimestampedValue
 
-from imagenet_beam.transforms.list_images import ListImages, list_images, split_source
+from imagenet_beam.transforms.archives.passed import sum_passed
+from imagenet_beam.transforms.elements import PassedOver
+from imagenet_beam.transforms.list_images import ListAll, ListImages, list_images, split_source
 from imagenet_beam.transforms.storage.files import Storage
 
 DOWNLOAD = "^/download/"
@@ -105,3 +107,16 @@ def test_images_are_in_the_windows_of_their_archives(put, class_tars):
     refs = local_refs(class_tars)
     expected = [(10.0 * i, url, *ref[1:]) for i, url in enumerate(urls) for ref in refs]
     check_listing(urls, expected, seconds_apart=10)
+
+
+def test_what_is_passed_over_in_class_tars_that_are_listed_at_once(put):
+    one = tar_of([("n01440764_1.JPEG", b"x"), ("n01440764_2.KPEG", b"x")])
+    tars = [(f"n{10_000_000 + i}.tar", one) for i in range(24)]
+    url = put("train.tar", tar_of([("README", b""), *tars]))
+    names = ("README", *(f"n1000000{i}.tar/n01440764_2.KPEG" for i in range(2)))
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        listed = pipeline | beam.Create([url]) | ListAll()
+        found = listed.passed | beam.CombineGlobally(sum_passed)
+        assert_that(found, equal_to([PassedOver({"beside_images": 25}, names)]))
+        images = listed.images | beam.combiners.Count.Globally()
+        assert_that(images, equal_to([24]), label="Images")

@@ -25,6 +25,7 @@ from imagenet_beam.transforms.elements import (
     BoundingBox,
     ImageRef,
     LabeledImage,
+    PassedOver,
     Record,
     Reject,
     ShardReceipt,
@@ -61,7 +62,9 @@ ENCODED = st.builds(EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, 
 LISTING = st.builds(
     Listing, TEXT, COUNT, COUNT, st.dictionaries(TEXT, COUNT, max_size=3),
     st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=2).map(tuple), COUNT, COUNT,
+    COUNT, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
 )  # fmt: skip
+PASSED = st.builds(PassedOver, st.dictionaries(TEXT, COUNT, max_size=3), TEXTS)
 
 ELEMENTS = {
     BoundingBox: st.builds(BoundingBox, UNIT, UNIT, UNIT, UNIT),
@@ -72,7 +75,8 @@ ELEMENTS = {
     ShardLayout: LAYOUT,
     ShardReceipt: RECEIPT,
     Labels: LABELS,
-    Span: st.builds(Span, TEXT, TEXT, COUNT, COUNT, TEXT, TEXT),
+    PassedOver: PASSED,
+    Span: st.builds(Span, TEXT, TEXT, COUNT, COUNT, TEXT, TEXT, PASSED),
     EncodedImage: ENCODED,
     DecodedImage: st.builds(DecodedImage, IMAGE, ENCODED),
     BoxCounts: st.builds(BoxCounts, COUNT, COUNT, COUNT, COUNT, COUNT),

@@ -12,6 +12,7 @@ from imagenet_beam.transforms.encode_images import RecordEncoder
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import read_records
 from imagenet_beam.transforms.records.shard_writer import WRITE_BYTES, ShardTarget
+from imagenet_beam.transforms.records.shards import ShardLayout
 from imagenet_beam.transforms.storage.local import _LocalAtomicFile
 from imagenet_beam.transforms.write_shards import _WriteShardFn
 
@@ -82,6 +83,10 @@ def shard_of(*values: str) -> list[tuple[bytes, str]]:
     return [(b"%016d" % number, value) for number, value in enumerate(values)]
 
 
+def process(fn, group):
+    return fn.process(group, ShardLayout(3, (), (), ()))
+
+
 @pytest.fixture
 def writer(tmp_path):
     target = ShardTarget(f"{tmp_path}/x-%(shard_num)d", 3, receipts_dir=f"{tmp_path}/receipts")
@@ -100,10 +105,10 @@ def test_the_next_shard_is_begun_before_the_last_one_is_published(tmp_path, thre
     fn.start_bundle()
     if threads == 1:  # of one thread, the next values wait for the last one, not for the disk
         encoder.next_begun.set()
-    receipts = list(fn.process((0, shard_of("a", "last"))))
+    receipts = list(process(fn, (0, shard_of("a", "last"))))
     assert receipts == [], "nobody waits for the first shard yet"
-    receipts += fn.process((1, shard_of("next", "b")))
-    receipts += fn.process((2, shard_of("c")))
+    receipts += process(fn, (1, shard_of("next", "b")))
+    receipts += process(fn, (2, shard_of("c")))
     receipts += [found.value for found in fn.finish_bundle()]
     fn.teardown()
     assert [receipt.name for receipt in receipts] == ["out-0", "out-1", "out-2"]
@@ -111,15 +116,15 @@ def test_the_next_shard_is_begun_before_the_last_one_is_published(tmp_path, thre
 
 
 def test_a_failed_bundle_leaves_whole_shards_with_receipts_and_nothing_else(writer, tmp_path):
-    assert list(writer.process((0, shard_of("a")))) == []
+    assert list(process(writer, (0, shard_of("a")))) == []
     with pytest.raises(KeyError, match="a defect"):
-        list(writer.process((1, shard_of("b", "bad"))))
-        list(writer.process((2, shard_of("c"))))
+        list(process(writer, (1, shard_of("b", "bad"))))
+        list(process(writer, (2, shard_of("c"))))
     found = {file.name for file in tmp_path.rglob("*") if file.is_file()}
     assert found - {"x-2", "x-2.json"} == {"x-0", "x-0.json"}
     assert {"x-2", "x-2.json"} & found in ({"x-2", "x-2.json"}, set())
     writer.start_bundle()
-    assert list(writer.process((1, shard_of("d")))) == []
+    assert list(process(writer, (1, shard_of("d")))) == []
     assert [found.value.name for found in writer.finish_bundle()] == ["x-1"]
 
 
@@ -140,7 +145,7 @@ def test_a_shard_that_cannot_be_written_does_not_hold_up_the_next(tmp_path, monk
     monkeypatch.setattr(_LocalAtomicFile, "write", disk_full_at_first)
     large = "x" * (WRITE_BYTES + 1)  # written before the values behind it are asked for
     with pytest.raises(InputError, match="no space left"):
-        list(fn.process((0, shard_of(*[large] * 100))))
-        list(fn.process((1, shard_of("next"))))
+        list(process(fn, (0, shard_of(*[large] * 100))))
+        list(process(fn, (1, shard_of("next"))))
     fn.teardown()
     assert read(tmp_path) == {"out-1": [b"next"]}

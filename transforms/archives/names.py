@@ -40,6 +40,14 @@ def is_test_name(name: str) -> bool:
     return official is not None and official["split"] == "test"
 
 
+def is_perhaps_no_class(folder: str, name: str) -> bool:
+    """Whether the folder of an image may be any folder, as it is of official validation images.
+
+    They are told by their number wherever they lie: in `kit_fox`, or in `ILSVRC2012_img_val`.
+    """
+    return bool(folder) and not is_wnid(folder) and OFFICIAL_NAME.fullmatch(name) is not None
+
+
 def is_train_name(name: str) -> bool:
     """Whether an image is called like those of the training archive, n01440764_10026.JPEG."""
     official = OFFICIAL_NAME.fullmatch(name)
@@ -69,13 +77,14 @@ def image_name(path: str, wnid: str = "") -> str:
 def class_in_path(path: str) -> str:
     """The class that a path tells, or "".
 
-    It is the nearest folder that is a wnid; or the wnid in an official name; or,
-    for other names, the folder, whatever it is called. A folder that is called like a
-    split (`train`) is a class only below another such folder (`val/train/1.jpg`).
+    It is the nearest folder that is a wnid; or the wnid in an official name; or the
+    folder, whatever it is called. A folder that is called like a split (`train`) is a class
+    only below another such folder (`val/train/1.jpg`). Test images have no class but that of
+    a wnid; the folder of validation images may be none, see `is_perhaps_no_class`.
     """
     *folders, name = path.split("/")
     wnid = next(filter(is_wnid, reversed(folders)), "") or wnid_in_name(name)
-    if wnid or OFFICIAL_NAME.fullmatch(name):
+    if wnid or is_test_name(name):
         return wnid
     folder = folders[-1] if folders else ""
     if folder.lower() in _SPLIT_FOLDERS:

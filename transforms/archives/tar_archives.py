@@ -144,10 +144,7 @@ def padding_note(storage: Storage, archive: str) -> str:
     `MAX_PADDING_BYTES` of them may be those of a tape.
     """
     reader = storage.open_ranges(archive)
-    if (
-        _zeros_at_end(reader, END_BYTES + 1) <= END_BYTES
-        or recognise(storage, archive).name != TAR
-    ):
+    if _zeros_at_end(reader, END_BYTES + 1) <= END_BYTES or recognise(storage, archive).name != TAR:
         return ""
     zeros = _zeros_at_end(reader, MAX_PADDING_BYTES + 2 * END_BYTES)
     span = next(split_archive(reader, archive), None)

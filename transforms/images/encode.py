@@ -26,6 +26,7 @@ from imagenet_beam.transforms.images.jpeg_header import (
     exif_orientation,
     parse_jpeg_header,
 )
+from imagenet_beam.transforms.images.jpeg_structure import is_decodable
 from imagenet_beam.transforms.images.modes import rotated, to_rgb_or_gray
 from imagenet_beam.transforms.images.options import ImageOptions
 from imagenet_beam.transforms.images.pixel_budget import PixelBudget
@@ -50,8 +51,9 @@ class EncodedImage(NamedTuple):
         notes: Stable words for what was remarkable, counted in the manifest:
             `repaired:` with png, gif, webp, bmp (another format than the output's),
             cmyk, cmyk_unmarked, ycck, ycck_unmarked (without Adobe's marker), alpha,
-            palette, 1bit, 16bit, lossless, arithmetic; `orientation:2` to
-            `orientation:8` as the Exif block says; `exif:corrupt`.
+            palette, 1bit, 16bit, lossless, arithmetic, header (a JPEG that Pillow decodes
+            and others may not); `orientation:2` to `orientation:8` as the Exif block says;
+            `exif:corrupt`.
         orientation: The Exif orientation by which the pixels were turned, 2 to 8;
             1 where they are as stored. Boxes have to be turned with them.
     """
@@ -69,10 +71,10 @@ class EncodedImage(NamedTuple):
 def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     """Makes the image of a record from an image file of any name.
 
-    With `resize` none and JPEG output, a JPEG that is RGB or gray is not decoded: its
-    bytes are kept, after a look at its header and its end. Such a pass cannot notice
-    damage inside the entropy-coded data (see `parse_jpeg_header`). All else is decoded,
-    brought to RGB or gray, resized and encoded without metadata or colour profile.
+    With `resize` none and JPEG output, the bytes of a JPEG that is RGB or gray are kept,
+    after a look at its end and at all that decoders want of its header (`is_decodable`);
+    only with `verify_images` is it decoded, too. All else is decoded, brought to RGB or
+    gray, resized and encoded without metadata or colour profile.
 
     libjpeg repairs what it can in damaged data, with gray where pixels are missing, and
     Pillow does not pass its warnings on; so damage in mid-file may go unnoticed here,
@@ -123,26 +125,38 @@ def _encode_jpeg(data: bytes, options: ImageOptions) -> EncodedImage:
     options.check_pixels(header.width, header.height)
     exif = next((data[start + 4 : end] for start, end in header.exif_spans), b"")
     orientation, notes = _orientation(exif, options)
-    if orientation == 1 and _can_keep_bytes(header, options):
-        colorspace = "RGB" if header.components == 3 else "Grayscale"
-        return EncodedImage(
-            data, header.height, header.width, header.components, colorspace, "JPEG", notes
-        )
-    target = _stored_target(header.width, header.height, orientation, options)
     size = (header.width, header.height)
-    scale = libjpeg_scale(size, target)
-    decoded_pixels = -(-header.width // scale) * -(-header.height // scale)
-    if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:  # libjpeg keeps all coefficients
-        decoded_pixels = header.width * header.height
-    with _BUDGET.room_for(decoded_pixels):
+    if orientation == 1 and _can_keep_bytes(header, options):
+        if is_decodable(data, header, to_the_end=options.verify_images):
+            if options.verify_images:
+                with _BUDGET.room_for(_decoded_pixels(header, 1)):
+                    _load_jpeg(prepare_jpeg(data, header)[0], size, size)[0].close()
+            colorspace = "RGB" if header.components == 3 else "Grayscale"
+            return EncodedImage(data, *size[::-1], header.components, colorspace, "JPEG", notes)
+        notes = ("repaired:header", *notes)
+    target = _stored_target(header.width, header.height, orientation, options)
+    with _BUDGET.room_for(_decoded_pixels(header, libjpeg_scale(size, target))):
         samples = decode_plain(data, header, target) if size != target else None
         if samples:
             image = resized_samples(samples, target)
             return _finish(image, None, target, orientation, notes, options)
         data, repairs = prepare_jpeg(data, header)
-        image, box = open_jpeg(data, size, target)
-        load_pixels("JPEG", image)
+        image, box = _load_jpeg(data, size, target)
         return _finish(image, box, target, orientation, repairs + notes, options)
+
+
+def _load_jpeg(
+    data: bytes, size: tuple[int, int], target: tuple[int, int]
+) -> tuple[Image.Image, Box | None]:
+    image, box = open_jpeg(data, size, target)
+    load_pixels("JPEG", image)
+    return image, box
+
+
+def _decoded_pixels(header: JpegHeader, scale: int) -> int:
+    if header.sof_marker in _PROGRESSIVE_SOF_MARKERS:  # libjpeg keeps all coefficients
+        scale = 1
+    return -(-header.width // scale) * -(-header.height // scale)
 
 
 def _can_keep_bytes(header: JpegHeader, options: ImageOptions) -> bool:

@@ -1,5 +1,6 @@
 """What can be known about a JPEG without decoding it (ITU-T T.81, annex B)."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -8,13 +9,18 @@ from imagenet_beam.transforms.errors import ImageRejected
 ADOBE_ABSENT = -1
 """Value of `JpegHeader.adobe_transform` where there is no Adobe segment."""
 
+SKIPPED_MARKERS = frozenset({0xDC, *range(0xE0, 0xF0), 0xFE})
+"""DNL, APP0 to APP15 and COM: segments that pixels do not depend on."""
+
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 _SOI_BYTES = 2
-_EOI = b"\xff\xd9"
-_SOS, _APP1, _APP14 = 0xDA, 0xE1, 0xEE
+_EOI_MARKER = b"\xff\xd9"
+_APP1, _APP14 = 0xE1, 0xEE
 # Start-of-frame markers are C0 to CF without DHT (C4), JPG (C8) and DAC (CC).
 _SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Markers without a length: stuffing and TEM, RST0 to RST7, SOI.
-_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+# Not stuffing, TEM, and RST0 to RST7, which have no length and say nothing here; nor filling.
+_NO_SEGMENT = frozenset({0x00, 0x01, *range(0xD0, 0xD8), 0xFF})
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 _ADOBE_SEGMENT = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
 
 
@@ -34,6 +40,10 @@ class JpegHeader(NamedTuple):
             have a lower resolution than the first and the last: only chroma is
             stored so, hence the components are YCCK even where no marker says it.
         exif_spans: Start and end of each Exif segment, marker and length included.
+        frame: Name, sampling and quantisation table of each component: three bytes.
+        tables: The segments that decoding depends on, without the frame header; the last is
+            the header of the first scan.
+        scan_start: Where the first scan begins.
     """
 
     width: int
@@ -44,6 +54,9 @@ class JpegHeader(NamedTuple):
     adobe_transform: int
     is_subsampled_ycck: bool
     exif_spans: tuple[tuple[int, int], ...]
+    frame: bytes
+    tables: tuple[bytes, ...]
+    scan_start: int
 
 
 class _Frame(NamedTuple):
@@ -51,7 +64,7 @@ class _Frame(NamedTuple):
     precision_bits: int
     height: int
     width: int
-    sampling: bytes
+    components: bytes
 
 
 def parse_jpeg_header(data: bytes) -> JpegHeader:
@@ -71,28 +84,27 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
     frame: _Frame | None = None
     adobe_transform = ADOBE_ABSENT
     exif_spans: tuple[tuple[int, int], ...] = ()
-    scan_start = 0
-    try:
-        for marker, start, end in _segments(data):
-            if marker == _SOS:
-                scan_start = end
-            elif marker in _SOF_MARKERS:
-                if frame is not None:
-                    raise ImageRejected("corrupt", "the JPEG has two frame headers")
-                frame = _parse_frame(marker, data[start + 4 : end])
-            elif marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
-                exif_spans += ((start, end),)
-            elif marker == _APP14 and data.startswith(b"Adobe", start + 4) and end >= start + 16:
-                adobe_transform = data[start + 15]
-    except (IndexError, ValueError):
-        raise ImageRejected(
-            "truncated", f"the JPEG header goes beyond the {len(data)} bytes there are"
-        ) from None
+    tables = []
+    for marker, start, end in segments(data):
+        if marker in _SOF_MARKERS:
+            if frame is not None:
+                raise ImageRejected("corrupt", "the JPEG has two frame headers")
+            frame = _parse_frame(marker, data[start + 4 : end])
+        elif marker not in SKIPPED_MARKERS:
+            if marker == EOI:
+                raise ImageRejected("corrupt", "the JPEG ends before its first scan")
+            tables.append(data[start:end])
+            if marker == SOS:
+                break
+        elif marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
+            exif_spans += ((start, end),)
+        elif marker == _APP14 and data.startswith(b"Adobe", start + 4) and end >= start + 16:
+            adobe_transform = data[start + 15]
     if frame is None:
         raise ImageRejected("corrupt", "the JPEG has no frame header before its first scan")
-    if not data.endswith(_EOI) and data.rfind(_EOI, scan_start) < 0:
+    if not data.endswith(_EOI_MARKER) and data.rfind(_EOI_MARKER, end) < 0:
         raise ImageRejected("truncated", f"the JPEG has no end marker in its {len(data)} bytes")
-    sampling = frame.sampling
+    sampling = frame.components[1::3]
     return JpegHeader(
         width=frame.width,
         height=frame.height,
@@ -103,42 +115,57 @@ def parse_jpeg_header(data: bytes) -> JpegHeader:
         is_subsampled_ycck=len(sampling) == 4
         and sampling[0] == sampling[3] != sampling[1] == sampling[2],
         exif_spans=exif_spans,
+        frame=frame.components,
+        tables=tuple(tables),
+        scan_start=end,
     )
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yields marker, start and end of each segment, up to and with the first scan header.
+def segments(data: bytes, position: int = _SOI_BYTES) -> Iterator[tuple[int, int, int]]:
+    """Yields marker, start and end of each segment, up to and with the end of the image.
+
+    Between them lie the scans, which are the pixels, and what libjpeg skips, too.
+
+    Args:
+        data: The JPEG.
+        position: Where the first is looked for.
 
     Raises:
-        IndexError, ValueError: The data end before the first scan.
+        ImageRejected: `truncated` where the data end before the image does, `corrupt` where
+            a segment is shorter than its length.
     """
-    position = _SOI_BYTES
     marker = 0
-    while marker != _SOS:
-        if data[position] != 0xFF:
-            position = data.index(b"\xff", position)
-        marker = data[position + 1]
-        if marker == 0xFF:  # Fill byte.
-            position += 1
-        elif marker in _STANDALONE:
-            position += 2
-        elif marker == _EOI[1]:
-            raise ImageRejected("corrupt", "the JPEG ends before its first scan")
-        else:
-            end = position + 2 + (data[position + 2] << 8 | data[position + 3])
-            if end < position + 4:
-                raise ImageRejected("corrupt", f"JPEG segment of bad length at byte {position}")
-            if end > len(data):
-                raise IndexError
+    try:
+        while marker != EOI:
+            prefix, marker = data[position], data[position + 1]
+            if prefix != 0xFF or marker in _NO_SEGMENT:
+                found = _MARKER.search(data, position)
+                if found is None:
+                    raise IndexError
+                position = found.start()
+                marker = data[position + 1]
+            end = position + 2
+            if marker not in (SOI, EOI):
+                end += data[end] << 8 | data[end + 1]
+                if end < position + 4:
+                    if marker not in SKIPPED_MARKERS:
+                        raise ImageRejected(
+                            "corrupt", f"JPEG segment of bad length at byte {position}"
+                        )
+                    end = position + 4
+                if end > len(data):
+                    raise IndexError
             yield marker, position, end
             position = end
+    except IndexError:
+        raise ImageRejected(
+            "truncated", f"the JPEG header goes beyond the {len(data)} bytes there are"
+        ) from None
 
 
 def _parse_frame(marker: int, segment: bytes) -> _Frame:
     """Reads a frame header: precision, height, width, then three bytes a component."""
-    if len(segment) < 6:
-        raise IndexError
-    components = segment[5]
+    components = segment[5] if len(segment) > 5 else 0
     if components == 0 or len(segment) != 6 + 3 * components:
         raise ImageRejected("corrupt", f"JPEG frame header of {len(segment)} bytes is malformed")
     height = segment[1] << 8 | segment[2]
@@ -147,7 +174,7 @@ def _parse_frame(marker: int, segment: bytes) -> _Frame:
         raise ImageRejected("corrupt", "the JPEG is 0 pixels wide")
     if height == 0:
         raise ImageRejected("unsupported", "the JPEG does not tell its height in its header (DNL)")
-    return _Frame(marker, segment[0], height, width, segment[7::3])
+    return _Frame(marker, segment[0], height, width, segment[6:])
 
 
 def without_exif(data: bytes, header: JpegHeader) -> bytes:

@@ -63,7 +63,8 @@ class Resize:
             InputError: The text is none of these, or a size is out of range.
         """
         if len(text) > _MAX_CHARACTERS or not re.fullmatch(RESIZE_PATTERN, text):
-            raise InputError(f"`image.resize`={text} is not understood: {RESIZE_ACCEPTED}.")
+            hint = f" (did you mean {meant}?)" if (meant := _meant(text)) else ""
+            raise InputError(f"`image.resize`={text} is not understood{hint}: {RESIZE_ACCEPTED}.")
         mode, _, sides = text.partition(":")
         width, _, height = sides.partition("x")
         return cls(mode, int(width or 0), int(height or width or 0))
@@ -95,3 +96,11 @@ class Resize:
 
 def _scaled(length: int, numerator: int, denominator: int) -> int:
     return max(1, (2 * length * numerator + denominator) // (2 * denominator))
+
+
+def _meant(text: str) -> str:
+    """What a size without its mode may stand for: `256`, `224x224`; "" for another text."""
+    sides = re.fullmatch("([0-9]{1,5})(?:[x,]([0-9]{1,5}))?", text)
+    if not sides or not all(1 <= int(side) <= MAX_SIDE_PX for side in sides.groups() if side):
+        return ""
+    return f"exact:{sides[1]}x{sides[2]}" if sides[2] else f"shorter:{sides[1]}"

@@ -15,10 +15,12 @@ from typing import NoReturn, TypeVar
 from imagenet_beam.transforms.archives.official_names import WNID, is_wnid, validation_number
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import CLASSES_CSV_START, lemmas
+from imagenet_beam.transforms.labels.known_answers import BY_ID, ZERO_BASED, numbering_of
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _NAME_AND_NUMBER = re.compile(r"\S+[ \t]+[0-9]{1,9}")
 _WNID_NUMBER_WORD = re.compile(rf"({WNID.pattern})[ \t]+([0-9]{{1,9}})[ \t]+(\S+)")
 _WNID_AND_TEXT = re.compile(rf"({WNID.pattern})[ \t]+(\S.*)")
@@ -33,6 +35,7 @@ class LabelFileKind(enum.Enum):
     VALIDATION_WNIDS = "one wnid for each validation image"  # read_validation_wnids
     CAFFE_LABELS = "lines of file name and 0-based label"  # read_caffe_labels
     LOC_SOLUTION = "Kaggle's LOC_val_solution.csv"  # read_loc_solution
+    GROUND_TRUTH = "the devkit's ground truth, one ILSVRC2012_ID a line"  # read_ground_truth
     CLASS_TEXTS = "lines of wnid and text"  # read_class_texts
     MAP_CLSLOC = "lines of wnid, ILSVRC2012_ID and name"  # read_map_clsloc
     CLASSES_CSV = "the classes.csv of an earlier run"  # classes.read_classes_csv
@@ -62,6 +65,8 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
         return LabelFileKind.CLASS_TEXTS
     if all(_NAME_AND_NUMBER.fullmatch(line) for line in sample):
         return LabelFileKind.CAFFE_LABELS
+    if all(map(_NUMBER.fullmatch, sample)):
+        return LabelFileKind.GROUND_TRUTH
     raise InputError(
         f"{name} is no label file: it starts with {_shown(lines[0])}; expected lines such as"
         " 'n01440764', 'n01440764 tench, Tinca tinca', 'n01440764 449 tench',"
@@ -72,6 +77,14 @@ def sniff_label_file(data: bytes, name: str) -> LabelFileKind:
 def is_classes_csv(data: bytes, name: str) -> bool:
     """Whether this is the `classes.csv` of an earlier run; for files that may be anything else."""
     return decode_text(data, name).startswith(CLASSES_CSV_START)
+
+
+def is_ground_truth(data: bytes, name: str) -> bool:
+    """Whether this is a list of numbers; for files that may be anything else."""
+    try:
+        return sniff_label_file(data, name) is LabelFileKind.GROUND_TRUTH
+    except InputError:
+        return False
 
 
 def read_class_list(data: bytes, name: str, any_names: bool = False) -> tuple[str, ...]:
@@ -113,6 +126,12 @@ def read_caffe_labels(data: bytes, name: str, wnids: Sequence[str]) -> dict[int,
     """
     pairs = [_caffe_line(line, number, name) for number, line in enumerate(_lines(data, name), 1)]
     labels = {label for _, label in pairs}
+    found = numbering_of(dict(pairs))
+    if found not in ("", ZERO_BASED):
+        raise InputError(
+            f"{name} is no val.txt of Caffe: the labels of images 1 to 6 are {found}, where "
+            f"Caffe's are {ZERO_BASED}; give Caffe's, or the devkit"
+        )
     _check_caffe_labels(labels, len(pairs), name, wnids)
     return _unrepeated(((image, wnids[label]) for image, label in pairs), name, 1, "image")
 
@@ -148,6 +167,29 @@ def _check_caffe_labels(labels: set[int], count: int, name: str, wnids: Sequence
         f"{name} has the label {max(labels)}, but with {len(wnids)} classes its labels go"
         f" from 0 to {len(wnids) - 1}{hint}"
     )
+
+
+def read_ground_truth(data: bytes, name: str, wnids: Mapping[int, str]) -> dict[int, str]:
+    """Reads `ILSVRC2012_validation_ground_truth.txt`: line *i* is of validation image *i*.
+
+    `wnids` are the classes by ILSVRC2012_ID.
+    """
+    lines = _lines(data, name)
+    for number, line in enumerate(lines, 1):
+        if not _NUMBER.fullmatch(line):
+            _refuse(name, number, line, "an ILSVRC2012_ID such as 490")
+    ids = dict(enumerate(map(int, lines), 1))
+    found = numbering_of(ids)
+    if found not in ("", BY_ID):
+        raise InputError(
+            f"{name} is not the devkit's ground truth: its first six numbers are {found}, where "
+            f"those of the ground truth are {BY_ID}; give the ground truth, or the devkit"
+        )
+    unknown = next((number for number, known in ids.items() if known not in wnids), None)
+    if unknown:
+        expected = f"the ILSVRC2012_ID of a class, {min(wnids)} to {max(wnids)}"
+        _refuse(name, unknown, lines[unknown - 1], expected)
+    return {number: wnids[known] for number, known in ids.items()}
 
 
 def read_loc_solution(data: bytes, name: str) -> dict[int, str]:

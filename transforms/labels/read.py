@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from imagenet_beam.transforms.archives.names import base_name
 from imagenet_beam.transforms.errors import InputError
@@ -15,15 +15,19 @@ from imagenet_beam.transforms.labels.devkit import (
     read_devkit,
     truth_by_number,
 )
+from imagenet_beam.transforms.labels.folders import names_of
+from imagenet_beam.transforms.labels.known_answers import check_answers
 from imagenet_beam.transforms.labels.label_files import (
     LabelFileKind,
     decode_text,
     is_classes_csv,
+    is_ground_truth,
     merge_agreeing,
     merge_texts,
     read_caffe_labels,
     read_class_list,
     read_class_texts,
+    read_ground_truth,
     read_loc_solution,
     read_map_clsloc,
     read_validation_wnids,
@@ -38,6 +42,7 @@ FIELD_OF_KIND = {
     LabelFileKind.VALIDATION_WNIDS: "validation_labels",
     LabelFileKind.CAFFE_LABELS: "validation_labels",
     LabelFileKind.LOC_SOLUTION: "validation_labels",
+    LabelFileKind.GROUND_TRUTH: "validation_labels",
     LabelFileKind.CLASS_TEXTS: "class_names",
     LabelFileKind.MAP_CLSLOC: "class_names",
 }
@@ -58,21 +63,28 @@ def load_labels(source: LabelSource, storage: Storage) -> Labels:
     if len(files) == 2:
         devkit = parse_devkit(files[0], files[1], source.devkit)
     elif files:
+        _refuse_ground_truth(files[0], source.devkit)
         devkit = read_devkit(files[0], source.devkit)
     in_file = _listed_classes(source, storage)
-    texts, ids = _load_names(source, storage, devkit, in_file)
+    texts, ids, in_names = _load_names(source, storage, devkit, in_file)
     wnids = _class_list(source, devkit, in_file)
     truths = [(source.devkit, truth_by_number(devkit))] if devkit else []
     for path in source.validation_labels:
-        truths.append((path, _validation_labels(path, source, storage, wnids)))
+        truths.append((path, _validation_labels(path, source, storage, wnids, ids)))
+    for path, answers in truths:
+        check_answers(answers, wnids, path)
     truth = merge_agreeing(truths)
     if source.are_classes_found:
         known = {wnid: ClassInfo(wnid, text, ids.get(wnid, 0)) for wnid, text in texts.items()}
-        return Labels(ClassTable((), source.base, source.order), truth, known)
+        names = names_of(texts) if source.maps_folders else {}
+        return Labels(ClassTable((), source.base, source.order), truth, known, names)
     infos = [ClassInfo(wnid, texts.get(wnid, ""), ids.get(wnid, 0)) for wnid in wnids] or [
         info._replace(text=info.text or texts.get(info.wnid, "")) for info in source.listed
     ]
-    return Labels(ClassTable.build(infos, source.base, source.order), truth)
+    names = names_of({info.wnid: info.text for info in infos}) if source.maps_folders else {}
+    classes = ClassTable.build(infos, source.base, source.order)
+    named = sum(info.wnid in in_names for info in infos)
+    return Labels(classes, truth, names=names, named=named)
 
 
 def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
@@ -98,13 +110,23 @@ def devkit_files(devkit: str, storage: Storage) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def _refuse_ground_truth(data: bytes, path: str) -> None:
+    """Refuses the ground truth in place of the devkit that it is a part of."""
+    if is_ground_truth(data, path):
+        raise InputError(
+            f"`labels.devkit`={path} holds {LabelFileKind.GROUND_TRUTH.value}, and is a part of "
+            "the devkit only; give it to `labels.validation_labels`, with map_clsloc.txt as "
+            "`labels.class_names`"
+        )
+
+
 def _load_names(
     source: LabelSource,
     storage: Storage,
     devkit: Devkit | None,
     in_file: Sequence[ClassInfo],
-) -> tuple[Mapping[str, str], Mapping[str, int]]:
-    """The text and the ILSVRC2012_ID of each class, from the devkit and from files of names."""
+) -> tuple[Mapping[str, str], Mapping[str, int], Set[str]]:
+    """The text and the ILSVRC2012_ID of each class, and the classes that files of names name."""
     texts: list[tuple[str, Mapping[str, str]]] = []
     ids: list[tuple[str, Mapping[str, int]]] = []
     if devkit:
@@ -113,6 +135,7 @@ def _load_names(
     path = source.labels_file
     texts.append((path, {info.wnid: info.text for info in in_file if info.text}))
     ids.append((path, {info.wnid: info.ilsvrc2012_id for info in in_file if info.ilsvrc2012_id}))
+    in_names: set[str] = set()
     for path in source.class_names:
         data, kind = _read(path, "class_names", storage)
         if kind is LabelFileKind.MAP_CLSLOC:
@@ -121,9 +144,10 @@ def _load_names(
             texts.append((path, {wnid: text for wnid, (_, text) in rows.items()}))
         else:
             texts.append((path, read_class_texts(data, path)))
+        in_names |= texts[-1][1].keys()
     # The devkit and files with synonyms before `map_clsloc.txt`, which has one word a class.
     texts.sort(key=lambda item: not any("," in text for text in item[1].values()))
-    return merge_texts(texts), merge_agreeing(ids)
+    return merge_texts(texts), merge_agreeing(ids), in_names
 
 
 def _class_list(
@@ -168,13 +192,19 @@ def _listed_classes(source: LabelSource, storage: Storage) -> Sequence[ClassInfo
 
 
 def _validation_labels(
-    path: str, source: LabelSource, storage: Storage, wnids: Sequence[str]
+    path: str,
+    source: LabelSource,
+    storage: Storage,
+    wnids: Sequence[str],
+    ids: Mapping[str, int],
 ) -> dict[int, str]:
     data, kind = _read(path, "validation_labels", storage)
     if kind is LabelFileKind.VALIDATION_WNIDS:
         return read_validation_wnids(data, path)
     if kind is LabelFileKind.LOC_SOLUTION:
         return read_loc_solution(data, path)
+    if kind is LabelFileKind.GROUND_TRUTH:
+        return read_ground_truth(data, path, _by_id(ids, path))
     if not wnids:
         raise InputError(
             f"`labels.validation_labels`={path} numbers the classes without naming them; give "
@@ -182,6 +212,24 @@ def _validation_labels(
         )
     # Without a list of its own, Caffe's numbers are those of the sorted wnids.
     return read_caffe_labels(data, path, wnids if source.labels_file else sorted(wnids))
+
+
+def _by_id(ids: Mapping[str, int], path: str) -> dict[int, str]:
+    """The wnids by ILSVRC2012_ID, for a ground truth that is given alone."""
+    if not ids:
+        raise InputError(
+            f"`labels.validation_labels`={path} holds {LabelFileKind.GROUND_TRUTH.value}, and "
+            "nothing says which class has which number; give map_clsloc.txt as "
+            "`labels.class_names`, too, or the whole devkit as `labels.devkit`"
+        )
+    wnids = {number: wnid for wnid, number in ids.items()}
+    if len(wnids) < len(ids):
+        repeated = next(number for wnid, number in ids.items() if wnids[number] != wnid)
+        raise InputError(
+            f"`labels.class_names` gives more than one class the ILSVRC2012_ID {repeated}, so that "
+            f"{path} cannot be read; give map_clsloc.txt as it was published"
+        )
+    return wnids
 
 
 def _read(path: str, name: str, storage: Storage) -> tuple[bytes, LabelFileKind]:

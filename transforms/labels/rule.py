@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imagenet_beam.transforms.archives.official_names import validation_number, why_no_number
+from imagenet_beam.transforms.archives.names import is_perhaps_no_class
+from imagenet_beam.transforms.archives.official_names import (
+    is_wnid,
+    validation_number,
+    why_no_number,
+)
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, ClassTable
+from imagenet_beam.transforms.labels.folders import fitting, resolve_folders
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.storage.files import unpinned
 
@@ -37,13 +43,40 @@ def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
                 f"accepted are 0 to {len(classes) - 1}"
             )
         wnid = classes[ref.class_index].wnid
-    elif label_from == "number" and (labels.truth or not ref.wnid):
+    elif label_from == "number" and labels.truth:
         wnid = require_truth(labels, ref.filename)
+        ref = ref._replace(wnid=_place_beside(ref, labels, wnid))
     else:
-        wnid = ref.wnid
+        wnid = class_of_place(ref, labels)
+        if label_from == "number" and not wnid:
+            wnid = require_truth(labels, ref.filename, ref.wnid)
     if wnid not in labels.classes:
         raise InputError(_unknown_class(ref, wnid, len(labels.classes)))
     return LabeledImage(ref, labels.classes.label_of(wnid), wnid, labels.classes.info(wnid).text)
+
+
+def class_of_place(ref: ImageRef, labels: Labels) -> str:
+    """The class that the place of an image tells, or "".
+
+    Raises:
+        InputError: If it lies in a folder that is called by words, and these tell no class.
+    """
+    folder = ref.wnid
+    if folder in labels.classes or not folder or is_wnid(folder):
+        return folder
+    if folder in labels.folders:
+        return labels.folders[folder]
+    if is_perhaps_no_class(folder, ref.filename) and not fitting(folder, labels.names):
+        return ""
+    return resolve_folders([folder], labels)[folder] if labels.names else folder
+
+
+def _place_beside(ref: ImageRef, labels: Labels, wnid: str) -> str:
+    """The class that the place of an image tells which is known to be of the class `wnid`."""
+    if is_perhaps_no_class(ref.wnid, ref.filename):
+        fits = fitting(ref.wnid, labels.names)
+        return wnid if wnid in fits else next(iter(fits), "")
+    return class_of_place(ref, labels)
 
 
 def without_class(image: LabeledImage) -> LabeledImage:
@@ -56,8 +89,13 @@ def with_class(image: LabeledImage, labels: Labels) -> LabeledImage:
     return image._replace(text=labels.classes.info(image.wnid).text) if image.wnid else image
 
 
-def require_truth(labels: Labels, filename: str) -> str:
+def require_truth(labels: Labels, filename: str, folder: str = "") -> str:
     """The wnid of a validation image, by the number in its name.
+
+    Args:
+        labels: What is known.
+        filename: Its name.
+        folder: The folder that it lies in, which tells no class.
 
     Raises:
         InputError: If the name has no number, or the number no label.
@@ -66,8 +104,14 @@ def require_truth(labels: Labels, filename: str) -> str:
     if number is None:
         raise InputError(f"among the validation images there is {why_no_number(filename)}")
     if not labels.truth:
+        where = "no class folder; give "
+        if folder:
+            where = (
+                f"the folder {folder}, which is called like no class; if this is the name of one, "
+                "give `labels.class_names` (map_clsloc.txt or synset_words.txt); else give "
+            )
         raise InputError(
-            f"the class of {filename} is not known: it lies in no class folder; give "
+            f"the class of {filename} is not known: it lies in {where}"
             "`labels.devkit`, or `labels.validation_labels` "
             "(imagenet_2012_validation_synset_labels.txt, val.txt or LOC_val_solution.csv)"
         )
@@ -79,11 +123,36 @@ def require_truth(labels: Labels, filename: str) -> str:
     return labels.truth[number]
 
 
-def with_classes(labels: Labels, wnids: Iterable[str], source: LabelSource) -> Labels:
-    """Numbers the classes of images and of validation labels, where no file fixes them."""
-    found = sorted({*wnids, *labels.truth.values()} - {""})
-    infos = [labels.known.get(wnid, ClassInfo(wnid)) for wnid in found]
-    return Labels(ClassTable.build(infos, source.base, source.order), labels.truth)
+def with_classes(
+    labels: Labels, found: Iterable[str], source: LabelSource, perhaps: Iterable[str] = ()
+) -> Labels:
+    """Resolves folders that are called by words; numbers the classes where no file fixes them.
+
+    Args:
+        labels: What the files say.
+        found: The classes that the places of images tell.
+        source: Says base and order, and what folders may be called.
+        perhaps: Folders that may be no class: see `is_perhaps_no_class`.
+
+    Raises:
+        InputError: If a folder fits no class, or more than one.
+    """
+    wnids = {*found} - {""}
+    if source.maps_folders:
+        words = {name for name in wnids if not is_wnid(name) and name not in labels.classes}
+        if not labels.truth:
+            words |= {folder for folder in perhaps if fitting(folder, labels.names)}
+        labels = labels._replace(folders=resolve_folders(words, labels))
+        wnids = wnids - words | {*labels.folders.values()}
+    elif source.any_names and not labels.truth:
+        wnids |= {*perhaps}
+    if not source.are_classes_found:
+        return labels
+    wnids |= {*labels.truth.values()}
+    infos = [labels.known.get(wnid, ClassInfo(wnid)) for wnid in sorted(wnids)]
+    classes = ClassTable.build(infos, source.base, source.order)
+    named = sum(wnid in labels.known for wnid in wnids)
+    return labels._replace(classes=classes, known={}, named=named)
 
 
 def _unknown_class(ref: ImageRef, wnid: str, known: int) -> str:

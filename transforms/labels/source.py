@@ -20,11 +20,18 @@ class Labels(NamedTuple):
             in the archives.
         truth: The wnid of each validation image by the number in its file name.
         known: Without classes: what is known of the ones that may be found, by wnid.
+        names: Where class folders may be called by words: the wnids that each name fits;
+            see `names_of`.
+        folders: The class of each such folder that was found; see `resolve_folders`.
+        named: How many of the classes the files of `class_names` name.
     """
 
     classes: ClassTable
     truth: Mapping[int, str]
     known: Mapping[str, ClassInfo] = {}  # a plain dict: some runners pickle this
+    names: Mapping[str, tuple[str, ...]] = {}
+    folders: Mapping[str, str] = {}
+    named: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class LabelSource:
         labels_file: Path of a list of the classes, one wnid a line, or of the
             `classes.csv` of an earlier run; "" without one.
         validation_labels: Paths of files with the classes of validation images.
-        class_names: Paths of files with human-readable class names.
+        class_names: Paths of files with human-readable class names, which class folders
+            may have, too.
         any_names: Whether classes may be called other than by wnids.
     """
 
@@ -56,3 +64,8 @@ class LabelSource:
     def are_classes_found(self) -> bool:
         """Whether the classes are those that the archives turn out to have."""
         return not (self.devkit or self.labels_file or self.listed)
+
+    @property
+    def maps_folders(self) -> bool:
+        """Whether class folders that are called by words are those of wnids."""
+        return bool(self.class_names) and not self.any_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from imagenet_beam.transforms.records.receipts import (
     receipt_name,
     receipt_to_json,
 )
+from imagenet_beam.transforms.records.shards import ShardLayout
 from imagenet_beam.transforms.storage.files import FileStat, Storage, join
 from imagenet_beam.transforms.tally import tally
 
@@ -36,7 +38,7 @@ class ShardTarget:
     Attributes:
         storage: How to reach the output.
         path_format: The shards' paths; see `shard_path_format`.
-        num_shards: How many shards there are.
+        num_shards: How many shards there are; see `laid_out`.
         receipts_dir: Where a receipt of each shard is kept; "" keeps none.
         plan: Fingerprint of the plan that the receipts belong to.
         compression: `none`, `gzip` or `zlib`.
@@ -55,6 +57,10 @@ class ShardTarget:
     index: bool = False
     index_dir: str = ""
     made_from: tuple[FileStat, ...] = ()
+
+    def laid_out(self, layout: ShardLayout) -> ShardTarget:
+        """The same with as many shards as the layout has."""
+        return dataclasses.replace(self, num_shards=layout.num_shards)
 
     def write(
         self,

@@ -54,6 +54,17 @@ def fingerprint(name: str, seed: int) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=KEY_BYTES, salt=salt).digest()
 
 
+def shard_count(keys: int, most: int, keys_each: int = 0) -> int:
+    """How many shards some keys are cut into.
+
+    Args:
+        keys: How many there are.
+        most: How many shards there are if enough keys are there.
+        keys_each: How many are enough for a shard; with 0 there are always `most` shards.
+    """
+    return max(1, min(most, keys // keys_each)) if keys_each else most
+
+
 def cut_shards(packed_keys: bytes, num_shards: int) -> ShardLayout:
     """Cuts keys, packed one after the other in any order, into at least one shard."""
     keys = np.sort(np.frombuffer(packed_keys, dtype=_KEY_DTYPE))
