@@ -11,7 +11,7 @@ import itertools
 import lzma
 import random
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,7 +162,14 @@ def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
     if mutation.kind in ("insert", "duplicate", "append"):
         return Allowed(changed=images)
     in_headers = NONE.union(*(one.images for one in touched if one.kind != "data"))
-    return Allowed(changed=images, renamed=in_headers, gone=in_headers)
+    renamed = in_headers | following(touched, true)
+    return Allowed(changed=images | renamed, renamed=renamed, gone=in_headers)
+
+
+def following(touched: Sequence[Region], true: TrueTar) -> frozenset[str]:
+    """Images behind damaged headers: a long name, or PAX records, are about the next member."""
+    headers = [one for one in true.regions if one.kind == "header"]
+    return NONE.union(*(b.images for a, b in itertools.pairwise(headers) if a in touched))
 
 
 def behind_the_end(start: int, true: TrueTar) -> frozenset[str]:
@@ -188,10 +195,7 @@ def edit_headers(rng: random.Random, true: TrueTar) -> tuple[bytes, Allowed]:
         data[region.start : region.end] = header
         print(f"header at {region.start:,}: {bytes(header)!r}")
     images = NONE.union(*(region.images for region in touched))
-    # What a header says may be about the next member: a long name, PAX records.
-    behind = (one for one in true.regions if one.kind == "header")
-    following = (b.images for a, b in itertools.pairwise(behind) if a in touched)
-    return bytes(data), Allowed(images, renamed=images.union(*following), gone=images)
+    return bytes(data), Allowed(images, renamed=images | following(touched, true), gone=images)
 
 
 def _edit(rng: random.Random, header: bytearray) -> None:
