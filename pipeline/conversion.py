@@ -12,7 +12,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
 from imagenet_beam.pipeline.label_notes import notes_before
 from imagenet_beam.pipeline.output import OutputFolder
-from imagenet_beam.pipeline.plan import Plan, SmallFile, make_plan
+from imagenet_beam.pipeline.plan import SMALL_FILES, Plan, SmallFile, make_plan
 from imagenet_beam.pipeline.preflight import check_archives
 from imagenet_beam.pipeline.reading.findings import Finding
 from imagenet_beam.pipeline.reading.index import add_indexes
@@ -24,9 +24,6 @@ from imagenet_beam.transforms.errors import InputError, changed_input
 from imagenet_beam.transforms.labels.read import devkit_files, load_labels
 from imagenet_beam.transforms.records.schemas import find_schema
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, FileStat, Storage, is_local
-
-_SMALL_FILES = ("labels_file", "validation_labels", "class_names", "only_files")
-"""Last parts of the fields that name them; the plan has these."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,11 @@ class Conversion:
             if is_local(path) and not self.storage.is_folder(path)
         )
 
+    def local_plan(self) -> tuple[str, str]:
+        """Path and SHA-256 of the stored plan, where looking at it is no request."""
+        is_near = is_local(self.config.output_dir)
+        return self.output.plan_file(self.plan) if is_near else ("", "")
+
     def add_indexes(self) -> None:
         """Writes the index files, if asked for, that shards of earlier runs lack."""
         if self.config.writes_index:
@@ -120,6 +122,7 @@ def output_folder(config: ConvertConfig) -> OutputFolder:
         config.storage,
         frozenset(map(config.prefix, config.splits)),
         tuple(map(config.beside, find_schema(config.schema).files)),
+        config.index_dir,
     )
 
 
@@ -140,13 +143,13 @@ def prepare(config: ConvertConfig) -> Conversion:
     splits, given = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
-    plan = make_plan(config, given, boxes, small_files)
+    plan = make_plan(config, splits, given, boxes, small_files)
     output = output_folder(config)
     if config.index_dir:
         _check_writable("index_dir", config.index_dir, storage)
     sizes, kept = output.list_files()
     if not config.overwrite:
-        output.check_free(plan, possible_names(config, sizes), sizes)
+        plan = output.take_up(plan, config, possible_names(config, sizes), sizes)
     done = find_done(config, output, plan, sizes, kept)
     if not config.overwrite:
         splits = with_unexplained(splits, config, output, done, sizes)
@@ -190,8 +193,9 @@ def _check_writable(field: str, directory: str, storage: Storage) -> None:
 
 def _small_files(config: ConvertConfig) -> list[SmallFile]:
     """All small files that decide the records, in the order in which they are read."""
-    named = [("labels.devkit", path) for path in devkit_files(config.labels.devkit, config.storage)]
-    named += [item for item in config.input_paths() if item[0].endswith(_SMALL_FILES)]
+    devkit, *others = SMALL_FILES
+    named = [(devkit, path) for path in devkit_files(config.labels.devkit, config.storage)]
+    named += [item for item in config.input_paths() if item[0] in others]
     return [
         SmallFile(field.rpartition(".")[2], path, _sha256(field, path, config.storage))
         for field, path in named

@@ -293,6 +293,7 @@ class _WriteSplit(beam.PTransform):
             index=config.writes_index,
             index_dir=config.index_dir,
             made_from=conversion.local_archives(split),
+            plan_file=conversion.local_plan(),
         )
         single = images | "Unbatch" >> beam.FlatMap(lambda batch: batch.images).with_output_types(
             LabeledImage

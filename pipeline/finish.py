@@ -14,6 +14,7 @@ from imagenet_beam.pipeline.manifest import (
     build_manifest,
     reconcile,
     rejects_jsonl,
+    shard_names,
 )
 from imagenet_beam.pipeline.output import CLASSES, LABELS, REJECTS
 from imagenet_beam.transforms.archives.passed import sum_passed
@@ -23,6 +24,7 @@ from imagenet_beam.transforms.labels.classes import classes_csv, labels_txt
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.schemas import RecordSet, SplitShards, find_schema
+from imagenet_beam.transforms.records.shard_writer import check_kept
 
 _RECEIPTS_AT_ONCE = 64
 
@@ -37,6 +39,7 @@ def write_manifest(
     shards' receipts.
     """
     conversion.check_unchanged()
+    check_kept(conversion.storage, *conversion.output.plan_file(conversion.plan))
     conversion.add_indexes()
     config = conversion.config
     results = []
@@ -59,9 +62,11 @@ def write_manifest(
         **{config.beside(name): data for name, data in metadata.items()},
     }
     manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
-    own = {shard["name"] for entry in manifest["splits"].values() for shard in entry["shards"]}
-    stale = [name for name in conversion.stale if name not in own]
-    return conversion.output.publish(beside, manifest, stale)
+    shards: dict[str, ShardReceipt] = {}
+    for result in results:
+        shards |= zip(shard_names(config, result), reconcile(config, result), strict=True)
+    stale = [name for name in conversion.stale if name not in shards]
+    return conversion.output.publish(beside, manifest, shards, stale)
 
 
 def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitResult]) -> RecordSet:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import glob
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from imagenet_beam.pipeline.config import SplitConfig, check_text
 from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.list_images import list_images, split_source
-from imagenet_beam.transforms.storage.files import FileStat, Storage, is_local, join
+from imagenet_beam.transforms.storage.files import FileStat, Storage, canonical, is_local, join
 
 _WILDCARDS = "*?["
 
@@ -94,7 +93,7 @@ def _of_test_images(split: SplitConfig, archive: str, storage: Storage) -> dict[
 def _check_repeated(paths: Sequence[str]) -> None:
     seen: set[str] = set()
     for path in paths:
-        place = os.path.realpath(path.removeprefix("file://")) if is_local(path) else path
+        place = canonical(path)
         if place in seen:
             raise InputError(f"{path} is given twice; name each archive once")
         seen.add(place)

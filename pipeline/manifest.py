@@ -12,6 +12,7 @@ from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.plan import options
 from imagenet_beam.transforms.boxes.index import BoxCounts
 from imagenet_beam.transforms.elements import PassedOver, ShardReceipt
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.images.options import libraries
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.records.receipts import (
@@ -20,6 +21,7 @@ from imagenet_beam.transforms.records.receipts import (
     shard_entry,
     totals,
 )
+from imagenet_beam.transforms.storage.files import join
 
 FORMAT = 1
 
@@ -53,8 +55,9 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
     """Puts the receipts in order, and checks that nothing is lost or doubled.
 
     Raises:
-        RuntimeError: If a shard is missing, or the images listed are not the
-            records and rejects of the shards, in all and for each class.
+        RuntimeError: If a shard is missing.
+        InputError: If the images listed are not the records and rejects of the shards, in all
+            and for each class: a receipt of an earlier run was altered.
     """
     by_name = {receipt.name: receipt for receipt in result.receipts}
     names = [name.rpartition("/")[2] for name in shard_names(config, result)]
@@ -65,28 +68,33 @@ def reconcile(config: ConvertConfig, result: SplitResult) -> list[ShardReceipt]:
             f"{missing[:1]}; run the same command again"
         )
     receipts = [by_name[name] for name in names]
-    _check_counts(result, receipts)
+    _check_counts(config, result, receipts)
     return receipts
 
 
-def _check_counts(result: SplitResult, receipts: Sequence[ShardReceipt]) -> None:
+def _check_counts(
+    config: ConvertConfig, result: SplitResult, receipts: Sequence[ShardReceipt]
+) -> None:
     counted = Counter(result.class_counts)
     for receipt in receipts:
         counted.update(reject.wnid for reject in receipt.rejects)
-    images = sum(receipt.images for receipt in receipts)
-    if images != result.listing.images:
-        raise RuntimeError(
-            f"{result.listing.images:,} images of {result.split.name} were listed, but {images:,} "
-            "are in the receipts of its shards"
-        )
+    listed_images, shards = result.listing.images, len(receipts)
+    for number, receipt in enumerate(receipts):  # as `cut_shards` does it
+        images = listed_images * (number + 1) // shards - listed_images * number // shards
+        if receipt.images != images:
+            raise InputError(
+                f"{join(config.output_dir, shard_names(config, result)[number])} has "
+                f"{receipt.images:,} images by its receipt, and {images:,} by its archives; remove "
+                "it and run the same command again, which writes it anew"
+            )
     listed = result.listing.class_counts
     if listed.keys() == {""}:  # a split without classes
         return
     wrong = [wnid for wnid in {*listed, *counted} if listed.get(wnid, 0) != counted[wnid]]
     if wrong:
-        raise RuntimeError(
-            f"the images of {len(wrong)} classes of {result.split.name} are not all accounted for: "
-            f"{sorted(wrong)[:3]}"
+        raise InputError(
+            f"the images of {len(wrong)} classes of {result.split.name} ({sorted(wrong)[0]}) are "
+            f"not all in the receipts of {config.output_dir}; run again with `overwrite`"
         )
 
 

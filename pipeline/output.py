@@ -7,6 +7,7 @@ then labels, classes and rejects; the manifest is last, so that where it is, all
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -16,17 +17,15 @@ from typing import Any
 
 import google_crc32c
 
-from imagenet_beam.pipeline.plan import Plan, differences, read_plan
+from imagenet_beam.pipeline.config import ConvertConfig
+from imagenet_beam.pipeline.differences import differences
+from imagenet_beam.pipeline.manifest_file import manifest_json, parse_manifest
+from imagenet_beam.pipeline.plan import Plan, read_plan
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.plain_text import plain_json
-from imagenet_beam.transforms.records.index import index_path
-from imagenet_beam.transforms.records.receipts import (
-    checksum_of,
-    receipt_from_json,
-    receipt_name,
-)
-from imagenet_beam.transforms.records.schemas import SCHEMAS
+from imagenet_beam.transforms.records.index import SUFFIX, index_path
+from imagenet_beam.transforms.records.receipts import receipt_from_json, receipt_name
+from imagenet_beam.transforms.records.state import check_form
 from imagenet_beam.transforms.storage.files import TEMPORARY_SUFFIX, Storage, join
 
 STATE_DIR = ".imagenet-beam"
@@ -56,12 +55,14 @@ class OutputFolder:
         storage: How to reach it.
         prefixes: What the names of the conversion's shards start with.
         beside: Files that its schema needs beside the shards.
+        index_dir: The folder of the shards' indexes; "" is beside the shards.
     """
 
     directory: str
     storage: Storage
     prefixes: frozenset[str]
     beside: tuple[str, ...] = ()
+    index_dir: str = ""
 
     @property
     def receipts_dir(self) -> str:
@@ -94,36 +95,47 @@ class OutputFolder:
         self.storage.check_writable(self.directory)
         return self.storage.list_with_checksums(self.directory)
 
-    def check_free(self, plan: Plan, own: Set[str], sizes: Mapping[str, int]) -> None:
-        """Refuses a folder that holds shards of another plan, of no plan, or of no number.
+    def take_up(
+        self, plan: Plan, config: ConvertConfig, own: Set[str], sizes: Mapping[str, int]
+    ) -> Plan:
+        """The plan that the folder holds, where it is that of a conversion; else that one.
 
         Args:
             plan: The conversion's.
+            config: What was asked for.
             own: Names of its shards.
             sizes: The files that are there, as `list_files` gives them.
 
         Raises:
-            InputError: With the first differences, or the name of a shard.
+            InputError: If the folder holds shards of another plan, with the first differences;
+                of no plan, or of no number, with the name of one.
         """
+        interrupted = _STALE in sizes
         if PLAN not in sizes:
             for name in _shards(self.prefixes, sizes):
-                raise InputError(
-                    f"`output_dir`={self.directory} holds {name}, which no run of this program "
-                    "left unfinished there; give another folder, or `overwrite` to replace it"
+                said = (
+                    "a run with `overwrite` was to replace when it was interrupted; run the same "
+                    "command with `overwrite` again, which goes on"
+                    if interrupted
+                    else "no run of this program left unfinished there; give another folder, or "
+                    "`overwrite` to replace it"
                 )
-            return
+                raise InputError(f"`output_dir`={self.directory} holds {name}, which {said}")
+            return plan
         old = self.read_plan()
-        different = differences(old, plan)
-        if different and _shards(self.prefixes | _prefixes(old), sizes):
+        different = differences(old, plan, config)
+        if different and _shards(self.prefixes | old.prefixes, sizes):
             left = len(different) - _SHOWN_DIFFERENCES
             more = f"; and {left} more" if left > 0 else ""
+            begun = ", and a run with `overwrite` was interrupted there" if interrupted else ""
             raise InputError(
-                f"`output_dir`={self.directory} holds another conversion: "
+                f"`output_dir`={self.directory} holds another conversion{begun}: "
                 f"{'; '.join(different[:_SHOWN_DIFFERENCES])}{more}; give another folder, or "
                 "`overwrite` to start over, discarding it"
             )
         for name in self.foreign(self.prefixes, own, sizes):
             raise foreign_shard(name, self.directory)
+        return plan if different else old
 
     def foreign(
         self, prefixes: Set[str], own: Set[str], sizes: Mapping[str, int]
@@ -149,6 +161,7 @@ class OutputFolder:
             number: receipt.images
             for number, receipt in zip(candidates, receipts, strict=True)
             if receipt.plan == fingerprint
+            and receipt.name == shards[number].rpartition("/")[2]
             and receipt.size_bytes == sizes[shards[number]]
             and receipt.crc32c == checksums.get(shards[number], receipt.crc32c)
         }
@@ -188,8 +201,8 @@ class OutputFolder:
             prefixes = set(self.prefixes)
             with contextlib.suppress(InputError):  # no plan, or a damaged one
                 old = self.read_plan()
-                prefixes |= _prefixes(old)
-                found |= set(_files_beside(old))
+                prefixes |= old.prefixes
+                found |= set(old.files_beside())
             found |= set(_shards(prefixes, sizes))
         own = own | set(self.beside)
         return tuple(sorted(name for name in found if name in sizes and name not in own))
@@ -206,21 +219,28 @@ class OutputFolder:
 
         Where it is complete, the plan stays, whose time is that of the run that wrote the rest.
 
-        What is stale is written down before the earlier plan, which tells it, is removed:
-        a run that goes on after a kill in between knows it, too. Then goes what a killed
-        run was writing; and with `overwrite`, what would be taken for done.
+        What is stale is written down before the earlier plan, which tells it, is removed: a run
+        that goes on after a kill in between knows it, and that it was one that overwrites.
         """
-        if overwrite and stale:
-            self.storage.publish_bytes(self.path(_STALE), json.dumps(stale).encode())
-        removed = self._unfinished(sizes)
         if overwrite:
-            state = join(STATE_DIR, "")
-            removed |= {name for name in sizes if name.startswith(state) or name == MANIFEST}
-            shards = {*_shards(self.prefixes, sizes), *stale}
-            removed |= {index_path(name) for name in shards} & sizes.keys()
-        self._remove(sorted(removed - ({_LOCK, _STALE} if stale else {_LOCK})))
+            removed = self._to_discard(stale, sizes)
+            if removed or stale or _shards(self.prefixes, sizes):
+                self.storage.publish_bytes(self.path(_STALE), json.dumps(stale).encode())
+            self._remove(removed)
+        elif is_complete and _STALE in sizes:  # a run that overwrites has not begun after all
+            self._remove([_STALE])
+        self.remove_unfinished(sizes)
         if not is_complete:
             self.storage.publish_bytes(self.path(PLAN), plan.to_json())
+
+    def _to_discard(self, stale: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
+        """What would be taken for done, or for that of new shards; first what says "complete"."""
+        state = join(STATE_DIR, "")
+        receipts = {name for name in sizes if name.startswith(state)} - {PLAN, _LOCK, _STALE}
+        shards = {*_shards(self.prefixes, sizes), *stale}
+        indexes = {index_path(name) for name in shards} & sizes.keys()
+        first = [name for name in (MANIFEST, PLAN) if name in sizes]
+        return [*first, *sorted(receipts), *sorted(indexes)]
 
     def is_complete(self, plan: Plan, sizes: Mapping[str, int]) -> bool:
         """Whether the manifest of this plan, and all that is written with it, is there."""
@@ -230,17 +250,32 @@ class OutputFolder:
         return f'"plan": "{plan.fingerprint}"'.encode() in manifest
 
     def publish(
-        self, beside: Mapping[str, bytes], manifest: Mapping[str, Any], stale: Sequence[str]
+        self,
+        beside: Mapping[str, bytes],
+        manifest: Mapping[str, Any],
+        receipts: Mapping[str, ShardReceipt],
+        stale: Sequence[str],
     ) -> str:
         """Writes what stands beside the shards, removes what is stale, writes the manifest.
 
+        Args:
+            beside: These files, by name.
+            manifest: What it says but of them.
+            receipts: Those of all shards, by the shard's name.
+            stale: Names of files of an earlier plan.
+
         Returns:
             The path of the manifest.
+
+        Raises:
+            InputError: If a shard is not there as its receipt says.
         """
         for name, data in beside.items():
             self.storage.publish_bytes(self.path(name), data)
+        sizes, checksums = self.storage.list_with_checksums(self.directory)
+        self._check_there(receipts, sizes, checksums)
         self._remove((*stale, _STALE))
-        self._remove(self._unfinished(self.storage.unfinished(self.directory)))  # of lost workers
+        self.remove_unfinished(sizes)  # of lost workers
         path = self.path(MANIFEST)
         files = {  # but the rejects, which the receipts tell
             name: {"bytes": len(data), "crc32c": f"{google_crc32c.value(data):08x}"}
@@ -250,10 +285,57 @@ class OutputFolder:
         self.storage.publish_bytes(path, manifest_json({**manifest, "files": files}))
         return path
 
+    def _check_there(
+        self,
+        receipts: Mapping[str, ShardReceipt],
+        sizes: Mapping[str, int],
+        checksums: Mapping[str, int],
+    ) -> None:
+        """Refuses to call a set whole that somebody has removed shards of, or altered them."""
+        wrong = []
+        for name, receipt in receipts.items():
+            gone = next((one for one in (name, self.receipt(name)) if one not in sizes), "")
+            if gone:
+                wrong.append(f"{self.path(gone)} is not there any more")
+            elif sizes[name] != receipt.size_bytes:
+                what = f"has {sizes[name]:,} bytes, of {receipt.size_bytes:,} that were written"
+                wrong.append(f"{self.path(name)} {what}")
+            elif checksums.get(name, receipt.crc32c) != receipt.crc32c:
+                wrong.append(f"{self.path(name)} has other bytes than were written")
+        if wrong:
+            more = f", and {len(wrong) - 1} more are not right" if len(wrong) > 1 else ""
+            raise InputError(
+                f"{wrong[0]}{more}; run the same command again, which writes what is missing"
+            )
+
+    def remove_unfinished(self, names: Iterable[str] | None = None) -> None:
+        """Removes what runs of this conversion had begun to write and no longer do.
+
+        Args:
+            names: The files of the folder; None lists them.
+        """
+        if names is None:
+            names = self.storage.unfinished(self.directory)
+        self._remove(sorted(self._unfinished(names)))
+        for name in self.storage.unfinished(self.index_dir) if self.index_dir else ():
+            index = name.removeprefix(".").partition(f"{SUFFIX}.")[0]  # others may be there, too
+            if _shards({prefix.rpartition("/")[2] for prefix in self.prefixes}, {index: 0}):
+                self.storage.remove(join(self.index_dir, name))
+
     def read_manifest(self) -> dict[str, Any]:
-        """The manifest as written."""
-        manifest: dict[str, Any] = json.loads(self.storage.read_bytes(self.path(MANIFEST)))
-        return manifest
+        """The manifest as written; raises `InputError` if it is damaged or missing."""
+        path = self.path(MANIFEST)
+        data = self.storage.read_bytes(path)
+        try:
+            return parse_manifest(data)
+        except ValueError as error:
+            raise InputError(
+                f"{path} is not a manifest of this program ({error}); remove it and run again"
+            ) from error
+
+    def plan_file(self, plan: Plan) -> tuple[str, str]:
+        """The path and the SHA-256 of the stored plan."""
+        return self.path(PLAN), hashlib.sha256(plan.to_json()).hexdigest()
 
     def forget(self) -> None:
         """Removes receipts and manifest: the next run finds none of the shards done."""
@@ -283,11 +365,15 @@ class OutputFolder:
             return []
         path = self.path(_STALE)
         try:
-            return list(map(str, json.loads(self.storage.read_bytes(path))))
-        except (ValueError, TypeError) as error:
+            stale = json.loads(self.storage.read_bytes(path))
+            check_form(stale, [str])
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(
                 f"{path} is not a list of this program ({error}); remove it and run again"
             ) from error
+        return list(stale)
 
     def _unfinished(self, names: Iterable[str]) -> set[str]:
         """Those of the names that are files which a run of this conversion had begun.
@@ -307,14 +393,6 @@ class OutputFolder:
             self.storage.remove(self.path(name))
 
 
-def manifest_json(manifest: Mapping[str, Any]) -> bytes:
-    """The manifest as stored, with the checksum of what it says."""
-    content = {name: value for name, value in manifest.items() if name != "check"}
-    checked = {**content, "check": checksum_of(content)}
-    text = json.dumps(checked, indent=1, sort_keys=True, ensure_ascii=False)
-    return plain_json(text).encode() + b"\n"
-
-
 def foreign_shard(name: str, directory: str = "") -> InputError:
     """The refusal of a shard that is none of a conversion's own."""
     where = f"={directory}" if directory else ""
@@ -330,20 +408,6 @@ def shards_present(prefix: str, names: Iterable[str]) -> dict[int, list[str]]:
     for name in _shards({prefix}, names):
         found.setdefault(int(name.rpartition("-")[2]), []).append(name)
     return found
-
-
-def _prefixes(plan: Plan) -> set[str]:
-    """What the names of the shards of a stored plan start with."""
-    return set(plan.content.get("splits", ()))
-
-
-def _files_beside(plan: Plan) -> tuple[str, ...]:
-    """What the schema of a stored plan needs beside the shards."""
-    options = plan.content.get("options")
-    name = str(options.get("schema")) if isinstance(options, Mapping) else ""
-    files = SCHEMAS[name].files if name in SCHEMAS else ()
-    folders = {prefix.rpartition("/")[0] for prefix in _prefixes(plan)} | {""}
-    return tuple(join(folder, file).lstrip("/") for folder in folders for file in files)
 
 
 def _shards(prefixes: Set[str], names: Iterable[str]) -> list[str]:

@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"imagenet-beam: {shown(with_flags(error))}", file=sys.stderr)
         return WRONG_INPUT
-    except KeyboardInterrupt:  # before the job: a runner has its own way to stop
+    except KeyboardInterrupt as stop:  # before the job: a runner has its own way to stop
         say_stopped("imagenet-beam: stopped; the same command may be run again")
-        return STOPPED
+        return 128 + int(stop.args[0]) if stop.args else STOPPED
     except JobFailed as error:
         print(f"imagenet-beam: the job failed: {shown_lines(str(error))}", file=sys.stderr)
         return JOB_FAILED

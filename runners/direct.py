@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import apache_beam as beam
@@ -29,9 +34,12 @@ from imagenet_beam.runners.progress import (
 )
 from imagenet_beam.runners.steps import say, say_stopped
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.storage.files import end_writing
 from imagenet_beam.transforms.tally import tally
 
 _MODES = ("in_memory", "multi_processing")
+_END_SECONDS = 5.0
+_POLL_SECONDS = 0.01
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -79,6 +87,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         say_stopped(f"stopped after {shards}; the same command resumes")
         # Beam would do it at the job's end:
         shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
+        _stop_writing(conversion)
         os._exit(128 + number)
 
     with on_stop(stop), display:
@@ -103,6 +112,44 @@ def _say_writing(conversion: Conversion) -> None:
 
 def _shards_total(conversion: Conversion) -> int:
     return sum(split.shards_of(tally.selected[split.name]) for split in conversion.splits)
+
+
+def _stop_writing(conversion: Conversion) -> None:
+    """Removes what is half written, by this process or by its workers."""
+    end_writing()
+    workers = _processes_of(os.getpid())
+    if workers:
+        threading.excepthook = lambda _: None  # threads of Beam tell that workers have ended
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + _END_SECONDS
+        while any(map(_is_running, workers)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        with contextlib.suppress(InputError):
+            conversion.output.remove_unfinished()
+
+
+def _processes_of(process: int) -> list[int]:
+    """The processes that one has started, and theirs, where the system tells of them.
+
+    Elsewhere workers end by themselves, once this process is gone.
+    """
+    found = []
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                found += [child, *_processes_of(child)]
+    return found
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process may still write: it is there, and no zombie."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:

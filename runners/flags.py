@@ -160,14 +160,13 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
             "labels.validation_labels",
             "PATHS",
             "LOC_val_solution.csv, imagenet_2012_validation_synset_labels.txt, Caffe's val.txt "
-            "(with its synsets.txt as --labels_file), or ILSVRC2012_validation_ground_truth.txt "
-            "(with map_clsloc.txt as --class_names)",
+            "(with --labels_file), or the ground truth alone (with --class_names)",
         ),
         Flag(
             "labels.class_names",
             "PATHS",
-            "human-readable class names, which class folders may have, too: synset_words.txt, "
-            "imagenet_metadata.txt, LOC_synset_mapping.txt or map_clsloc.txt",
+            "names of classes, also of folders: synset_words.txt, imagenet_metadata.txt, "
+            "LOC_synset_mapping.txt or map_clsloc.txt",
         ),
         Flag("bounding_boxes", "PATHS", "archives or folders of XML files, or a CSV"),
         Flag(
@@ -204,7 +203,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag(
             "holdout.num_shards",
             "N",
-            f"number of its shards ({_defaults(lambda dataset: dataset.holdout.shards)})",
+            "number of its shards",
             "holdout_shards",
         ),
         Flag("selection.fraction", "F", "part of each split to take, such as 0.01"),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import google_crc32c
 
+from imagenet_beam.pipeline.manifest_file import manifest_json, parse_manifest
 from imagenet_beam.pipeline.output import (
     CLASSES,
     LABELS,
@@ -22,10 +23,9 @@ from imagenet_beam.pipeline.output import (
     PLAN,
     REJECTS,
     OutputFolder,
-    manifest_json,
     shards_present,
 )
-from imagenet_beam.pipeline.plan import Plan
+from imagenet_beam.pipeline.plan import Plan, with_first
 from imagenet_beam.pipeline.reading.findings import Finding
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
@@ -81,7 +81,7 @@ def read_statements(folder: OutputFolder, sizes: Mapping[str, int]) -> Statement
     beside: dict[str, tuple[Any, Any]] = {}
     try:
         data = folder.storage.read_bytes(folder.path(MANIFEST))
-        manifest = json.loads(data)
+        manifest = parse_manifest(data)
         fingerprint, schema = str(manifest["plan"]), str(manifest["options"]["schema"])
         beside = {name: (file["bytes"], file["crc32c"]) for name, file in _files(manifest)}
         shards = {
@@ -245,7 +245,10 @@ def _check_plan(
         yield Finding(PLAN, "is not the plan that the manifest names")
         return
     for part in ("options", "libraries"):
-        for where, said, told in _differing(manifest.get(part), plan.content.get(part), part):
+        parts = (manifest.get(part), plan.content.get(part))
+        if part == "options":  # some of which may not have existed then
+            parts = with_first(manifest["options"]), with_first(plan.content["options"])
+        for where, said, told in _differing(*parts, part):
             yield Finding(MANIFEST, f"says {where} = {said}, and the plan says {told}")
 
 

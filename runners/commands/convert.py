@@ -6,6 +6,8 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from imagenet_beam.pipeline.config import Workers, check_range
 from imagenet_beam.pipeline.conversion import Conversion, output_folder, prepare
@@ -19,6 +21,7 @@ from imagenet_beam.runners.arguments import flags_without_effect
 from imagenet_beam.runners.commands.report import write_report
 from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
 from imagenet_beam.runners.flags import given_fields, with_flags
+from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
 from imagenet_beam.runners.steps import say, step
 from imagenet_beam.runners.summary import speed, summary
@@ -54,7 +57,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     for flag in flags_without_effect(beam_args, name):
         say(f"warning: {flag} has no effect with --runner={name}")
     download_if_asked(args)
-    with output_folder(config).exclusive():
+    with on_stop(_interrupt), output_folder(config).exclusive():
         with step("checking the inputs", is_logged=False):
             conversion = prepare(config)
         if conversion.is_complete:
@@ -105,6 +108,11 @@ def _done_already(conversion: Conversion) -> str:
     if not all(numbers):
         return counted(conversion.shards_done, "shard")
     return f"{conversion.shards_done:,} of {counted(sum(numbers), 'shard')}"
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """Ends by SIGTERM as by Ctrl-C: with all that `finally` has to do."""
+    raise KeyboardInterrupt(number)
 
 
 def streaming_notes(conversion: Conversion) -> Iterator[str]:

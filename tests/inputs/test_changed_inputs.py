@@ -120,7 +120,8 @@ def test_the_order_of_label_files_is_part_of_the_plan(official, convert, tmp_pat
     assert "nothing to do" in convert(*flags, f"--class_names={one}").message
     finished = convert(*flags, f"--class_names={two}")
     assert finished.status == 2
-    assert "holds another conversion: label_files.1 was ['class_names', " in finished.message
+    said = f"holds another conversion: --class_names was {one} and is {two};"
+    assert said in finished.message
 
 
 def test_annotations_may_lie_beside_the_images(official, make, pictures, convert, tmp_path):
@@ -133,6 +134,6 @@ def test_annotations_may_lie_beside_the_images(official, make, pictures, convert
     assert done.status == 0, done.message
     os.utime(next(folder.rglob("*.xml")))
     again = convert(*flags, f"--bounding_boxes={folder}")
-    assert "holds another conversion: bounding_boxes.1 was " in again.message
+    assert f"conversion: {folder} (--bounding_boxes) has changed since; give" in again.message
     os.utime(next(folder.rglob("*.JPEG")))
     assert "archives." in convert(*flags, f"--bounding_boxes={folder}").message

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from imagenet_beam.pipeline.output import manifest_json
+from imagenet_beam.pipeline.manifest_file import manifest_json
 from imagenet_beam.pipeline.progress import Display, View
 from imagenet_beam.pipeline.reading.page import make_page
 from imagenet_beam.runners.cli import main

@@ -1,5 +1,6 @@
 """--overwrite: what it removes, what it leaves alone, and what a second try makes of it."""
 
+import contextlib
 import json
 import shutil
 
@@ -84,6 +85,56 @@ def test_a_killed_overwrite_run_again_knows_what_is_stale(clean, convert, old):
     assert convert(*flags_of(clean, output, "--overwrite")).status == 0
     assert not list(output.rglob("imagenet2012-*"))
     assert not names(output) & TFDS
+    assert not (output / ".imagenet-beam" / "stale.json").exists()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("steps", range(9))
+def test_an_overwrite_that_was_killed_before_the_new_plan_says_so(
+    clean, convert, old, tree, monkeypatch, steps
+):
+    """Killed before each removal and each rename of its beginning."""
+    output = old("inception")
+    whole, done = tree(output), []
+
+    def step(act):
+        def counted(*arguments):
+            if len(done) == steps:
+                raise Killed
+            done.append(arguments)
+            act(*arguments)
+
+        return counted
+
+    flags = flags_of(clean, output, "--resize=none")
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "remove", step(Storage.remove))
+        patch.setattr(Storage, "publish_bytes", step(Storage.publish_bytes))
+        with contextlib.suppress(Killed):
+            prepare(config_of(*flags, "--overwrite"))
+    plain = convert(*flags)
+    if len(done) < steps:  # it ended by itself: the new plan is there
+        assert plain.status == 0, plain.message
+    else:
+        assert plain.status == 2
+        if not (output / ".imagenet-beam" / "plan.json").exists():
+            assert plain.message.endswith(
+                " holds validation-00000-of-00003, which a run with --overwrite was to replace "
+                "when it was interrupted; run the same command with --overwrite again, which goes "
+                "on\n"
+            )
+        elif steps:
+            assert (
+                "holds another conversion, and a run with --overwrite was interrupted there: "
+                in (plain.message)
+            )
+        else:
+            assert tree(output) == whole
+        assert convert(*flags, "--overwrite").status == 0
+    assert convert(*flags).message.count("is complete already") == 1
     assert not (output / ".imagenet-beam" / "stale.json").exists()
 
 

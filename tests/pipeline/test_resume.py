@@ -117,19 +117,22 @@ def test_a_run_with_another_filter_is_refused_by_name(
     flags = (*clean.validation_flags, f"--output_dir={finished_run}", "--validation_shards=3")
     finished = convert(*flags)
     assert finished.status == 2
-    assert f"libraries.filter was {used} and is {image_filter.filter_name()}" in finished.message
+    now = image_filter.filter_name()
+    assert f"holds another conversion: the resize filter was {used} and is {now};" in (
+        finished.message
+    )
     assert tree(finished_run) == before
 
 
 @pytest.mark.parametrize(
     ("flag", "sentence"),
     [
-        ("--resize=none", "options.resize was shorter:256 and is none"),
-        ("--jpeg_quality=80", "options.jpeg_quality was 95 and is 80"),
-        ("--label_base=0", "options.label_base was 1 and is 0"),
-        ("--shuffle_seed=3", "options.shuffle_seed was 0 and is 3"),
-        ("--validation_shards=4", "splits.validation.shards was 3 and is 4"),
-        ("--apply_exif_orientation", "options.apply_exif_orientation was False and is True"),
+        ("--resize=none", "--resize was shorter:256 and is none"),
+        ("--jpeg_quality=80", "--jpeg_quality was 95 and is 80"),
+        ("--label_base=0", "--label_base was 1 and is 0"),
+        ("--shuffle_seed=3", "--shuffle_seed was 0 and is 3"),
+        ("--validation_shards=4", "--validation_shards was 3 and is 4"),
+        ("--apply_exif_orientation", "--apply_exif_orientation was off and is on"),
     ],
 )
 def test_another_option_is_refused_by_name(clean, convert, tree, finished_run, flag, sentence):
@@ -229,10 +232,8 @@ def test_input_that_changed_between_runs_is_refused(copied, convert, tmp_path, c
     (out / "validation-00001-of-00003").unlink()
     finished = convert(*flags)
     assert finished.status == 2
-    assert f"holds another conversion: {'label_files' if change == 'devkit' else 'archives'}" in (
-        finished.message
-    )
-    assert str(path) in finished.message
+    named = f"{path} (--devkit)" if change == "devkit" else path
+    assert f"holds another conversion: {named} has changed since; give" in finished.message
     assert not (out / "validation-00001-of-00003").exists()
 
 

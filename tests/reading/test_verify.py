@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from imagenet_beam.pipeline.output import OutputFolder, manifest_json
+from imagenet_beam.pipeline.manifest_file import manifest_json
+from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.reading.verify import verify
 from imagenet_beam.runners.cli import main
 from imagenet_beam.transforms.errors import InputError

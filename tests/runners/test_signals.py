@@ -50,6 +50,28 @@ def test_a_stopped_run_says_so_and_goes_on_later(
     assert len(examples(out, "train")) == 24 and len(examples(out, "validation")) == 12
 
 
+MODES = {
+    "in_memory": (),
+    "multi_processing": ("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stopped_run_takes_with_it_what_is_half_written(clean, start, tmp_path, number, mode):
+    out = tmp_path / "out"
+    flags = (*clean.flags, f"--output_dir={out}", *SLOW[2:], *MODES[mode])
+    # Shards that take longer than it takes to look for the signal.
+    running = start("convert", *flags, "--train_shards=2", "--validation_shards=1")
+    running.wait_for(lambda: list(out.glob(f".*-of-*{TEMPORARY_SUFFIX}")))
+    running.send(number)
+    stopped = running.finish()
+    assert stopped.status == 128 + number, stopped.message
+    assert "Traceback" not in stopped.message and "Error" not in stopped.message
+    assert not list(out.rglob(f"*{TEMPORARY_SUFFIX}"))
+    assert not list(out.glob("*-of-*")), "the signal came too late to tell anything"
+
+
 def test_stopped_before_the_job_has_begun(clean, start, tmp_path):
     """While Beam is imported or the archives are checked."""
     out = tmp_path / "out"

@@ -13,7 +13,7 @@ from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.framing import read_records
 from imagenet_beam.transforms.records.shard_writer import WRITE_BYTES, ShardTarget
 from imagenet_beam.transforms.records.shards import ShardLayout
-from imagenet_beam.transforms.storage.local import _LocalAtomicFile
+from imagenet_beam.transforms.storage.local_write import LocalAtomicFile
 from imagenet_beam.transforms.write_shards import _WriteShardFn
 
 
@@ -135,14 +135,14 @@ def test_a_shard_that_cannot_be_written_does_not_hold_up_the_next(tmp_path, monk
     fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 2), encoder, threads, 0)
     fn.setup()
     fn.start_bundle()
-    write = _LocalAtomicFile.write
+    write = LocalAtomicFile.write
 
     def disk_full_at_first(file, data):
         if file._path.name == "out-0":
             raise InputError("out-0 cannot be written: no space left")
         write(file, data)
 
-    monkeypatch.setattr(_LocalAtomicFile, "write", disk_full_at_first)
+    monkeypatch.setattr(LocalAtomicFile, "write", disk_full_at_first)
     large = "x" * (WRITE_BYTES + 1)  # written before the values behind it are asked for
     with pytest.raises(InputError, match="no space left"):
         list(process(fn, (0, shard_of(*[large] * 100))))

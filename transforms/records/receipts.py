@@ -15,8 +15,15 @@ from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.plain_text import plain_json
 from imagenet_beam.transforms.records.framing import framed_size_bytes
+from imagenet_beam.transforms.records.state import parse_state
 
 _PAIRS = ("class_counts", "notes", "figures", "first_with")
+_FORM = {
+    **dict.fromkeys(("name", "crc32c", "plan"), str),
+    **dict.fromkeys(("images", "records", "size_bytes"), int),
+    **{name: {...: int} for name in _PAIRS},
+    "rejects": [{**dict.fromkeys(Reject._fields, str), "offset_bytes": int, "size_bytes": int}],
+}
 _PER_OCTAVE = 8
 
 
@@ -115,22 +122,20 @@ def receipt_from_json(data: bytes, path: str) -> ShardReceipt:
             names the path.
     """
     try:
-        fields = json.loads(data)
+        fields = parse_state(data, _FORM)
         check = fields.pop("check", "")
         fields |= {name: tuple(sorted(fields[name].items())) for name in _PAIRS}
         fields["rejects"] = tuple(Reject(**reject) for reject in fields["rejects"])
         fields["crc32c"] = int(fields["crc32c"], 16)
         receipt = ShardReceipt(**fields)
-        # JSON tells nothing of types, and a receipt decides what is not written again.
-        counts = (receipt.images, receipt.records, receipt.size_bytes)
-        if not all(type(count) is int and count >= 0 for count in counts):
-            raise ValueError("its counts are no numbers")
+        if min(receipt.images, receipt.records, receipt.size_bytes) < 0:
+            raise ValueError("its counts are less than nothing")
         if receipt.images != receipt.records + len(receipt.rejects):
             raise ValueError("its records and rejects are not its images")
         if receipt_to_json(receipt) != data:
             raise ValueError(f"it was altered: its checksum is not {check or 'there'}")
         return receipt
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError) as error:
         raise InputError(
             f"{path} is not a receipt of this program ({error}); remove it and run again"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class ShardTarget:
         index_dir: Where indexes go; "" is beside the shards.
         made_from: What the files that values are read from were when the plan was
             made. A shard is published, and has a receipt, only while they still are.
+        plan_file: The path and the SHA-256 of the stored plan; "" where none is. A shard is
+            published only while it is there: the folder is still the one of this run.
     """
 
     path_format: str
@@ -57,6 +60,7 @@ class ShardTarget:
     index: bool = False
     index_dir: str = ""
     made_from: tuple[FileStat, ...] = ()
+    plan_file: tuple[str, str] = ("", "")
 
     def laid_out(self, layout: ShardLayout) -> ShardTarget:
         """The same with as many shards as the layout has."""
@@ -83,6 +87,7 @@ class ShardTarget:
         name = path.rpartition("/")[2]
         ordered = sorted(keyed_values, key=lambda keyed: keyed[0])
         builder = ReceiptBuilder()
+        check_kept(self.storage, *self.plan_file)
         file = self.storage.create(path)
         outcomes = encode(value for _, value in ordered)
         try:
@@ -90,6 +95,7 @@ class ShardTarget:
                 file.write(block)
             _check_complete(path, len(ordered), builder)
             self.storage.check_unchanged(self.made_from)
+            check_kept(self.storage, *self.plan_file)
             file.publish()
         finally:
             file.discard()
@@ -104,6 +110,20 @@ class ShardTarget:
             self.storage.publish_bytes(receipt_path, receipt_to_json(receipt))
         tally.written(shards=1)
         return receipt
+
+
+def check_kept(storage: Storage, path: str, sha256: str) -> None:
+    """Raises `InputError` unless a run's plan is where the run has put it; "" is no plan."""
+    try:
+        if not path or hashlib.sha256(storage.read_bytes(path)).hexdigest() == sha256:
+            return
+        why, cause = f"{path} is another one", None
+    except InputError as error:
+        why, cause = str(error), error
+    raise InputError(
+        f"{why}: the output folder was removed, moved or replaced while the job was running; put "
+        "it back, or remove what is there, then run the same command again"
+    ) from cause
 
 
 def _framed(outcomes: Iterable[Record | Reject], builder: ReceiptBuilder) -> Iterator[bytes]:

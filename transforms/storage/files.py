@@ -25,7 +25,9 @@ from imagenet_beam.transforms.storage.base import AtomicFile as AtomicFile
 from imagenet_beam.transforms.storage.base import Backend
 from imagenet_beam.transforms.storage.base import FileStat as FileStat
 from imagenet_beam.transforms.storage.base import RangeReader as RangeReader
-from imagenet_beam.transforms.storage.local import LocalBackend, locked
+from imagenet_beam.transforms.storage.local import LocalBackend
+from imagenet_beam.transforms.storage.local_write import end_writing as end_writing
+from imagenet_beam.transforms.storage.local_write import locked
 
 MAX_TEXT_BYTES = 256 << 20
 """Far more than any devkit (2.5 MB) or list of names (1.3 million are 40 MB) has."""
@@ -144,8 +146,10 @@ class Storage:
 
     def free_bytes(self, directory: str) -> int | None:
         """How much room there is for files in a folder of this machine; None elsewhere."""
-        path = _plain(directory)
-        return shutil.disk_usage(path).free if self.is_folder(directory) else None
+        if self.is_folder(directory):
+            with contextlib.suppress(OSError):  # a disk that is gone says so when it is written to
+                return shutil.disk_usage(_plain(directory)).free
+        return None
 
     def is_folder(self, path: str) -> bool:
         """Whether this is a folder of this machine; remote storage has none."""
@@ -223,6 +227,14 @@ def _check_form(field: str, value: str, form: re.Pattern[str], accepted: str) ->
 def is_local(path: str) -> bool:
     """Whether a path lies on this machine: it has no scheme, or `file://`."""
     return _scheme(path) == ""
+
+
+def canonical(path: str) -> str:
+    """One spelling for all paths of a file: absolute and without links, where it lies here.
+
+    Wildcards stay as they are; a pinned generation goes.
+    """
+    return os.path.realpath(_plain(path)) if is_local(path) else unpinned(path).rstrip("/")
 
 
 def read_ahead_bytes(path: str) -> int:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
-import sys
-import uuid
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
-
-import google_crc32c
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat
+from imagenet_beam.transforms.storage.base import Backend, FileStat
+from imagenet_beam.transforms.storage.local_write import LocalAtomicFile, as_write_error
 from imagenet_beam.transforms.storage.trees import local_files, local_folders
 
-_WRITE_BACK_BYTES = 8 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""The disk is full, or the user's share of it, or a limit of the process is reached."""
+_NO_FILE = (errno.ENOENT, errno.ELOOP)
+"""What is said of a listed name that is gone by now, and of links to nothing or to themselves."""
 
 
 @contextlib.contextmanager
@@ -35,13 +29,7 @@ def _as_input_error(path: str) -> Iterator[None]:
     except PermissionError as error:
         raise InputError(f"{path} may not be accessed: permission denied") from error
     except OSError as error:
-        why = error.strerror or error
-        if error.errno in _FULL:
-            raise InputError(
-                f"{path} cannot be written: {why}; make room, then run the same command again, "
-                "which resumes"
-            ) from error
-        raise InputError(f"{path} cannot be used: {why}") from error
+        raise InputError(f"{path} cannot be used: {error.strerror or error}") from error
 
 
 class _LocalRangeReader:
@@ -71,106 +59,6 @@ class _LocalRangeReader:
                     raise InputError(f"{self.name} ends before byte {end_bytes:,}")
                 data += part
         return data
-
-
-class _LocalAtomicFile:
-    """Written under a temporary name in the same folder, then renamed."""
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        name = f".{self._path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-        self._temporary = self._path.with_name(name)
-        self.size_bytes = 0
-        self.crc32c = 0
-        self._written_back_bytes = 0
-        with _as_input_error(path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("xb")
-
-    @contextlib.contextmanager
-    def _or_nothing(self) -> Iterator[None]:
-        """On a full disk, raises and leaves nothing."""
-        try:
-            with _as_input_error(str(self._path)):
-                yield
-        except InputError:
-            self.discard()
-            raise
-
-    def write(self, data: bytes) -> None:
-        with self._or_nothing():
-            self._file.write(data)
-            self._write_back()
-        self.size_bytes += len(data)
-        self.crc32c = google_crc32c.extend(self.crc32c, data)
-
-    def _write_back(self) -> None:
-        """Lets the disk begin, so that `publish` does not wait for the whole of a shard.
-
-        Linux answers this advice by starting to write what is dirty, without waiting.
-        """
-        start, end = self._written_back_bytes, self._file.tell()
-        if sys.platform == "linux" and end - start >= _WRITE_BACK_BYTES:
-            self._file.flush()
-            os.posix_fadvise(self._file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
-            self._written_back_bytes = end
-
-    def publish(self) -> None:
-        with self._or_nothing():  # to the disk first, so that no crash shows half a file
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._temporary.replace(self._path)
-
-    def discard(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def locked(directory: str, name: str) -> Iterator[None]:
-    """Holds a lock file in a folder; the lock ends with the process, however it ends.
-
-    Where nothing was written meanwhile, the file and the folders made for it go again.
-    Raises `InputError` if another process holds it, or the folder cannot be written.
-    """
-    path = Path(directory) / name
-    with _as_input_error(directory):
-        made = [folder for folder in path.parents if not folder.exists()]
-        file = _open_locked(path, directory)
-    with file:
-        try:
-            yield
-        finally:
-            if made and len(os.listdir(path.parent)) <= 1:  # removed while it is held
-                path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # not empty
-                    for folder in made:
-                        folder.rmdir()
-
-
-def _open_locked(path: Path, directory: str) -> BinaryIO:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise InputError(
-                f"{directory} is in use by another run; wait for it, or give another `output_dir`"
-            ) from error
-        except OSError as error:
-            file.close()
-            raise InputError(
-                f"{directory} is on a file system without locks ({error.strerror}), so that two "
-                "runs could write to it at once; give another `output_dir`"
-            ) from error
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()  # another run has removed it since it was opened
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -217,9 +105,12 @@ class LocalBackend(Backend):
             visited.add(place)
             for name in names:
                 path = os.path.join(folder, name)
-                # It may be gone since it was listed.
-                with contextlib.suppress(FileNotFoundError):
-                    sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
+                with _as_input_error(path):
+                    try:
+                        sizes[os.path.relpath(path, directory)] = os.stat(path).st_size
+                    except OSError as error:
+                        if error.errno not in _NO_FILE:
+                            raise
         return sizes
 
     def folders(self, directory: str) -> Iterator[str]:
@@ -230,15 +121,15 @@ class LocalBackend(Backend):
         """See `local_files`."""
         return local_files(directory, folder)
 
-    def create(self, path: str) -> _LocalAtomicFile:
+    def create(self, path: str) -> LocalAtomicFile:
         """Starts a file, and the folders above it."""
-        return _LocalAtomicFile(path)
+        return LocalAtomicFile(path)
 
     def remove(self, path: str) -> None:
         """Removes a file if it is there."""
-        with _as_input_error(path):
+        with as_write_error(path, "removed"):
             Path(path).unlink(missing_ok=True)
 
     def check_writable(self, directory: str) -> None:
         """Creates the folder, and creates and removes a file in it."""
-        _LocalAtomicFile(os.path.join(directory, "probe")).discard()
+        LocalAtomicFile(os.path.join(directory, "probe")).discard()
