@@ -22,7 +22,7 @@ class Attack:
         strike: Does one case in an empty folder, by what the generator draws alone; gives the
             outcome as a short word, or raises whatever it likes where a promise is broken.
         share: How much of the time it gets, beside the others.
-        seconds: After how long a case counts as one that hangs.
+        seconds: After how long a case counts as one that hangs; see `attack_worker`.
     """
 
     name: str
@@ -50,7 +50,7 @@ def do_case(attack: Attack, seed: int, output: Path) -> tuple[str, str]:
     with (folder / "log.txt").open("w", 1) as log, (folder / "traceback.txt").open("w") as trace:
         os.dup2(log.fileno(), 1)  # for the processes that it starts
         os.dup2(log.fileno(), 2)
-        faulthandler.dump_traceback_later(attack.seconds, file=trace)
+        faulthandler.dump_traceback_later(attack.seconds, repeat=True, file=trace)
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 return attack.strike(draws(attack, seed), files), ""

@@ -27,6 +27,10 @@ MAX_MEMORY_BYTES = 1 << 30
 _PAGE_BYTES = resource.getpagesize()
 _PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 _GRACE_SECONDS = 2  # for the traceback of a case that hangs
+_PATIENCE = 6
+"""How many times its seconds a case has by the clock: other work may fill the machine."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -68,6 +72,7 @@ class Worker:
     def begin(self, attack: Attack, seed: int) -> None:
         """Has it do a case."""
         self._case, self._began = (attack, seed), time.monotonic()
+        self._began_busy = _busy_seconds(self._process.pid)
         self.answers.send((attack.name, seed))
 
     def look(self) -> Done | None:
@@ -85,7 +90,7 @@ class Worker:
                 reason = f"the process ended with status {self._process.exitcode}"
         elif _resident_bytes(self._process.pid) - self._start_bytes > MAX_MEMORY_BYTES:
             reason = f"memory: more than {MAX_MEMORY_BYTES:,} bytes"
-        elif seconds > attack.seconds + _GRACE_SECONDS:
+        elif self._hangs(attack, seconds):
             reason = f"hang: more than {attack.seconds:g} seconds"
         else:
             return None
@@ -94,6 +99,11 @@ class Worker:
             self.end()
             self._start()
         return Done(attack, seed, outcome, reason, seconds)
+
+    def _hangs(self, attack: Attack, seconds: float) -> bool:
+        busy = _busy_seconds(self._process.pid) - self._began_busy
+        is_over = busy > attack.seconds + _GRACE_SECONDS
+        return is_over or seconds > _PATIENCE * attack.seconds + _GRACE_SECONDS
 
     def end(self) -> None:
         """Ends the process with all that it has started."""
@@ -108,6 +118,15 @@ def _resident_bytes(pid: int) -> int:
     """What a process has in memory now; 0 where that cannot be seen."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError):
+        return 0
+
+
+def _busy_seconds(pid: int) -> float:
+    """How long a process has computed, in all its threads; 0 where that cannot be seen."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / _TICKS
     except (OSError, IndexError):
         return 0
 

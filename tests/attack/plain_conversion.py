@@ -13,14 +13,15 @@ from typing import NamedTuple
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve
 from imagenet_beam.pipeline.listing import _SummarizeFn, check_listing
-from imagenet_beam.pipeline.preflight import check_archives
+from imagenet_beam.pipeline.preflight import archive_notes, check_archives
 from imagenet_beam.runners.arguments import SentenceParser
 from imagenet_beam.runners.cli import build_parser
 from imagenet_beam.runners.request import config_from_flags
+from imagenet_beam.transforms.archives.passed import PassedTally, sum_passed
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.boxes.index import BoxIndex
 from imagenet_beam.transforms.boxes.read import read_boxes
-from imagenet_beam.transforms.elements import ImageRef, LabeledImage, Reject
+from imagenet_beam.transforms.elements import ImageRef, LabeledImage, PassedOver, Reject
 from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.join_boxes import with_boxes
@@ -46,10 +47,17 @@ def _parser() -> SentenceParser:
 
 
 class Converted(NamedTuple):
-    """What came of all images, by split and file name, and how many files were passed over."""
+    """What came of a conversion.
+
+    Attributes:
+        images: What came of each image, by split and file name.
+        passed_over: How many files were passed over.
+        notes: What is said of the archives.
+    """
 
     images: Mapping[str, Made]
     passed_over: int
+    notes: tuple[str, ...] = ()
 
 
 def convert(flags: Sequence[str]) -> Converted:
@@ -61,7 +69,8 @@ def convert(flags: Sequence[str]) -> Converted:
     splits, _ = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = read_boxes(config.bounding_boxes, storage) if config.bounding_boxes else None
-    listed = [list(_list(split, config)) for split in splits]
+    passed: list[PassedOver] = []
+    listed = [list(_list(split, config, passed)) for split in splits]
     if config.labels.are_classes_found:
         wnids = {ref.wnid for refs in listed for ref in refs}
         labels = with_classes(labels, wnids, config.labels)
@@ -73,13 +82,18 @@ def convert(flags: Sequence[str]) -> Converted:
         check_listing(listing, labels, split, config.labels, config.expect)
     for split, images in zip(splits, joined, strict=True):
         made |= _encode(split, images, labels, boxes, config)
-    return Converted(made, 0)
+    passed_over = sum(sum_passed(passed).counts.values())
+    return Converted(made, passed_over, tuple(archive_notes(splits, storage)))
 
 
-def _list(split: ResolvedSplit, config: ConvertConfig) -> Iterator[ImageRef]:
+def _list(
+    split: ResolvedSplit, config: ConvertConfig, passed: list[PassedOver]
+) -> Iterator[ImageRef]:
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
-            yield from list_images(span, config.storage, split.listed_split)
+            tally = PassedTally()
+            yield from list_images(span, config.storage, split.listed_split, tally)
+            passed += [span.passed, tally.result()]
 
 
 def _join(

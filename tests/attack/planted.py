@@ -43,7 +43,7 @@ def dies(rng: random.Random, folder: Path) -> str:
 ATTACKS = (
     Attack("harmless", harmless, share=2),
     Attack("loses", loses_one),
-    Attack("hangs", hangs, seconds=1),
+    Attack("hangs", hangs, seconds=0.5),
     Attack("grows", grows),
     Attack("dies", dies),
 )

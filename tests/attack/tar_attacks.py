@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import functools
 import gzip
 import io
@@ -14,10 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attack_case import Attack
 from mutations import Mutation, mutate
 from plain_conversion import Converted
-from promises import EXACT, Allowed, check_conversion
+from promises import EXACT, Allowed, Damaged, plain_attack
 from true_inputs import labels, made_of, net_inputs
 
 NONE: frozenset[str] = frozenset()
@@ -128,18 +128,22 @@ def flags(path: Path, expect: str = "any") -> list[str]:
     return [*conversion, *labels(), f"--expect={expect}"]
 
 
-def strike_tar(name: str, rng: random.Random, folder: Path) -> str:
+def damaged_tar(name: str, rng: random.Random, folder: Path) -> Damaged:
+    """Damages an archive in one place, or gives lying headers; perhaps compressed after that."""
     true = true_tar(name)
     if rng.random() < 0.5:
         mutation = mutate(rng, true.data, _BLOCK)
-        allowed = allowed_in_tar(mutation, true)
+        data, allowed = mutation.data, allowed_in_tar(mutation, true)
     else:
         data, allowed = edit_headers(rng, true)
-        mutation = Mutation(data, "edit", 0, 0)
     compress = rng.choice((bytes, bytes, *_COMPRESS.values()))
+    if compress is bytes:
+        zeros = len(data) - len(data.rstrip(b"\0"))
+        padding_bytes = _PADDING_BYTES * (1 + (name == "class-tars"))  # the last one has its own
+        allowed = dataclasses.replace(allowed, told=zeros > padding_bytes)
     path = folder / "train.tar"
-    path.write_bytes(compress(mutation.data))
-    return check_conversion(flags(path), true.made, allowed)
+    path.write_bytes(compress(data))
+    return Damaged(flags(path), true.made, allowed)
 
 
 def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
@@ -154,25 +158,27 @@ def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
         extended = (region.images for region in touched if region.kind == "extension")
         return Allowed(changed=images, renamed=NONE.union(*extended))
     if mutation.kind == "zeros-to-the-end":
-        return Allowed(changed=images, gone=behind_the_end(mutation.start, touched))
+        return Allowed(changed=images, gone=behind_the_end(mutation.start, true))
     if mutation.kind in ("insert", "duplicate", "append"):
         return Allowed(changed=images)
     in_headers = NONE.union(*(one.images for one in touched if one.kind != "data"))
-    return Allowed(changed=images, renamed=in_headers, gone=in_headers)
+    renamed = in_headers | following(touched, true)
+    return Allowed(changed=images | renamed, renamed=renamed, gone=in_headers)
 
 
-def behind_the_end(start: int, touched: Sequence[Region]) -> frozenset[str]:
+def following(touched: Sequence[Region], true: TrueTar) -> frozenset[str]:
+    """Images behind damaged headers: a long name, or PAX records, are about the next member."""
+    headers = [one for one in true.regions if one.kind == "header"]
+    return NONE.union(*(b.images for a, b in itertools.pairwise(headers) if a in touched))
+
+
+def behind_the_end(start: int, true: TrueTar) -> frozenset[str]:
     """Images that are gone without a trace where zeros from there on look like padding."""
-    headers = [one for one in touched if one.kind == "header" and one.start >= start]
+    headers = [one for one in true.regions if one.kind == "header" and one.start >= start]
     padding_bytes = {one.archive_end: one.archive_end - one.start for one in reversed(headers)}
-    end = max(padding_bytes, default=0)  # of the outermost archive
-    return NONE.union(
-        *(
-            one.images
-            for one in headers
-            if one.archive_end == end or padding_bytes[one.archive_end] <= _PADDING_BYTES
-        )
-    )
+    padding_bytes[len(true.data)] = 0  # the outermost archive may have as many as it likes
+    padded = [one for one in headers if padding_bytes[one.archive_end] <= _PADDING_BYTES]
+    return NONE.union(*(one.images for one in padded))
 
 
 def edit_headers(rng: random.Random, true: TrueTar) -> tuple[bytes, Allowed]:
@@ -189,10 +195,7 @@ def edit_headers(rng: random.Random, true: TrueTar) -> tuple[bytes, Allowed]:
         data[region.start : region.end] = header
         print(f"header at {region.start:,}: {bytes(header)!r}")
     images = NONE.union(*(region.images for region in touched))
-    # What a header says may be about the next member: a long name, PAX records.
-    behind = (one for one in true.regions if one.kind == "header")
-    following = (b.images for a, b in itertools.pairwise(behind) if a in touched)
-    return bytes(data), Allowed(images, renamed=images.union(*following), gone=images)
+    return bytes(data), Allowed(images, renamed=images | following(touched, true), gone=images)
 
 
 def _edit(rng: random.Random, header: bytearray) -> None:
@@ -224,19 +227,17 @@ def _edit(rng: random.Random, header: bytearray) -> None:
             )
 
 
-def strike_compressed(suffix: str, rng: random.Random, folder: Path) -> str:
+def damaged_stream(suffix: str, rng: random.Random, folder: Path) -> Damaged:
     """Damages what is compressed: it has a checksum, so that nothing else may come out."""
     true = true_tar(rng.choice(("gnu", "class-tars")))
     mutation = mutate(rng, _COMPRESS[suffix](true.data))
     path = folder / f"train.tar.{suffix}"
     path.write_bytes(mutation.data)
-    return check_conversion(flags(path), true.made, EXACT)
+    return Damaged(flags(path), true.made, EXACT)
 
 
-ATTACKS = (
-    *(
-        Attack(f"tar-{name}", functools.partial(strike_tar, name))
-        for name in (*_FORMATS, "class-tars")
-    ),
-    *(Attack(f"tar-{name}", functools.partial(strike_compressed, name)) for name in _COMPRESS),
-)
+DAMAGE = {
+    **{f"tar-{name}": functools.partial(damaged_tar, name) for name in (*_FORMATS, "class-tars")},
+    **{f"tar-{name}": functools.partial(damaged_stream, name) for name in _COMPRESS},
+}
+ATTACKS = tuple(plain_attack(name, damage) for name, damage in DAMAGE.items())

@@ -54,7 +54,7 @@ def test_a_defect_is_told_and_kept_with_the_way_to_do_it_again(campaign, tmp_pat
 def test_a_case_that_hangs_is_ended_with_what_it_started(campaign, tmp_path):
     status, said = campaign("--only=hangs", "--seed=0")
     assert status == 1
-    assert "hangs 0: hang: more than 1 seconds" in said
+    assert "hangs 0: hang: more than 0.5 seconds" in said
     folder = case_folder(tmp_path, BY_NAME["hangs"], 0)
     assert "in hangs" in (folder / "traceback.txt").read_text()
     assert not is_running(int((folder / "files" / "child").read_text()))

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attack_case import Attack
 from mutations import mutate
 from plain_conversion import Converted
-from promises import Allowed, check_conversion
+from promises import Allowed, Damaged, plain_attack
 from true_inputs import labels, made_of, net_inputs
 
 _LOCAL_BYTES, _CENTRAL_BYTES = 30, 46
@@ -105,7 +104,7 @@ def flags(path: Path) -> Sequence[str]:
     return [*conversion, *labels(), "--expect=any"]
 
 
-def strike_damaged(rng: random.Random, folder: Path) -> str:
+def damaged_zip(rng: random.Random, folder: Path) -> Damaged:
     """Damages any part: it may be rejected or refused, and no other picture may come of it."""
     true = _true_zip(rng.random() < 0.3)
     mutation = mutate(rng, true.data)
@@ -113,10 +112,10 @@ def strike_damaged(rng: random.Random, folder: Path) -> str:
     path = folder / "train.zip"
     path.write_bytes(mutation.data)
     allowed = Allowed(rejected=touched, passed_over=touched)
-    return check_conversion(flags(path), true.made, allowed)
+    return Damaged(flags(path), true.made, allowed)
 
 
-def strike_edited(rng: random.Random, folder: Path) -> str:
+def edited_zip(rng: random.Random, folder: Path) -> Damaged:
     """Gives a member other values, in one of its two headers or in both."""
     true = _true_zip(rng.random() < 0.3)
     data, member = bytearray(true.data), rng.choice(true.members)
@@ -148,7 +147,7 @@ def strike_edited(rng: random.Random, folder: Path) -> str:
             allowed = Allowed(rejected=image, renamed=image)
     path = folder / "train.zip"
     path.write_bytes(data)
-    return check_conversion(flags(path), true.made, allowed)
+    return Damaged(flags(path), true.made, allowed)
 
 
 def _other(rng: random.Random, value: int, width: int) -> int:
@@ -167,4 +166,5 @@ def _without(data: bytearray, member: _Member) -> bytearray:
     return kept
 
 
-ATTACKS = (Attack("zip-damaged", strike_damaged), Attack("zip-edited", strike_edited))
+DAMAGE = {"zip-damaged": damaged_zip, "zip-edited": edited_zip}
+ATTACKS = tuple(plain_attack(name, damage) for name, damage in DAMAGE.items())
