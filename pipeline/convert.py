@@ -66,16 +66,7 @@ class ConvertImages(beam.PTransform):
         """One chain for each split, then the manifest."""
         conversion = self._conversion
         splits = conversion.splits
-        refs = [
-            begin.pipeline
-            | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
-            for split in splits
-        ]
-        sides = _Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
-        labeled = [
-            images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
-            for split, images in zip(splits, refs, strict=True)
-        ]
+        sides, labeled = list_and_label(begin, conversion)
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
         results: list[beam.pvalue.AsSideInput] = []
         for split, found in zip(splits, labeled, strict=True):
@@ -100,7 +91,24 @@ class ConvertImages(beam.PTransform):
         )
 
 
-class _Sides(NamedTuple):
+def list_and_label(
+    begin: beam.pvalue.PBegin, conversion: Conversion
+) -> tuple[Sides, list[Labeled]]:
+    """The first half: what images are joined with, and each split's, labelled and checked."""
+    splits = conversion.splits
+    refs = [
+        begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
+        for split in splits
+    ]
+    sides = Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
+    labeled = [
+        images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
+        for split, images in zip(splits, refs, strict=True)
+    ]
+    return sides, labeled
+
+
+class Sides(NamedTuple):
     """What the images of all splits are joined with.
 
     Attributes:
@@ -112,7 +120,7 @@ class _Sides(NamedTuple):
     boxes: beam.PCollection[BoxIndex] | None
 
 
-class _Labeled(NamedTuple):
+class Labeled(NamedTuple):
     """One split, labelled and checked.
 
     Attributes:
@@ -197,7 +205,7 @@ def _list(
 
 
 def _join(
-    refs: beam.PCollection[RefBatch], split: SplitConfig, sides: _Sides
+    refs: beam.PCollection[RefBatch], split: SplitConfig, sides: Sides
 ) -> beam.PCollection[ImageBatch]:
     labels = AsSingleton(sides.labels)
     images = refs | "JoinLabels" >> map_images(label_image, labels, split.label_from)
@@ -212,9 +220,9 @@ class _LabelSplit(beam.PTransform):
 
     conversion: Conversion
     split: ResolvedSplit
-    sides: _Sides
+    sides: Sides
 
-    def expand(self, refs: beam.PCollection[RefBatch]) -> _Labeled:
+    def expand(self, refs: beam.PCollection[RefBatch]) -> Labeled:
         config, split = self.conversion.config, self.split
         images = _join(refs, split, self.sides)
         found = (
@@ -226,7 +234,7 @@ class _LabelSplit(beam.PTransform):
             ).with_output_types(Listing)
         )
         if split.selection.takes_all:
-            return _Labeled(images, found, found, None)
+            return Labeled(images, found, found, None)
         choice = Choice(split.selection, images, self.conversion.storage)
         selected = images | "SelectImages" >> SelectImages(choice)
         listing = (
@@ -237,7 +245,7 @@ class _LabelSplit(beam.PTransform):
                 check_selected, AsDict(choice.names), split, config.expect
             ).with_output_types(Listing)
         )
-        return _Labeled(selected, found, listing, choice)
+        return Labeled(selected, found, listing, choice)
 
 
 @dataclass(eq=False)
@@ -247,7 +255,7 @@ class _WriteSplit(beam.PTransform):
     conversion: Conversion
     workers: Workers
     split: ResolvedSplit
-    sides: _Sides
+    sides: Sides
     choice: Choice | None
     checks: tuple[beam.PCollection[Listing], ...]
 

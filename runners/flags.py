@@ -246,6 +246,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("max_rejects", "N", "maximum number of rejects for exit status 0", default=0),
     ),
     "run": (
+        Flag("dry_run", "", "list and check the inputs, say what would be written, write nothing"),
         Flag("detach", "", "return when the job has been submitted"),
         Flag("verify", "", "at the end, compare all shards with the manifest"),
         Flag("report", "", "at the end, write report.html into the output folder"),

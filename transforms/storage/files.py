@@ -143,9 +143,13 @@ class Storage:
         return self._backend(directory).list_with_checksums(_plain(directory))
 
     def free_bytes(self, directory: str) -> int | None:
-        """How much room there is for files in a folder of this machine; None elsewhere."""
-        path = _plain(directory)
-        return shutil.disk_usage(path).free if self.is_folder(directory) else None
+        """How much room a folder of this machine has, or will have; None elsewhere."""
+        if not is_local(directory):
+            return None
+        path = os.path.abspath(_plain(directory))
+        while not os.path.isdir(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        return shutil.disk_usage(path).free
 
     def is_folder(self, path: str) -> bool:
         """Whether this is a folder of this machine; remote storage has none."""
