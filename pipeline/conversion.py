@@ -126,11 +126,15 @@ def output_folder(config: ConvertConfig) -> OutputFolder:
     )
 
 
-def prepare(config: ConvertConfig) -> Conversion:
+def prepare(config: ConvertConfig, writes: bool = True) -> Conversion:
     """Checks inputs and output, and finds out what is left to do.
 
     Writes the plan into the output folder, and nothing else; with `overwrite`, also
     removes what would be taken for done. Nothing is touched before all is checked.
+
+    Args:
+        config: What is asked for.
+        writes: Whether the conversion will follow; else nothing is touched at all.
 
     Raises:
         InputError: If something is missing or wrong, or if the folder belongs to
@@ -145,9 +149,9 @@ def prepare(config: ConvertConfig) -> Conversion:
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
     plan = make_plan(config, splits, given, boxes, small_files)
     output = output_folder(config)
-    if config.index_dir:
+    if config.index_dir and writes:
         _check_writable("index_dir", config.index_dir, storage)
-    sizes, kept = output.list_files()
+    sizes, kept = output.list_files(writes)
     if not config.overwrite:
         plan = output.take_up(plan, config, possible_names(config, sizes), sizes)
     done = find_done(config, output, plan, sizes, kept)
@@ -166,7 +170,8 @@ def prepare(config: ConvertConfig) -> Conversion:
     if is_complete:
         findings = tuple(read_statements(output, sizes).findings)
         is_complete = not findings
-    output.begin(plan, config.overwrite, stale, sizes, is_complete)
+    if writes:
+        output.begin(plan, config.overwrite, stale, sizes, is_complete)
     return Conversion(
         config,
         splits,

@@ -67,17 +67,7 @@ class ConvertImages(beam.PTransform):
         """One chain for each split, then the manifest."""
         conversion = self._conversion
         splits = conversion.splits
-        lists = [
-            begin.pipeline
-            | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
-            for split in splits
-        ]
-        refs = [listed.images for listed in lists]
-        sides = _Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
-        labeled = [
-            images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
-            for split, images in zip(splits, refs, strict=True)
-        ]
+        sides, lists, labeled = list_and_label(begin, conversion)
         checks = tuple(check for split in labeled for check in (split.found, split.listing))
         results: list[beam.pvalue.AsSideInput] = []
         for split, found, listed in zip(splits, labeled, lists, strict=True):
@@ -102,7 +92,7 @@ class ConvertImages(beam.PTransform):
         )
 
 
-class _Listed(NamedTuple):
+class Listed(NamedTuple):
     """What the sources of one split hold.
 
     Attributes:
@@ -114,7 +104,25 @@ class _Listed(NamedTuple):
     passed: beam.PCollection[PassedOver]
 
 
-class _Sides(NamedTuple):
+def list_and_label(
+    begin: beam.pvalue.PBegin, conversion: Conversion
+) -> tuple[Sides, list[Listed], list[Labeled]]:
+    """The first half: what images are joined with; each split listed; labelled and checked."""
+    splits = conversion.splits
+    lists = [
+        begin.pipeline | f"List{split.name.capitalize()}" >> _ListSplit(conversion.storage, split)
+        for split in splits
+    ]
+    refs = [listed.images for listed in lists]
+    sides = Sides(_load_labels(begin, conversion, refs), _load_boxes(begin, conversion))
+    labeled = [
+        images | f"Label{split.name.capitalize()}" >> _LabelSplit(conversion, split, sides)
+        for split, images in zip(splits, refs, strict=True)
+    ]
+    return sides, lists, labeled
+
+
+class Sides(NamedTuple):
     """What the images of all splits are joined with.
 
     Attributes:
@@ -126,7 +134,7 @@ class _Sides(NamedTuple):
     boxes: beam.PCollection[BoxIndex] | None
 
 
-class _Labeled(NamedTuple):
+class Labeled(NamedTuple):
     """One split, labelled and checked.
 
     Attributes:
@@ -197,10 +205,10 @@ class _ListSplit(beam.PTransform):
     storage: Storage
     split: ResolvedSplit
 
-    def expand(self, begin: beam.pvalue.PBegin) -> _Listed:
+    def expand(self, begin: beam.pvalue.PBegin) -> Listed:
         listing = ListAll(self.storage, self.split.kind, self.split.listed_split)
         found = _archives(begin, self.split) | "ListImages" >> listing
-        return _Listed(found.images | "BatchImages" >> BatchImages(), found.passed)
+        return Listed(found.images | "BatchImages" >> BatchImages(), found.passed)
 
 
 def _archives(
@@ -210,7 +218,7 @@ def _archives(
 
 
 def _join(
-    refs: beam.PCollection[RefBatch], split: SplitConfig, sides: _Sides
+    refs: beam.PCollection[RefBatch], split: SplitConfig, sides: Sides
 ) -> beam.PCollection[ImageBatch]:
     labels = AsSingleton(sides.labels)
     images = refs | "JoinLabels" >> map_images(label_image, labels, split.label_from)
@@ -225,9 +233,9 @@ class _LabelSplit(beam.PTransform):
 
     conversion: Conversion
     split: ResolvedSplit
-    sides: _Sides
+    sides: Sides
 
-    def expand(self, refs: beam.PCollection[RefBatch]) -> _Labeled:
+    def expand(self, refs: beam.PCollection[RefBatch]) -> Labeled:
         config, split = self.conversion.config, self.split
         images = _join(refs, split, self.sides)
         found = (
@@ -239,7 +247,7 @@ class _LabelSplit(beam.PTransform):
             ).with_output_types(Listing)
         )
         if split.selection.takes_all:
-            return _Labeled(images, found, found, None)
+            return Labeled(images, found, found, None)
         choice = Choice(split.selection, images, self.conversion.storage)
         selected = images | "SelectImages" >> SelectImages(choice)
         listing = (
@@ -250,7 +258,7 @@ class _LabelSplit(beam.PTransform):
                 check_selected, AsDict(choice.names), split, config.expect
             ).with_output_types(Listing)
         )
-        return _Labeled(selected, found, listing, choice)
+        return Labeled(selected, found, listing, choice)
 
 
 @dataclass(eq=False)
@@ -260,7 +268,7 @@ class _WriteSplit(beam.PTransform):
     conversion: Conversion
     workers: Workers
     split: ResolvedSplit
-    sides: _Sides
+    sides: Sides
     choice: Choice | None
     checks: tuple[beam.PCollection[Listing], ...]
 

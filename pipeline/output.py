@@ -87,12 +87,16 @@ class OutputFolder:
                 raise InputError(f"`output_dir`: {error}") from error
             yield
 
-    def list_files(self) -> tuple[dict[str, int], dict[str, int]]:
+    def list_files(self, writes: bool = True) -> tuple[dict[str, int], dict[str, int]]:
         """The size in bytes and the crc32c, where the storage keeps it, of each file in it.
 
         By name; folders of other jobs included.
+
+        Args:
+            writes: Whether files will be written, which is tried.
         """
-        self.storage.check_writable(self.directory)
+        if writes:
+            self.storage.check_writable(self.directory)
         return self.storage.list_with_checksums(self.directory)
 
     def take_up(

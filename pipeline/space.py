@@ -75,7 +75,7 @@ def estimate_bytes(
     selection = split.selection
     if selection.classes or selection.only_files or selection.max_per_class or selection.is_holdout:
         return 0
-    images = itertools.islice(_first_images(config, split), _SAMPLED_IMAGES)
+    images = itertools.islice(first_images(config, split), _SAMPLED_IMAGES)
     encoder = ImageEncoder(config.image, config.schema, config.storage)
     taken = made = 0
     for ref, data in images:
@@ -87,7 +87,8 @@ def estimate_bytes(
     return selection.fraction * total * made / taken if taken else 0
 
 
-def _first_images(config: ConvertConfig, split: SplitConfig) -> Images:
+def first_images(config: ConvertConfig, split: SplitConfig) -> Images:
+    """The images of a split in the order of its sources, with their bytes."""
     for archive in split.archives:
         for span in split_source(archive, config.storage, split.kind):
             yield from read_span(config.storage, span, split.listed_split)

@@ -227,7 +227,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("schema", SCHEMAS, "keys of the records; tfds also decides names and labels"),
         Flag("output_layout", OUTPUT_LAYOUTS, "one folder, or one for each split"),
         Flag("shuffle_seed", "N", "seed of the order of the records"),
-        Flag("index", "", "write an index beside each shard: train-00000-of-01024.idx"),
+        Flag("index", "", "write an index, NAME.idx, beside each shard"),
         Flag("index_dir", "DIR", "write the indexes to this folder"),
         Flag("overwrite", "", "start over, discarding another conversion there"),
     ),
@@ -254,6 +254,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("max_rejects", "N", "rejects allowed for exit status 0", default=0),
     ),
     "run": (
+        Flag("dry_run", "", "check, and say what would be written"),
         Flag("detach", "", "return when the job has been submitted"),
         Flag("verify", "", "at the end, compare all shards with the manifest"),
         Flag("report", "", "at the end, write report.html into the output folder"),

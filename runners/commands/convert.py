@@ -57,6 +57,11 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     for flag in flags_without_effect(beam_args, name):
         say(f"warning: {flag} has no effect with --runner={name}")
     download_if_asked(args)
+    if args.dry_run:
+        from imagenet_beam.runners.commands.dry_run import run_dry
+
+        run_dry(config, workers)
+        return DONE
     with on_stop(_interrupt), output_folder(config).exclusive():
         with step("checking the inputs", is_logged=False):
             conversion = prepare(config)

@@ -145,11 +145,16 @@ class Storage:
         return self._backend(directory).list_with_checksums(_plain(directory))
 
     def free_bytes(self, directory: str) -> int | None:
-        """How much room there is for files in a folder of this machine; None elsewhere."""
-        if self.is_folder(directory):
-            with contextlib.suppress(OSError):  # a disk that is gone says so when it is written to
-                return shutil.disk_usage(_plain(directory)).free
-        return None
+        """How much room a folder of this machine has, or will have; None elsewhere."""
+        if not is_local(directory):
+            return None
+        path = os.path.abspath(_plain(directory))
+        while not os.path.isdir(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        try:
+            return shutil.disk_usage(path).free
+        except OSError:  # a disk that is gone says so when it is written to
+            return None
 
     def is_folder(self, path: str) -> bool:
         """Whether this is a folder of this machine; remote storage has none."""

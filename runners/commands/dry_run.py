@@ -1,0 +1,64 @@
+"""`imagenet-beam convert --dry_run`: what would be written, and in how long."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from imagenet_beam.pipeline.config import ConvertConfig, Workers
+from imagenet_beam.pipeline.conversion import prepare
+from imagenet_beam.pipeline.dry_run import Estimate, estimate
+from imagenet_beam.pipeline.progress import columns_of, counted, duration, in_units
+from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
+from imagenet_beam.runners.steps import step
+from imagenet_beam.runners.summary import table
+from imagenet_beam.transforms.storage.files import is_local
+
+_HEAD = ("split", "images", "classes", "shards", "about")
+
+
+def run_dry(config: ConvertConfig, workers: Workers) -> None:
+    """Prints what a conversion would write; writes nothing.
+
+    Raises:
+        InputError: Where the conversion would end with it.
+        JobFailed: If the images cannot be listed for another reason.
+    """
+    with step("checking the inputs", is_logged=False):
+        conversion = prepare(config, writes=False)
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    with step("listing the images and encoding a sample"):
+        try:
+            found = estimate(conversion, workers, pipeline)
+        except Exception as error:
+            mistake = find_mistake(f"{type(error).__name__}: {error}")
+            raise mistake or JobFailed(last_line(str(error))) from error
+    columns = columns_of(sys.stdout) if sys.stdout.isatty() else sys.maxsize
+    print("\n".join([*table(list(_rows(found)), columns), "", *_notes(config, found)]))
+    if conversion.shards_done:
+        print(f"{counted(conversion.shards_done, 'shard')} of them are there already")
+
+
+def _rows(found: Estimate) -> Iterator[tuple[str, ...]]:
+    yield _HEAD
+    for split in found.splits:
+        numbers = (f"{number:,}" for number in (split.images, split.classes, split.shards))
+        yield (split.name, *numbers, in_units(split.size_bytes))
+
+
+def _notes(config: ConvertConfig, found: Estimate) -> Iterator[str]:
+    yield f"output: {config.output_dir}, about {in_units(found.size_bytes)}" + (
+        f" of {in_units(found.free_bytes)} free" if found.free_bytes is not None else ""
+    )
+    yield f"time on this machine: about {duration(found.seconds)}"
+    gets = sum(split.gets for split in found.splits)
+    if gets or not is_local(config.output_dir):
+        yield (
+            f"requests: about {gets:,} reads, {found.puts:,} uploads and as many lookups; images "
+            "and headers are read once, so about the archives' bytes, twice"
+        )
+    yield "nothing was written; the same command without --dry_run does it"
