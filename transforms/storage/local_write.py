@@ -181,15 +181,16 @@ def locked(directory: str, name: str) -> Iterator[None]:
     with as_write_error(directory):
         made = [folder for folder in path.parents if not folder.exists()]
     file = _open_locked(path, directory)
-    with file:
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # not empty, or no longer there
-                if made and len(os.listdir(path.parent)) <= 1:  # removed while it is held
-                    path.unlink(missing_ok=True)
-                    for folder in made:
-                        folder.rmdir()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # not empty, or no longer there
+            if made and len(os.listdir(path.parent)) <= 1:  # removed while it is held
+                path.unlink(missing_ok=True)
+                for folder in made:
+                    folder.rmdir()
+        with contextlib.suppress(OSError):  # nothing was written, and the lock ends all the same
+            file.close()
 
 
 def _open_locked(path: Path, directory: str) -> BinaryIO:
