@@ -104,9 +104,7 @@ def test_a_folder_that_goes_during_the_run_is_missed(
     assert finished.status == 2, finished.message
     last = finished.message.splitlines()[-1]
     assert "the output folder was removed, moved or replaced" in last, last
-    assert last.endswith(
-        "put it back, or remove what is there now, then run the same command again"
-    )
+    assert last.endswith("put it back, or remove what is there, then run the same command again")
     assert "Traceback" not in finished.message
     assert not list(tmp_path.rglob("manifest.json"))
     shutil.rmtree(out, ignore_errors=True)
