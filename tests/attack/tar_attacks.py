@@ -154,11 +154,11 @@ def allowed_in_tar(mutation: Mutation, true: TrueTar) -> Allowed:
     """
     touched = [one for one in true.regions if mutation.touches(one.start, one.end)]
     images = NONE.union(*(region.images for region in touched))
+    if len(mutation.data) == len(true.data) and not any(mutation.data[mutation.start :]):
+        return Allowed(changed=images, gone=behind_the_end(mutation.start, true))
     if mutation.kind in ("flip", "zeros", "cut"):
         extended = (region.images for region in touched if region.kind == "extension")
         return Allowed(changed=images, renamed=NONE.union(*extended))
-    if mutation.kind == "zeros-to-the-end":
-        return Allowed(changed=images, gone=behind_the_end(mutation.start, true))
     if mutation.kind in ("insert", "duplicate", "append"):
         return Allowed(changed=images)
     in_headers = NONE.union(*(one.images for one in touched if one.kind != "data"))

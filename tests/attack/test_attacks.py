@@ -9,7 +9,7 @@ SLOW_SEEDS = 2
 """Of attacks that run the whole command."""
 
 FOUND = {
-    "tar-gnu": (14,),  # an image whose header makes it the name of the next one
+    "tar-gnu": (14, 5010, 20145),  # an image whose header makes it the name of the next one
     "tar-class-tars": (10, 81, 90),  # zeros from within a class tar to the end
     "zip-damaged": (0, 59),  # a name in the list of members that is no image's any more
     "zip-edited": (98, 252),
