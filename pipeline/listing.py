@@ -10,7 +10,7 @@ import apache_beam as beam
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
-from imagenet_beam.pipeline.output import foreign_shard
+from imagenet_beam.pipeline.shard_files import foreign_shard
 from imagenet_beam.transforms.archives.names import is_train_name
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch

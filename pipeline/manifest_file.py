@@ -14,11 +14,17 @@ _BOXES = ("files", "boxes", "clamped", "swapped", "dropped", "without_image")
 _FORM = {
     "plan": str,
     "options": {"schema": str},
-    "classes": {"count": int, "label_base": int},
+    "classes": {"count": int, "label_base": int, "in_class_names?": int},
     "splits": {
         ...: {
             **dict.fromkeys(("images", "records", "rejects", "bytes"), int),
             "shards": [{"name": str, "records": int}],
+            "classes": {...: object},
+            "notes": {...: int},
+            "reject_reasons": {...: int},
+            "passed_over?": {"counts": {...: int}, "names": [str]},
+            "misplaced?": {"images": int, "first": [[str]]},
+            "class_folders?": {...: str},
             "is_official_count?": bool,
             **dict.fromkeys(("official_images?", "labels_given?", "images_found?"), int),
         }

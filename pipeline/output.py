@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.differences import differences
 from imagenet_beam.pipeline.manifest_file import manifest_json, parse_manifest
 from imagenet_beam.pipeline.plan import Plan, read_plan
+from imagenet_beam.pipeline.shard_files import foreign_shard, shards_among
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.index import SUFFIX, index_path
@@ -41,7 +41,6 @@ PLAN = f"{STATE_DIR}/plan.json"
 _RECEIPTS = f"{STATE_DIR}/receipts"
 _LOCK = f"{STATE_DIR}/lock"  # held by a run on a local folder; see `Storage.exclusive`
 _STALE = f"{STATE_DIR}/stale.json"  # names of an earlier plan's files, to be removed at the end
-_SHARD_NAME = re.compile(r"(?P<prefix>.+)-\d{5}-of-\d{5}")
 _THREADS = 16  # requests at once, where each receipt is one
 _SHOWN_DIFFERENCES = 3
 
@@ -116,7 +115,7 @@ class OutputFolder:
         """
         interrupted = _STALE in sizes
         if PLAN not in sizes:
-            for name in _shards(self.prefixes, sizes):
+            for name in shards_among(self.prefixes, sizes):
                 said = (
                     "a run with `overwrite` was to replace when it was interrupted; run the same "
                     "command with `overwrite` again, which goes on"
@@ -128,7 +127,7 @@ class OutputFolder:
             return plan
         old = self.read_plan()
         different = differences(old, plan, config)
-        if different and _shards(self.prefixes | old.prefixes, sizes):
+        if different and shards_among(self.prefixes | old.prefixes, sizes):
             left = len(different) - _SHOWN_DIFFERENCES
             more = f"; and {left} more" if left > 0 else ""
             begun = ", and a run with `overwrite` was interrupted there" if interrupted else ""
@@ -145,7 +144,9 @@ class OutputFolder:
         self, prefixes: Set[str], own: Set[str], sizes: Mapping[str, int]
     ) -> tuple[str, ...]:
         """The shards of these prefixes that are neither a conversion's own nor stale."""
-        return tuple(sorted(set(_shards(prefixes, sizes)) - own - set(self._told_stale(sizes))))
+        return tuple(
+            sorted(set(shards_among(prefixes, sizes)) - own - set(self._told_stale(sizes)))
+        )
 
     def done(
         self,
@@ -207,7 +208,7 @@ class OutputFolder:
                 old = self.read_plan()
                 prefixes |= old.prefixes
                 found |= set(old.files_beside())
-            found |= set(_shards(prefixes, sizes))
+            found |= set(shards_among(prefixes, sizes))
         own = own | set(self.beside)
         return tuple(sorted(name for name in found if name in sizes and name not in own))
 
@@ -228,7 +229,7 @@ class OutputFolder:
         """
         if overwrite:
             removed = self._to_discard(stale, sizes)
-            if removed or stale or _shards(self.prefixes, sizes):
+            if removed or stale or shards_among(self.prefixes, sizes):
                 self.storage.publish_bytes(self.path(_STALE), json.dumps(stale).encode())
             self._remove(removed)
         elif is_complete and _STALE in sizes:  # a run that overwrites has not begun after all
@@ -241,7 +242,7 @@ class OutputFolder:
         """What would be taken for done, or for that of new shards; first what says "complete"."""
         state = join(STATE_DIR, "")
         receipts = {name for name in sizes if name.startswith(state)} - {PLAN, _LOCK, _STALE}
-        shards = {*_shards(self.prefixes, sizes), *stale}
+        shards = {*shards_among(self.prefixes, sizes), *stale}
         indexes = {index_path(name) for name in shards} & sizes.keys()
         first = [name for name in (MANIFEST, PLAN) if name in sizes]
         return [*first, *sorted(receipts), *sorted(indexes)]
@@ -323,7 +324,7 @@ class OutputFolder:
         self._remove(sorted(self._unfinished(names)))
         for name in self.storage.unfinished(self.index_dir) if self.index_dir else ():
             index = name.removeprefix(".").partition(f"{SUFFIX}.")[0]  # others may be there, too
-            if _shards({prefix.rpartition("/")[2] for prefix in self.prefixes}, {index: 0}):
+            if shards_among({prefix.rpartition("/")[2] for prefix in self.prefixes}, {index: 0}):
                 self.storage.remove(join(self.index_dir, name))
 
     def read_manifest(self) -> dict[str, Any]:
@@ -395,26 +396,3 @@ class OutputFolder:
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
             self.storage.remove(self.path(name))
-
-
-def foreign_shard(name: str, directory: str = "") -> InputError:
-    """The refusal of a shard that is none of a conversion's own."""
-    where = f"={directory}" if directory else ""
-    return InputError(
-        f"`output_dir`{where} holds {name}, which is none of the shards of this conversion, and "
-        "readers would take it for one; remove it"
-    )
-
-
-def shards_present(prefix: str, names: Iterable[str]) -> dict[int, list[str]]:
-    """Those of the names that are a split's shards, by the number of all that they tell."""
-    found: dict[int, list[str]] = {}
-    for name in _shards({prefix}, names):
-        found.setdefault(int(name.rpartition("-")[2]), []).append(name)
-    return found
-
-
-def _shards(prefixes: Set[str], names: Iterable[str]) -> list[str]:
-    """The files whose names are those of shards, of whatever number."""
-    matches = map(_SHARD_NAME.fullmatch, sorted(names))
-    return [match.string for match in matches if match and match["prefix"] in prefixes]

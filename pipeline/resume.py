@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
-from imagenet_beam.pipeline.output import OutputFolder, foreign_shard, shards_present
+from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import Plan
+from imagenet_beam.pipeline.shard_files import foreign_shard, shards_present
 
 
 class Done(NamedTuple):

@@ -12,7 +12,6 @@ from typing import NamedTuple, TextIO
 
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.conversion import Conversion
-from imagenet_beam.pipeline.output import shards_present
 from imagenet_beam.pipeline.progress import (
     LOG_SECONDS,
     Display,
@@ -22,6 +21,7 @@ from imagenet_beam.pipeline.progress import (
     duration,
     per_second,
 )
+from imagenet_beam.pipeline.shard_files import shards_present
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.receipts import receipt_name

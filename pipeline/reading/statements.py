@@ -23,10 +23,10 @@ from imagenet_beam.pipeline.output import (
     PLAN,
     REJECTS,
     OutputFolder,
-    shards_present,
 )
 from imagenet_beam.pipeline.plan import Plan, with_first
 from imagenet_beam.pipeline.reading.findings import Finding
+from imagenet_beam.pipeline.shard_files import shards_present
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import labels_txt, read_classes_csv

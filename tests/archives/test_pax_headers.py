@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tar_blocks import END, blocks, header, pax, refusal, walk
 
-from imagenet_beam.transforms.archives.tar import TarMember, clean_name
+from imagenet_beam.transforms.archives.tar import TarMember
 from imagenet_beam.transforms.archives.tar_header import is_sound_pax
+from imagenet_beam.transforms.plain_text import clean_name
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE])

@@ -16,7 +16,7 @@ from attack_case import Attack
 from conversions import INDEXED, STATE, Conversion
 from shard_bytes import is_shard, place_of, records_of, shard_of
 
-from imagenet_beam.pipeline.output import manifest_json
+from imagenet_beam.pipeline.manifest_file import manifest_json
 from imagenet_beam.pipeline.reading.verify import verify
 from imagenet_beam.transforms.records.example import Floats, Ints, serialize_example, typed_features
 from imagenet_beam.transforms.records.receipts import (

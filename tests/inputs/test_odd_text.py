@@ -10,7 +10,7 @@ from imagenet_beam.pipeline.manifest_file import manifest_json
 from imagenet_beam.pipeline.progress import Display, View
 from imagenet_beam.pipeline.reading.page import make_page
 from imagenet_beam.runners.cli import main
-from imagenet_beam.runners.progress import say
+from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.elements import Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import (

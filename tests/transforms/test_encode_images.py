@@ -180,7 +180,7 @@ def test_an_image_that_was_not_read_is_a_mistake_and_no_reject(image):
             _ = pipeline | beam.Create([image._replace(ref=ref)]) | DecodeAndResize()
     too_large = image._replace(ref=image.ref._replace(size_bytes=1 << 40))
     empty = image._replace(ref=image.ref._replace(size_bytes=0))
-    hollow = image._replace(ref=image.ref._replace(zip_entry=str(ZipEntry(8, 0, 50, 7))))
+    hollow = image._replace(ref=image.ref._replace(zip_entry=str(ZipEntry(8, 0, 50, 7, 0))))
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         images = pipeline | beam.Create([too_large, empty, hollow])
         reasons = (images | DecodeAndResize()).rejects | beam.Map(lambda reject: reject.reason)
