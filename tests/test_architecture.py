@@ -93,6 +93,7 @@ MAY_IMPORT_BEAM = {
     ),
     "transforms/storage/beam.py",
     "pipeline/convert.py",
+    "pipeline/dry_run.py",
     "pipeline/listing.py",
 }
 """Of `transforms` and `pipeline`; `runners` may as a whole."""
