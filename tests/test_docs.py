@@ -61,7 +61,6 @@ def test_the_imagenet_command_of_the_readme_runs(
     )
     write_imagenet(tmp_path, spec)
     monkeypatch.chdir(tmp_path)
-    shards = ["--train_shards=4", "--validation_shards=2"]  # the defaults need 1,024 images
-    assert cli.main([*command[1:], *shards]) == 0
-    assert (tmp_path / "tfrecords" / "train-00003-of-00004").exists()
+    assert cli.main(command[1:]) == 0
+    assert (tmp_path / "tfrecords" / "train-00000-of-00001").exists()
     assert (tmp_path / "tfrecords" / "manifest.json").exists()
