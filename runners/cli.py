@@ -15,6 +15,7 @@ from imagenet_beam.runners.arguments import (
     with_home,
 )
 from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, quiet_logging
+from imagenet_beam.runners.runner_help import asks_for_runner, runner_help
 from imagenet_beam.runners.steps import say_stopped, step
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.plain_text import shown, shown_lines
@@ -104,6 +105,10 @@ class _ShowVersions(argparse.Action):
 
 
 def _run(arguments: list[str]) -> int:
+    if asks_for_runner(arguments):
+        quiet_logging()
+        print(runner_help(arguments), end="")
+        return 0
     with step("starting", is_logged=False):
         from imagenet_beam.pipeline.download.sources import DownloadError
 

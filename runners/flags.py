@@ -287,7 +287,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     ),
 }
 
-BEAM = "runners (flags of Apache Beam; docs/runners.md names more)"
+BEAM = "runners (flags of Apache Beam; --runner=NAME --help has all of a runner)"
 BEAM_FLAGS = (
     Flag("runner", "NAME", f"{', '.join(RUNNERS)} (default: {DIRECT})"),
     Flag("flink_master", "HOST:PORT", "Flink cluster"),
