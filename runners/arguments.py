@@ -18,6 +18,7 @@ _LOOKED_AT_BY = {
     "JobServerOptions": ("FlinkRunner",),
     "PortableOptions": ("FlinkRunner", "PortableRunner", "PrismRunner", "DataflowRunner"),
     "PrismRunnerOptions": ("PrismRunner",),
+    "S3Options": (),  # s3:// is read by boto3, which the environment sets up
     "SparkRunnerOptions": (),
     "KafkaStreamsRunnerOptions": (),
 }

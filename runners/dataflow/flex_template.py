@@ -19,7 +19,7 @@ from typing import Any
 from imagenet_beam.runners.cli import main as command_line
 from imagenet_beam.runners.flags import FLAGS, Flag
 
-_NOT_FOR_TEMPLATES = ("detach", "download_dir", "verify", "report")
+_NOT_FOR_TEMPLATES = ("detach", "download_dir", "dry_run", "verify", "report")
 """The launcher leaves the job to itself, sees no end, and has no disk to download to."""
 
 _ONE_REMOTE = r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/[^,]*)?"

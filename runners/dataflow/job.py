@@ -15,7 +15,6 @@ from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
     PipelineOptions,
     SetupOptions,
-    TestOptions,
 )
 
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
@@ -64,10 +63,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         options.workers.read_threads or dataflow_options.READ_THREADS,
     )
     template = beam_options.view_as(GoogleCloudOptions).template_location
-    if template or beam_options.view_as(TestOptions).dry_run:
+    if template:
         _submit(conversion, workers, beam_options)
-        built = f"the job's template is at {template}; nothing runs yet"
-        say(built if template else "the job was built, and not submitted")
+        say(f"the job's template is at {template}; nothing runs yet")
         return False
     return run_job(lambda: DataflowJob(conversion, workers, beam_options), conversion, options)
 

@@ -145,15 +145,26 @@ def test_what_may_have_been_meant(args, sentence, capsys):
 @pytest.mark.parametrize(
     ("runner", "found"),
     [
-        ("DirectRunner", ["--num_workers", "--parallelism", "--environment_type"]),
-        ("FlinkRunner", ["--num_workers", "--direct_num_workers"]),
-        ("PrismRunner", ["--num_workers", "--parallelism", "--direct_num_workers"]),
-        ("DataflowRunner", ["--parallelism", "--direct_num_workers"]),
+        (
+            "DirectRunner",
+            ["--num_workers", "--parallelism", "--environment_type", "--s3_endpoint_url"],
+        ),
+        ("FlinkRunner", ["--num_workers", "--direct_num_workers", "--s3_endpoint_url"]),
+        (
+            "PrismRunner",
+            ["--num_workers", "--parallelism", "--direct_num_workers", "--s3_endpoint_url"],
+        ),
+        ("DataflowRunner", ["--parallelism", "--direct_num_workers", "--s3_endpoint_url"]),
     ],
 )
 def test_flags_for_other_runners_are_found(runner, found):
     args = ["--num_workers=4", "--parallelism", "2", "--num_workers=5", "--direct_num_workers=1"]
-    args += ["--environment_type=LOOPBACK", "--experiments=a", f"--runner={runner}"]
+    args += [
+        "--environment_type=LOOPBACK",
+        "--experiments=a",
+        "--s3_endpoint_url=x",
+        f"--runner={runner}",
+    ]
     assert flags_without_effect(args, runner) == found
 
 
