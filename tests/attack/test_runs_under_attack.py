@@ -42,18 +42,6 @@ def test_a_crash_is_resumed_to_the_same_bytes(tmp_path, scene, conversion, effec
     assert outcome == "resumed"
 
 
-@needs_library
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scene", "kind"), [(first_run, "rename"), (overwrite, "rename"), (overwrite, "unlink")]
-)
-def test_each_name_that_appears_or_goes_is_a_crash_point(tmp_path, scene, kind):
-    """A power cut before each of the calls."""
-    for at in range(1, crash_points.calls(scene, ONE_SPLIT, (kind,)) + 1):
-        case = scene(ONE_SPLIT, tmp_path / str(at))
-        assert crash_points.strike(case, at, "cut", kinds=(kind,)) == "resumed"
-
-
 FAILURES = [
     ("ENOSPC", ROOM, first_run, "fail_on", 0.6),
     ("ESTALE", ("close",), first_run, "fail_on", 0.9),  # that of the lock, too
@@ -68,21 +56,6 @@ def test_a_failing_call_is_told_and_resumed(tmp_path, error, kinds, scene, effec
     case = scene(ONE_SPLIT, tmp_path / "out")
     at = at_part(scene, ONE_SPLIT, kinds, part)
     assert failing_calls.strike(case, error, kinds, at, effect) == "told, then resumed"
-
-
-@needs_library
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("error", "effect"), [("ENOSPC", "fail_on"), ("EROFS", "fail_on"), ("EIO", "fail")]
-)
-def test_each_kind_of_call_that_fails_is_told_and_resumed(tmp_path, error, effect):
-    told = set()
-    for kind in failing_calls.ERRORS[error]:
-        most = crash_points.calls(first_run, ONE_SPLIT, (kind,))
-        if most:
-            case = first_run(ONE_SPLIT, tmp_path / kind)
-            told.add(failing_calls.strike(case, error, (kind,), (most + 1) // 2, effect))
-    assert "told, then resumed" in told
 
 
 @pytest.mark.slow
