@@ -143,7 +143,7 @@ def prepare(config: ConvertConfig, writes: bool = True) -> Conversion:
     small_files = _small_files(config)
     checksums = tuple((file.path, file.sha256) for file in small_files)
     storage = dataclasses.replace(config.storage, sha256=checksums)  # the workers' guard, too
-    labels = load_labels(config.labels, storage)
+    labels = load_labels(config.labels, storage, config.expect == "any")
     splits, given = resolve(config.splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)

@@ -176,7 +176,9 @@ def _load_labels(
 ) -> beam.PCollection[Labels]:
     """What the label files say; without a list of classes, the classes that were listed."""
     source = conversion.config.labels
-    labels = begin | "LoadLabels" >> LoadLabels(source, conversion.storage)
+    labels = begin | "LoadLabels" >> LoadLabels(
+        source, conversion.storage, conversion.config.expect == "any"
+    )
     if not (source.are_classes_found or source.maps_folders):
         return labels
     # A test split has the classes of the others; alone it has those of its folders.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imagenet_beam.pipeline.config import ConvertConfig
-from imagenet_beam.pipeline.inputs import expand
+from imagenet_beam.pipeline.patterns import expand
 from imagenet_beam.pipeline.plan import OPTIONS, SMALL_FILES, Plan, with_first
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.selection import Selection

@@ -71,7 +71,7 @@ _FORM = {
     "libraries": {...: str},
     "label_files?": [[str]],
     "bounding_boxes?": [[(str, int)]],
-    "class_names?": {"any": bool, "listed": [[str]]},
+    "class_names?": {"any": bool, "listed": [[(str, int)]]},
 }
 
 

@@ -19,10 +19,14 @@ from imagenet_beam.transforms.storage.files import Storage
 
 @dataclass(eq=False)
 class LoadLabels(beam.PTransform):
-    """Reads the label files once: PBegin → PCollection[Labels] of one element."""
+    """Reads the label files once: PBegin → PCollection[Labels] of one element.
+
+    With `any_answers`, validation labels may be other ones than are known of ILSVRC2012.
+    """
 
     source: LabelSource
     storage: Storage = field(default_factory=Storage)
+    any_answers: bool = False
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Labels]:
         """Loads in a worker, so that the labels need not travel in the job's graph."""
@@ -31,7 +35,7 @@ class LoadLabels(beam.PTransform):
             | "Once" >> beam.Create([None])
             | "ReadLabels"
             >> beam.Map(
-                lambda _, source, storage: load_labels(source, storage), self.source, self.storage
+                lambda _, *how: load_labels(*how), self.source, self.storage, self.any_answers
             ).with_output_types(Labels)
         )
 

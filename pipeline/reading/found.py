@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from imagenet_beam.pipeline.inputs import expand
 from imagenet_beam.pipeline.output import CLASSES, MANIFEST, PLAN, STATE_DIR
+from imagenet_beam.pipeline.patterns import expand
 from imagenet_beam.transforms.archives.names import is_hidden
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.labels.classes import ClassInfo, read_classes_csv
@@ -167,7 +167,7 @@ def _is_file(path: str, storage: Storage) -> bool:
 
 
 def _is_shard(name: str) -> bool:
-    if is_hidden(name) or name.startswith(f"{STATE_DIR}/"):  # of a run that was stopped
+    if is_hidden(name) or STATE_DIR in name.split("/"):  # of a run that was stopped, or another
         return False
     match = _SHARD.fullmatch(name)
     return not match["suffix"].endswith(SUFFIX) if match else bool(_OTHER.fullmatch(name))

@@ -138,7 +138,7 @@ def _no_manifest(folder: OutputFolder, error: Exception) -> Finding:
     if isinstance(error, InputError):
         said = unreadable(folder, MANIFEST, error).what
         return Finding(MANIFEST, f"{said}: unfinished; the same convert command resumes it")
-    return Finding(MANIFEST, f"is not a manifest of this program ({error!r})")
+    return Finding(MANIFEST, f"is not a manifest of this program ({error})")
 
 
 def _planned(plan: Plan | None, sizes: Mapping[str, int]) -> tuple[dict[str, list[str]], str, str]:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from imagenet_beam.runners.arguments import SentenceParser
-from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags
+from imagenet_beam.runners.flags import GCS, GCS_READ, add_flags, with_flags
 from imagenet_beam.runners.request import storage_from_flags
 from imagenet_beam.transforms.plain_text import shown
 from imagenet_beam.transforms.storage.files import Storage
@@ -56,7 +56,7 @@ def verify_and_say(path: str, storage: Storage, deep: bool = False) -> int:
     with ShownProgress(sys.stderr) as progress:
         result = verify(path, deep, storage, progress)
     for finding in result.findings:
-        print(shown(str(finding)))
+        print(shown(with_flags(finding)))
     print(f"{shown(path)}: {_verdict(result)}")
     return FOUND if result.findings else RIGHT
 

@@ -44,6 +44,9 @@ def test_what_is_shown():
 
 def test_names_in_records_keep_what_can_be_written():
     assert clean_name("a\u202eb\x1b\udce9") == "a\u202eb\\x1b\\xe9"
+    assert clean_name(r"C:\dogs\é.jpg") == r"C:\dogs\é.jpg"
+    alike = "a\nb", r"a\nb", r"a\\nb", "a\\\nb", "a\udce9", r"a\xe9", "a\\"
+    assert len({clean_name(name) for name in alike}) == len(alike)
 
 
 def test_rejects_and_manifest_hold_the_true_text_without_odd_characters():

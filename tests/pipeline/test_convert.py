@@ -206,6 +206,10 @@ def test_summary_says_what_came_out(hard, convert, tmp_path, monkeypatch):
     done, rest = end.split("\n", 1)
     assert re.fullmatch(r"55 images in [^,]+, \d+ images?/s, peak memory [\d,]+ MB", done)
     repaired = "16bit (1), alpha (1), cmyk (1), cmyk_unmarked (1), palette (1), png (4), ycck (1)"
+    unmarked = (
+        "1 CMYK image without Adobe's marker, taken as Photoshop stores them (inverted): look at "
+        "the first on the report's page"
+    )
     rejected = "empty (1), gzip (1), not_an_image (1), too_large (1), truncated (1)"
     assert (
         rest
@@ -215,11 +219,13 @@ train           30       25        5        5       4  {train:>8}
 validation      25       20        5        5       3  {validation:>8}
 
 train: 30 of the 1,281,167 images of the official archive
+train: {unmarked}
 train, exif: corrupt (1)
 train, orientation: 6 (1)
 train, repaired: {repaired}
 train, rejected: {rejected}
 validation: 25 of the 50,000 images of the official archive
+validation: {unmarked}
 validation, exif: corrupt (1)
 validation, orientation: 6 (1)
 validation, repaired: {repaired}

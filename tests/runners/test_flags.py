@@ -113,7 +113,7 @@ def converted(*flags: str) -> dict[str, Any]:
 
 NO_FIELDS = {
     *("dataset", "input", "download_dir", "holdout_split", "max_rejects"),
-    *("detach", "verify", "report"),
+    *("dry_run", "detach", "verify", "report"),
 }
 NOT_THE_TRAINING_SPLIT = {"validation.num_shards", "test.num_shards", "holdout.num_shards"}
 SET = [

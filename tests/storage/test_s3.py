@@ -154,5 +154,5 @@ def test_without_boto3_a_sentence_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize("scheme", ["https", "http", "ftp"])
 def test_what_lies_in_the_web_is_downloaded_first(scheme, capsys):
     assert main(["convert", f"--train_archive={scheme}://host/a.tar", "--output_dir=out"]) == 2
-    said = f"{scheme}://host/a.tar is not read over the network: download it"
+    said = f"{scheme}://host/a.tar: nothing is read from or written to {scheme}://; download"
     assert said in capsys.readouterr().err

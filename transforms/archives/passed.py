@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from imagenet_beam.transforms.archives.names import is_hidden, is_image_name, is_wanted
 from imagenet_beam.transforms.elements import PassedOver
-from imagenet_beam.transforms.plain_text import clean_name
 
 FOLDER = "folder"
 """An archive's own entry of a folder."""
@@ -91,7 +90,7 @@ class PassedTally:
             return
         self._others_counts[folder] += 1
         names = self._others.get(folder, [])
-        self._others[folder] = sorted([*names, clean_name(path)])[:_SHOWN]
+        self._others[folder] = sorted([*names, path])[:_SHOWN]
 
 
 def sum_passed(parts: Iterable[PassedOver]) -> PassedOver:

@@ -56,5 +56,6 @@ def check_answers(truth: Mapping[int, str], classes: Collection[str], name: str)
         raise InputError(
             f"{name} gives the validation images of ILSVRC2012 wrong classes "
             f"({shown}{'; …' if len(wrong) > _SHOWN else ''}): its lines, or the classes that its "
-            "numbers count, are in another order; give the files as they were published"
+            "numbers count, are in another order; give the files as they were published, or "
+            "`expect`=any if these are other images or labels"
         )

@@ -161,7 +161,9 @@ def _check_caffe_labels(labels: set[int], count: int, name: str, wnids: Sequence
     if max(labels) < len(wnids):
         return
     hint = (
-        "; its labels seem to count from 1" if max(labels) == len(wnids) > min(labels) > 0 else ""
+        "; its labels seem to count from 1, or to be ILSVRC2012_IDs, which are other numbers"
+        if max(labels) == len(wnids) > min(labels) > 0
+        else ""
     )
     raise InputError(
         f"{name} has the label {max(labels)}, but with {len(wnids)} classes its labels go"

@@ -219,7 +219,8 @@ class Storage:
         scheme = _scheme(path)
         if scheme in _DOWNLOADED:
             raise InputError(
-                f"{path} is not read over the network: download it, and give the file's path"
+                f"{path}: nothing is read from or written to {scheme}://; download inputs, and "
+                "give the paths of the files"
             )
         return _backend_for(scheme, self)
 

@@ -24,7 +24,7 @@ _WAIT_SECONDS = 5.0
 
 _AGAIN = "then run the same command again, which resumes"
 _ADVICE = {
-    errno.ENOENT: f"its folder does not exist any more: put it back, {_AGAIN}",
+    errno.ENOENT: f"its folder does not exist, or not any more: make it or put it back, {_AGAIN}",
     errno.ELOOP: "a link on the way to it leads to itself: remove the link",
     errno.EROFS: f"make its file system writable, {_AGAIN}, or give another folder",
     # the disk is full, or the user's share of it, or a limit of the process is reached
