@@ -116,6 +116,7 @@ def test_the_plan_of_a_request_has_the_recorded_names(folder):
         "jpeg_quality": 95,
         "apply_exif_orientation": False,
         "output_format": "JPEG",
+        "verify_images": False,
         "max_pixels": 178_956_970,
         "schema": "inception",
         "output_layout": "flat",

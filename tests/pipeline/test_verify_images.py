@@ -43,12 +43,16 @@ def test_what_does_not_decode_is_rejected_and_the_rest_is_kept(
     assert (reject["filename"], reject["reason"]) == (DAMAGED, "corrupt")
 
 
-def test_only_a_conversion_with_it_has_it_in_its_plan(photographs, convert, tmp_path):
+def test_a_plan_with_it_is_another_and_one_from_before_it_is_that_without(photographs, convert, tmp_path):
     out = tmp_path / "out"
     flags = (f"--train_directory={photographs.parent}", "--train_shards=1", "--resize=none")
     assert convert(*flags, f"--output_dir={out}").status == 0
-    plan = json.loads((out / ".imagenet-beam" / "plan.json").read_text())
-    assert "verify_images" not in plan["options"]
+    path = out / ".imagenet-beam" / "plan.json"
+    plan = json.loads(path.read_text())
+    assert plan["options"].pop("verify_images") is False
+    path.write_text(json.dumps(plan))
+    (out / "manifest.json").unlink()
+    assert convert(*flags, f"--output_dir={out}").status == 0
     refused = convert(*flags, f"--output_dir={out}", "--verify_images")
     assert refused.status == 2
     assert "holds another conversion: " in refused.message
