@@ -149,7 +149,7 @@ def test_overwriting_leaves_no_shard_of_before(automatic, many, convert, tree, t
 def test_another_number_is_another_conversion(automatic, many, convert):
     refused = convert(*many.flags, f"--output_dir={automatic}", "--train_shards=3")
     assert refused.status == 2
-    was = "splits.train.shards was automatic (at most 1024, 100 images each) and is 3"
+    was = "--train_shards was automatic (at most 1024, 100 images each) and is 3"
     assert was in refused.message
 
 
