@@ -43,7 +43,7 @@ def test_what_does_not_decode_is_rejected_and_the_rest_is_kept(
     assert (reject["filename"], reject["reason"]) == (DAMAGED, "corrupt")
 
 
-def test_a_plan_with_it_is_another_and_one_from_before_it_is_that_without(photographs, convert, tmp_path):
+def test_plans_with_it_are_others_and_older_ones_are_without(photographs, convert, tmp_path):
     out = tmp_path / "out"
     flags = (f"--train_directory={photographs.parent}", "--train_shards=1", "--resize=none")
     assert convert(*flags, f"--output_dir={out}").status == 0
