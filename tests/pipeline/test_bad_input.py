@@ -383,8 +383,7 @@ def test_a_mistake_in_a_process_of_its_own(clean, start, tmp_path):
     flags = (f"--validation_archive={path}", f"--devkit={clean.devkit}", "--validation_shards=2")
     finished = start("convert", *flags, f"--output_dir={tmp_path / 'out'}").finish()
     assert finished.status == 2
-    first, sentence = finished.message.splitlines()
-    assert first.startswith("writing 2 shards")
+    (sentence,) = finished.message.splitlines()
     assert sentence.startswith("imagenet-beam: ") and "ILSVRC2012_val_00000099.JPEG" in sentence
 
 
