@@ -95,7 +95,7 @@ def test_files_and_request_counts_are_right(local, proxy, inputs, output):
     images = image_ranges(local[0] / TRAIN) + image_ranges(local[0] / VALIDATION)
     assert [asked[image] for image in images] == [1] * (24 + 9)
     assert len(uploads) == 2 * SHARDS + len(["plan", "labels", "classes", "rejects", "manifest"])
-    assert len(listings) == 1
+    assert len(listings) == 2  # before the job, and before the manifest
 
 
 @pytest.mark.parametrize("remote", ["inputs", "output"])
