@@ -74,7 +74,7 @@ def test_a_huge_image_is_a_reject(
 
 
 def test_a_zip_that_stores_more_than_it_claims_is_not_read():
-    ref = ImageRef("nowhere.zip", 0, 10, "x.JPEG", zip_entry=f"8:{MAX_IMAGE_BYTES + 1}:30:0")
+    ref = ImageRef("nowhere.zip", 0, 10, "x.JPEG", zip_entry=f"8:{MAX_IMAGE_BYTES + 1}:30:0:0")
     assert fetch(ref, Storage()) == b""
     with pytest.raises(ImageRejected, match="too_large"):
         unpack(ref, b"")
