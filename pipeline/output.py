@@ -279,7 +279,9 @@ class OutputFolder:
             self.storage.publish_bytes(self.path(name), data)
         sizes, checksums = self.storage.list_with_checksums(self.directory)
         self._check_there(receipts, sizes, checksums)
-        self._remove((*stale, _STALE))
+        # Those of a killed overwrite may have kept their receipts and indexes.
+        beside_stale = (one for name in stale for one in (self.receipt(name), index_path(name)))
+        self._remove((*stale, *(one for one in beside_stale if one in sizes), _STALE))
         self.remove_unfinished(sizes)  # of lost workers
         path = self.path(MANIFEST)
         files = {  # but the rejects, which the receipts tell
