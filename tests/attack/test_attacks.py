@@ -1,8 +1,27 @@
-"""Each attack in a few fixed cases, and those cases that have found something once."""
+"""Each mutation in a few fixed cases, and those cases that have found something once.
 
+The attacks on running conversions and finished sets have tests of their own.
+"""
+
+import command_attacks
+import image_attacks
+import label_attacks
 import pytest
+import small_set_attacks
+import state_attacks
+import tar_attacks
+import zip_attacks
 from attack_case import Attack, draws
-from catalogue import ATTACKS
+
+ATTACKS = [
+    *tar_attacks.ATTACKS,
+    *zip_attacks.ATTACKS,
+    *image_attacks.ATTACKS,
+    *label_attacks.ATTACKS,
+    *small_set_attacks.ATTACKS,
+    *command_attacks.ATTACKS,
+    *state_attacks.ATTACKS,
+]
 
 SEEDS = 12
 SLOW_SEEDS = 2
