@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -138,6 +139,7 @@ def _stop_writing(conversion: Conversion) -> None:
     workers = _processes_of(os.getpid())
     if workers:
         threading.excepthook = lambda _: None  # threads of Beam tell that workers have ended
+        logging.disable()
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
