@@ -49,7 +49,8 @@ def write_manifest(
         for stored in _stored_receipts(conversion, split):
             counts.update(dict(stored.class_counts))
             receipts.append(stored._replace(class_counts=()))
-        results.append(SplitResult(split, found, listing, counts, receipts, sum_passed(passed)))
+        result = SplitResult(split, found, listing, counts, receipts, sum_passed(passed))
+        results.append(result._replace(receipts=reconcile(config, result)))
     entry = None
     if boxes is not None:  # held-out images are listed with the split that they are taken from
         listed = [one.found for one in results if not one.split.selection.is_holdout]
@@ -58,13 +59,13 @@ def write_manifest(
     beside = {
         LABELS: labels_txt(labels.classes).encode(),
         CLASSES: classes_csv(labels.classes).encode(),
-        REJECTS: rejects_jsonl(config, results),
+        REJECTS: rejects_jsonl(results),
         **{config.beside(name): data for name, data in metadata.items()},
     }
     manifest = build_manifest(config, labels, results, conversion.plan.fingerprint, entry)
     shards: dict[str, ShardReceipt] = {}
     for result in results:
-        shards |= zip(shard_names(config, result), reconcile(config, result), strict=True)
+        shards |= zip(shard_names(config, result), result.receipts, strict=True)
     stale = [name for name in conversion.stale if name not in shards]
     return conversion.output.publish(beside, manifest, shards, stale)
 
@@ -73,9 +74,8 @@ def _record_set(config: ConvertConfig, labels: Labels, results: Sequence[SplitRe
     """What the schema is told of the records."""
     splits = []
     for result in results:
-        receipts = reconcile(config, result)
-        lengths = [receipt.records for receipt in receipts]
-        size_bytes = sum(receipt.size_bytes for receipt in receipts)
+        lengths = [receipt.records for receipt in result.receipts]
+        size_bytes = sum(receipt.size_bytes for receipt in result.receipts)
         framing_bytes = framed_size_bytes(0) * sum(lengths)
         splits.append(SplitShards(result.split.name, lengths, size_bytes - framing_bytes))
     classes = [info.wnid for info in labels.classes.classes]

@@ -34,7 +34,7 @@ class SplitResult(NamedTuple):
         found: What its archives hold.
         listing: What of it was converted.
         class_counts: The records of each class in all shards.
-        receipts: Those of all shards; they may lack their class counts.
+        receipts: Those of all shards, as `reconcile` orders them; they may lack their class counts.
         passed: What of its archives was passed over.
     """
 
@@ -146,8 +146,7 @@ def boxes_entry(counts: BoxCounts, listings: Sequence[Listing]) -> dict[str, int
 
 def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> dict[str, Any]:
     """What the manifest says of one split."""
-    receipts = reconcile(config, result)
-    names = shard_names(config, result)
+    receipts, names = result.receipts, shard_names(config, result)
     entry: dict[str, Any] = {
         **totals(receipts),
         "image_bytes": result.listing.size_bytes,
@@ -169,7 +168,7 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
     return entry
 
 
-def rejects_jsonl(config: ConvertConfig, results: Sequence[SplitResult]) -> bytes:
+def rejects_jsonl(results: Sequence[SplitResult]) -> bytes:
     """One line of JSON for each reject, split by split."""
-    lines = (reject_lines(result.split.name, reconcile(config, result)) for result in results)
+    lines = (reject_lines(result.split.name, result.receipts) for result in results)
     return "".join(lines).encode()
