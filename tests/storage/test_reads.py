@@ -109,7 +109,7 @@ def test_a_broken_body_goes_on_at_the_byte_where_it_broke(backend, proxy, url):
 def test_retry_after_is_honoured(backend, proxy, url, monkeypatch):
     waits = []
     monkeypatch.setattr(
-        "imagenet_beam.transforms.storage.gcs_retry.time.sleep",
+        "imagenet_beam.transforms.storage.retry.time.sleep",
         lambda seconds: waits.append(seconds) if seconds >= 1 else None,
     )
     reader = backend.open_ranges(url)

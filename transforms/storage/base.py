@@ -33,6 +33,11 @@ class FileStat(NamedTuple):
     pinned: str
 
 
+def ends_early(path: str, end_bytes: int) -> InputError:
+    """What is said of a file that does not reach to the end of a range."""
+    return InputError(f"{path} ends before byte {end_bytes:,}")
+
+
 class RangeReader(Protocol):
     """Reads byte ranges of one file; safe to use from several threads at once."""
 

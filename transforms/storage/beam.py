@@ -16,7 +16,13 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat, Spool
+from imagenet_beam.transforms.storage.base import (
+    TEMPORARY_SUFFIX,
+    Backend,
+    FileStat,
+    Spool,
+    ends_early,
+)
 
 _COPY_BYTES = 1 << 20
 _RAW = {"compression_type": CompressionTypes.UNCOMPRESSED}
@@ -90,7 +96,7 @@ class _BeamRangeReader:
             data = _read_exactly(file, length_bytes)
             self._idle.append(file)  # not after an error: its state is unknown
         if len(data) < length_bytes:
-            raise InputError(f"{self.name} ends before byte {offset_bytes + length_bytes:,}")
+            raise ends_early(self.name, offset_bytes + length_bytes)
         return data
 
     def _open(self) -> Any:

@@ -14,7 +14,12 @@ from google.cloud.storage.exceptions import DataCorruption
 from urllib3 import Timeout
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat
+from imagenet_beam.transforms.storage.base import (
+    TEMPORARY_SUFFIX,
+    Backend,
+    FileStat,
+    ends_early,
+)
 from imagenet_beam.transforms.storage.gcs_client import (
     GcsAccess,
     GcsName,
@@ -145,7 +150,7 @@ class _GcsRangeReader:
             return b""
         end_bytes = offset_bytes + length_bytes
         if end_bytes > self.size_bytes:
-            raise InputError(f"{self.name} ends before byte {end_bytes:,}")
+            raise ends_early(self.name, end_bytes)
         data = self._get(offset_bytes, length_bytes)
         if not self._verify_reads:
             return data

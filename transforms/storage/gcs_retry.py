@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import requests
 import urllib3.exceptions
@@ -11,7 +10,7 @@ from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud.storage.exceptions import InvalidResponse
 
-from imagenet_beam.transforms.storage.retry import Retries
+from imagenet_beam.transforms.storage.retry import Retries, wait_aloud
 
 _logger = logging.getLogger(__name__)
 
@@ -67,9 +66,7 @@ class RetryPolicy(Retries):
 
     def wait(self, seconds: float, error: Exception) -> None:
         """Waits, and says so."""
-        said = " ".join(str(error).split())[:300]
-        _logger.warning("Google Cloud Storage: %s; next attempt in %.1f s", said, seconds)
-        time.sleep(seconds)
+        wait_aloud(seconds, "Google Cloud Storage", error, _logger)
 
 
 def may_pass(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.storage.base import Backend, FileStat
+from imagenet_beam.transforms.storage.base import Backend, FileStat, ends_early
 from imagenet_beam.transforms.storage.local_write import LocalAtomicFile, as_write_error
 from imagenet_beam.transforms.storage.trees import local_files, local_folders
 
@@ -55,8 +55,7 @@ class _LocalRangeReader:
             while len(data) < length_bytes:
                 part = os.pread(self._fd, length_bytes - len(data), offset_bytes + len(data))
                 if not part:
-                    end_bytes = offset_bytes + length_bytes
-                    raise InputError(f"{self.name} ends before byte {end_bytes:,}")
+                    raise ends_early(self.name, offset_bytes + length_bytes)
                 data += part
         return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +19,17 @@ class RetriesExhaustedError(Exception):
     def __init__(self, seconds: float, attempts: int, last: Exception) -> None:
         super().__init__(f"gave up after {attempts} attempts in {seconds:.0f} s")
         self.last = last
+
+
+def said(error: Exception) -> str:
+    """What a service says of a failure, in one line that is not too long."""
+    return " ".join(str(error).split())[:300]
+
+
+def wait_aloud(seconds: float, service: str, error: Exception, logger: logging.Logger) -> None:
+    """Waits before the next attempt, and logs why."""
+    logger.warning("%s: %s; next attempt in %.1f s", service, said(error), seconds)
+    time.sleep(seconds)
 
 
 @dataclass(frozen=True)

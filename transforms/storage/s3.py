@@ -10,13 +10,23 @@ import contextlib
 import functools
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from imagenet_beam.transforms.errors import InputError, changed_input
-from imagenet_beam.transforms.storage.base import TEMPORARY_SUFFIX, Backend, FileStat, Spool
-from imagenet_beam.transforms.storage.retry import Retries, RetriesExhaustedError
+from imagenet_beam.transforms.storage.base import (
+    TEMPORARY_SUFFIX,
+    Backend,
+    FileStat,
+    Spool,
+    ends_early,
+)
+from imagenet_beam.transforms.storage.retry import (
+    Retries,
+    RetriesExhaustedError,
+    said,
+    wait_aloud,
+)
 
 try:
     import boto3
@@ -52,9 +62,7 @@ class _Retries(Retries):
 
     def wait(self, seconds: float, error: Exception) -> None:
         """Waits, and says so."""
-        said = " ".join(str(error).split())[:300]
-        _logger.warning("S3: %s; next attempt in %.1f s", said, seconds)
-        time.sleep(seconds)
+        wait_aloud(seconds, "S3", error, _logger)
 
 
 class S3Backend(Backend):
@@ -126,7 +134,7 @@ class _S3RangeReader:
             return b""
         end_bytes = offset_bytes + length_bytes
         if end_bytes > self.size_bytes:
-            raise InputError(f"{self.name} ends before byte {end_bytes:,}")
+            raise ends_early(self.name, end_bytes)
         data = bytearray()
 
         def attempt() -> None:
@@ -192,24 +200,19 @@ def _as_input_error(path: str, is_pinned: bool = False) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        said = error.response.get("Error", {})
-        code = str(said.get("Code", ""))
+        code = str(error.response.get("Error", {}).get("Code", ""))
         if is_pinned and code in (*_MISSING, *_REPLACED):
             raise changed_input(path) from error
         if code in _MISSING:
-            bucket = "lies in a bucket that" if code == "NoSuchBucket" else ""
-            raise InputError(" ".join(filter(None, (path, bucket, "does not exist")))) from error
-        raise InputError(f"{path} cannot be used: S3 says {_said(error)}") from error
+            what = f"{path} lies in a bucket that" if code == "NoSuchBucket" else path
+            raise InputError(f"{what} does not exist") from error
+        raise InputError(f"{path} cannot be used: S3 says {said(error)}") from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
         raise InputError(
-            f"{path} needs credentials ({_said(error)}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID "
+            f"{path} needs credentials ({said(error)}): set AWS_PROFILE, or AWS_ACCESS_KEY_ID "
             "and AWS_SECRET_ACCESS_KEY, or run `aws configure`"
         ) from error
     except RetriesExhaustedError as error:
-        raise InputError(f"{path} cannot be used: {error}: {_said(error.last)}") from error
+        raise InputError(f"{path} cannot be used: {error}: {said(error.last)}") from error
     except (boto.BotoCoreError, boto3.exceptions.Boto3Error) as error:
-        raise InputError(f"{path} cannot be used: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        raise InputError(f"{path} cannot be used: {said(error)}") from error
