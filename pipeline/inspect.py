@@ -18,9 +18,9 @@ from imagenet_beam.pipeline.reading.inspected import inspect_output, inspect_sha
 from imagenet_beam.transforms.archives.names import (
     base_name,
     is_image_name,
+    is_misplaced,
     is_perhaps_no_class,
     is_tar_name,
-    is_train_name,
     split_in_path,
 )
 from imagenet_beam.transforms.archives.official_names import is_wnid, validation_number
@@ -229,7 +229,7 @@ class _Count:
         self.classes[wnid] += 1
         self.first = min(self.first or name, name)
         self.last = max(self.last, name)
-        if not name.startswith(wnid) and is_wnid(wnid) and is_train_name(name):
+        if is_misplaced(name, wnid):
             self.misplaced += 1
             self.first_misplaced = sorted([*self.first_misplaced, (name, wnid)])[:_SHOWN_NAMES]
 

@@ -11,7 +11,7 @@ import apache_beam as beam
 from imagenet_beam.pipeline.config import SplitConfig
 from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.shard_files import foreign_shard
-from imagenet_beam.transforms.archives.names import is_train_name
+from imagenet_beam.transforms.archives.names import is_misplaced
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.coders import ElementCoder, register
@@ -109,9 +109,7 @@ class _SummarizeFn(beam.CombineFn):
             elif ref.wnid and ref.wnid != wnid:
                 first = sorted([*disagreements, (ref.filename, ref.wnid, wnid)])
                 disagreements, disagreeing = tuple(first[:_SHOWN]), disagreeing + 1
-            # Other names than official ones begin with the class in which they lie.
-            elsewhere_by_name = not ref.filename.startswith(ref.wnid) and is_wnid(ref.wnid)
-            if elsewhere_by_name and is_train_name(ref.filename):
+            if is_misplaced(ref.filename, ref.wnid):
                 misplaced += 1
                 elsewhere = tuple(sorted([*elsewhere, (ref.filename, ref.wnid)])[:_SHOWN])
         images += len(batch.images)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from imagenet_beam.transforms.archives.forms import Form, Span
 from imagenet_beam.transforms.archives.names import (
-    base_name,
     is_image_name,
     is_tar_name,
     make_ref,
+    tar_stem,
 )
 from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.archives.passed import PassedTally
@@ -38,7 +38,7 @@ class _FolderForm(Form):
     def split(self, storage: Storage, archive: str) -> Iterator[Span]:
         tars, passed = _class_tars(storage, archive)
         for tar in tars:
-            name, wnid = join(archive, tar.path), _stem(tar.path)
+            name, wnid = join(archive, tar.path), tar_stem(tar.path)
             told = passed if tar is tars[-1] else PassedOver()
             yield Span(TAR, tar.pinned, 0, tar.size_bytes, name, wnid, told)
         for folder in () if tars else storage.folders(archive):
@@ -91,11 +91,7 @@ def _class_tars(storage: Storage, directory: str) -> tuple[list[FileStat], Passe
 
 
 def _is_class_tar(path: str) -> bool:
-    return is_tar_name(path) and is_wnid(_stem(path))
-
-
-def _stem(path: str) -> str:
-    return base_name(path)[: -len(".tar")]
+    return is_tar_name(path) and is_wnid(tar_stem(path))
 
 
 def stat_tree(

@@ -54,9 +54,22 @@ def is_train_name(name: str) -> bool:
     return official is not None and not official["split"]
 
 
+def is_misplaced(name: str, wnid: str) -> bool:
+    """Whether an image lies in the folder or class tar of another class than its official name.
+
+    Other names than official ones begin with the class in which they lie.
+    """
+    return not name.startswith(wnid) and is_wnid(wnid) and is_train_name(name)
+
+
 def base_name(name: str) -> str:
     """The name without folders."""
     return name.rpartition("/")[2]
+
+
+def tar_stem(name: str) -> str:
+    """What a class tar is called: the wnid of its images."""
+    return base_name(name)[: -len(".tar")]
 
 
 def image_name(path: str, wnid: str = "") -> str:

@@ -10,6 +10,7 @@ from imagenet_beam.transforms.archives.names import (
     is_hidden,
     is_tar_name,
     make_ref,
+    tar_stem,
 )
 from imagenet_beam.transforms.archives.passed import PassedTally
 from imagenet_beam.transforms.archives.ranges import Readable
@@ -212,6 +213,6 @@ def _is_class_tar(name: str) -> bool:
 
 
 def _class_tar(member: TarMember, reader: Readable, archive: str) -> Span:
-    wnid = base_name(member.name)[: -len(".tar")]
     name = f"{reader.name} → {base_name(member.name)}"
+    wnid = tar_stem(member.name)
     return Span(TAR, archive, member.offset_bytes, member.size_bytes, name, wnid)
