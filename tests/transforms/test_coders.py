@@ -57,12 +57,16 @@ RECEIPT = st.builds(
 INFO = st.builds(ClassInfo, TEXT, TEXT, COUNT)
 CLASSES = st.lists(INFO, max_size=4, unique_by=lambda info: info.wnid).map(tuple)
 KNOWN = CLASSES.map(lambda infos: {info.wnid: info for info in infos})
-LABELS = st.builds(Labels, CLASSES.map(ClassTable), st.dictionaries(COUNT, TEXT, max_size=3), KNOWN)
+FOLDERS = st.dictionaries(TEXT, TEXT, max_size=3)
+LABELS = st.builds(
+    Labels, CLASSES.map(ClassTable), st.dictionaries(COUNT, TEXT, max_size=3), KNOWN,
+    st.dictionaries(TEXT, TEXTS, max_size=3), FOLDERS, COUNT,
+)  # fmt: skip
 ENCODED = st.builds(EncodedImage, st.binary(), COUNT, COUNT, COUNT, TEXT, TEXT, TEXTS, COUNT)
 LISTING = st.builds(
     Listing, TEXT, COUNT, COUNT, st.dictionaries(TEXT, COUNT, max_size=3),
     st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=2).map(tuple), COUNT, COUNT,
-    COUNT, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
+    COUNT, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple), FOLDERS,
 )  # fmt: skip
 PASSED = st.builds(PassedOver, st.dictionaries(TEXT, COUNT, max_size=3), TEXTS)
 
