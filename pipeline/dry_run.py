@@ -40,13 +40,11 @@ class Sample(NamedTuple):
 
     Attributes:
         images: How many they were.
-        records: How many became records.
-        record_bytes: The length of these, framed.
+        record_bytes: The length of those that became records, framed.
         seconds: How long it took, with as many threads as a worker has.
     """
 
     images: int
-    records: int
     record_bytes: int
     seconds: float
 
@@ -138,12 +136,13 @@ def _estimate_split(
     split: ResolvedSplit, images: int, classes: int, sample: Sample, conversion: Conversion
 ) -> SplitEstimate:
     share = images / max(1, sample.images)
-    gets = images
-    for archive in split.archives:
-        if is_local(archive):
-            gets = 0
-            break
-        gets += math.ceil(conversion.archives[archive].size_bytes / read_ahead_bytes(archive))
+    gets = 0
+    if not any(map(is_local, split.archives)):
+        blocks = (
+            math.ceil(conversion.archives[archive].size_bytes / read_ahead_bytes(archive))
+            for archive in split.archives
+        )
+        gets = images + sum(blocks)
     return SplitEstimate(
         split.name,
         images,
@@ -168,8 +167,7 @@ class _Look(beam.PTransform):
         _, _, labeled = list_and_label(begin, conversion)
         sides: list[Any] = []
         for split, found in zip(conversion.splits, labeled, strict=True):
-            sides += [AsSingleton(found.found), AsSingleton(found.listing)]
-            sides.append(AsIter(self._sampled(begin, split, found)))
+            sides += [AsSingleton(found.listing), AsIter(self._sampled(begin, split, found))]
         return (
             begin
             | "Finally" >> beam.Create([None])
@@ -218,7 +216,7 @@ class _SampleFn(beam.CombineFn):
 def _write_found(_: None, conversion: Conversion, threads: int, path: str, *sides: Any) -> None:
     rows: list[Mapping[str, Any]] = []
     for number, split in enumerate(conversion.splits):
-        _, listing, batches = sides[3 * number : 3 * number + 3]
+        listing, batches = sides[2 * number : 2 * number + 2]
         images = [image for batch in batches for image in batch.images]
         sample = _measure(split, images or list(_first(conversion, split)), conversion, threads)
         rows.append(_row(listing, sample))
@@ -254,4 +252,4 @@ def _measure(
     with ThreadPoolExecutor(threads) as pool:
         sizes = list(pool.map(size_bytes, images))
     seconds = time.monotonic() - began
-    return Sample(len(images), sum(size > 0 for size in sizes), sum(sizes), seconds)
+    return Sample(len(images), sum(sizes), seconds)

@@ -25,7 +25,7 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
-from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, find_mistake, last_line
+from imagenet_beam.runners.failures import JOB_FAILED, explained
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import (
     ASSIGNING,
@@ -117,8 +117,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
-            mistake = find_mistake(f"{type(error).__name__}: {error}")
-            raise mistake or JobFailed(last_line(str(error))) from error
+            raise explained(error) from error
     return True
 
 

@@ -42,6 +42,12 @@ def last_line(text: str) -> str:
     return lines[-1] if lines else "no message"
 
 
+def explained(error: Exception) -> InputError | JobFailed:
+    """What a job in this process has failed with: the user's mistake, or the last line."""
+    mistake = find_mistake(f"{type(error).__name__}: {error}")
+    return mistake or JobFailed(last_line(str(error)))
+
+
 def root_cause(text: str) -> str:
     """One line on why a job failed, out of Java traces with Python's inside.
 

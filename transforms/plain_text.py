@@ -13,7 +13,8 @@ _DIRECTIONS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # of Unicode's UAX
 _SURROGATES = "\ud800-\udfff"  # what bytes that are not UTF-8 come as
 
 _IN_NAMES = re.compile(f"[{_CONTROLS}]")
-_LIKE_ESCAPE = re.compile(r"\\(?:[\\nrt]|x[0-9a-f]{2}|u[0-9a-f]{4})")
+_ESCAPED = re.compile(rf"[{_CONTROLS}{_SURROGATES}]|\\(?:[\\nrt]|x[0-9a-f]{{2}}|u[0-9a-f]{{4}})")
+"""What names have escapes of, or what looks like one."""
 ODD = re.compile(f"[{_CONTROLS}{_DIRECTIONS}{_SURROGATES}]")
 _ODD_IN_LINES = re.compile(f"(?!\n){ODD.pattern}")
 
@@ -25,14 +26,10 @@ def clean_name(name: str) -> str:
     """
     if "\\" not in name and name.isascii() and name.isprintable():
         return name
-    if _IN_NAMES.search(name) or _LIKE_ESCAPE.search(name) or _has_surrogates(name):
+    if _ESCAPED.search(name):
         name = name.replace("\\", "\\\\")
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return _IN_NAMES.sub(_escape, text)
-
-
-def _has_surrogates(name: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def shown(text: str) -> str:

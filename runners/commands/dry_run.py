@@ -13,7 +13,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.dry_run import Estimate, estimate
 from imagenet_beam.pipeline.progress import columns_of, counted, duration, in_units
-from imagenet_beam.runners.failures import JobFailed, find_mistake, last_line
+from imagenet_beam.runners.failures import explained
 from imagenet_beam.runners.steps import step
 from imagenet_beam.runners.summary import table
 from imagenet_beam.transforms.storage.files import is_local
@@ -35,8 +35,7 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
         try:
             found = estimate(conversion, workers, pipeline)
         except Exception as error:
-            mistake = find_mistake(f"{type(error).__name__}: {error}")
-            raise mistake or JobFailed(last_line(str(error))) from error
+            raise explained(error) from error
     columns = columns_of(sys.stdout) if sys.stdout.isatty() else sys.maxsize
     print("\n".join([*table(list(_rows(found)), columns), "", *_notes(config, found)]))
     if conversion.shards_done:
