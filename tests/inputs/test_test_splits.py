@@ -115,7 +115,7 @@ HELD_OUT = {
     "--holdout_split=2nd": "--holdout_split=2nd cannot be the name of a split",
     "--holdout_split=train": "--holdout_split=train is given as --train_archive too",
     "--holdout_split=Train": "two splits are called train",
-    "--holdout_split=heldout": "--holdout_shards=128 is more than the 4 images",
+    "--holdout_split=heldout --holdout_shards=5": "--holdout_shards=5 is more than the 4 images",
     "--holdout_shards=17": "--test_shards=17 is more than the 4 images",
     "--holdout_shards=2 --test_shards=2": "--test_shards and --holdout_shards are one number",
 }
