@@ -204,7 +204,7 @@ def test_ctrl_c_cancels_and_the_same_command_goes_on(job, cluster, tree, expecte
 
 
 def test_a_busy_cluster_is_told_and_sigterm_cancels(job, flags, cluster, start, on, tmp_path):
-    running = job()[0]
+    running = job("--resize=exact:3000x3000")[0]  # minutes of work: it runs while the other asks
     rest = FlinkRest(cluster.settings.master)
     running.wait_for(lambda: rest.overview().slots_free == 0, seconds=150)
     job_id = only_job(cluster)
