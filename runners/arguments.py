@@ -149,6 +149,8 @@ def check_values(args: Sequence[str], parser: SentenceParser) -> None:
 def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:
     """Refuses what neither this program nor Beam knows; Beam itself would ignore it.
 
+    `--streaming` is refused, too, which would turn the job into one without an end.
+
     Args:
         args: The arguments that are not this program's own.
         own_flags: The program's own flags, to suggest what may have been meant.
@@ -160,7 +162,9 @@ def check_beam_flags(args: Sequence[str], own_flags: Sequence[str]) -> None:
     parser = SentenceParser(add_help=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():  # of every runner of this Beam version
         options._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(args))
+    known, unknown = parser.parse_known_args(list(args))
+    if known.streaming:
+        raise InputError("--streaming is not accepted: a set of shards has an end; leave it out")
     if not unknown:
         return
     if not unknown[0].startswith("-"):

@@ -103,6 +103,7 @@ def test_flags_of_beam_pass(args):
             "unknown flag --qqqqq; see imagenet-beam convert --help",
         ),
         (["more.tar"], "more.tar is not a flag; flags are given as --name=value"),
+        (["--streaming"], "--streaming is not accepted: a set of shards has an end; leave it out"),
         (["--direct_num_workers=x"], "--direct_num_workers: invalid int value: 'x'"),
     ],
 )
