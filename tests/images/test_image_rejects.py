@@ -46,6 +46,12 @@ def sized_gif(screen: tuple[int, int], frame: tuple[int, int]) -> bytes:
     return resized + struct.pack("<HH", *frame) + data[at + 9 :]
 
 
+def sized_webp(width: int, height: int) -> bytes:
+    data = hard.save(hard.quadrants(), "WEBP")
+    at = data.index(b"\x9d\x01\x2a") + 3
+    return data[:at] + struct.pack("<HH", width, height) + data[at + 4 :]
+
+
 def sized_png(width: int, height: int) -> bytes:
     data = hard.save(hard.quadrants(), "PNG")
     header = hard.png_chunk(b"IHDR", struct.pack(">II", width, height) + data[24:29])
@@ -102,6 +108,7 @@ def damaged_png(kind: bytes, at: int) -> bytes:
         (sized_bmp(30_000, 30_000), "too_large"),
         (sized_gif((30_000, 30_000), hard.SIZE), "too_large"),
         (sized_gif(hard.SIZE, (30_000, 30_000)), "too_large"),
+        (sized_webp(7_000, 7_000), "too_large"),
         (sized_gif(hard.SIZE, (0, 8)), "corrupt"),
         (bmp_of_colours(300), "corrupt"),
         (hard.jpeg().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "unsupported"),

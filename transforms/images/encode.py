@@ -87,7 +87,7 @@ def encode_image(data: bytes, options: ImageOptions) -> EncodedImage:
     if image_format == "JPEG":
         return _encode_jpeg(data, options)
     image = open_image(image_format, data)
-    options.check_pixels(image.width, image.height)
+    options.check_pixels(image.width, image.height, image_format)
     with _BUDGET.room_for(image.width * image.height):
         load_pixels(image_format, image)
         orientation, notes = _orientation(image.info.get("exif", b""), options)

@@ -10,6 +10,9 @@ from imagenet_beam.transforms.images.filter import filter_name
 from imagenet_beam.transforms.images.plain_jpeg import decoder_name
 from imagenet_beam.transforms.images.resize import MAX_SIDE_PX, Resize
 
+_SHARES = {"WEBP": 4}
+"""Formats that take more memory a pixel: accepted up to this part of the pixels of others."""
+
 REJECT_REASONS = (
     "empty",
     "truncated",
@@ -45,8 +48,9 @@ class ImageOptions:
         max_pixels: Larger images are rejected before they are decoded. The default
             is where Pillow itself refuses to open a file (2 x 89,478,485, its limit
             against decompression bombs). Decoding and repairing takes 4 to 9 bytes a
-            pixel, 10 for progressive JPEGs, 17 for WebP (measured with Pillow 12.3);
-            see `PixelBudget` for how many pixels are decoded at once.
+            pixel, 10 for progressive JPEGs, 17 for WebP (measured with Pillow 12.3),
+            which is accepted up to a quarter of it; see `PixelBudget` for how many
+            pixels are decoded at once.
         verify_images: Whether JPEGs whose bytes are kept are decoded all the same, and
             rejected where that fails. No byte of a record depends on it. Off, because it
             takes half the time of resizing, and what it finds is rare.
@@ -74,17 +78,18 @@ class ImageOptions:
                 f"`image.max_pixels`={self.max_pixels} is too small: accepted is 1 and up."
             )
 
-    def check_pixels(self, width: int, height: int) -> None:
+    def check_pixels(self, width: int, height: int, image_format: str = "") -> None:
         """Refuses what is too large to be decoded, or to be encoded.
 
         Raises:
             ImageRejected: `too_large`.
         """
-        if width * height > self.max_pixels or max(width, height) > MAX_SIDE_PX:
+        accepted = self.max_pixels // _SHARES.get(image_format, 1)
+        if width * height > accepted or max(width, height) > MAX_SIDE_PX:
             raise ImageRejected(
                 "too_large",
                 f"{width} x {height} pixels; accepted are sides up to {MAX_SIDE_PX} "
-                f"and {self.max_pixels} pixels in all",
+                f"and {accepted} pixels in all",
             )
 
 
