@@ -26,9 +26,9 @@ def notes_before(
     has_classes = any(split.label_from != "none" for split in splits)
     if has_classes and not any(texts) and not config.labels.any_names:
         yield (
-            "the classes have wnids and no text (image/class/text stays empty); "
+            "no file gives the texts of the classes (image/class/text stays empty); "
             "`labels.class_names`=synset_words.txt, map_clsloc.txt or LOC_synset_mapping.txt "
-            "brings it"
+            "brings them"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import threading
 import time
 from collections import deque
@@ -56,6 +57,13 @@ def columns_of(stream: TextIO) -> int:
     except (OSError, ValueError):
         columns = 0
     return columns or _DEFAULT_COLUMNS
+
+
+def folded(line: str, columns: int) -> str:
+    """Prose in lines of so many columns, broken between words and indented from the second on."""
+    return textwrap.fill(
+        line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def duration(seconds: float) -> str:

@@ -16,9 +16,9 @@ from imagenet_beam.runners.arguments import (
 )
 from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, quiet_logging
 from imagenet_beam.runners.runner_help import asks_for_runner, runner_help
-from imagenet_beam.runners.steps import say_stopped, step
+from imagenet_beam.runners.steps import say_prose, say_stopped, step
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.plain_text import shown, shown_lines
+from imagenet_beam.transforms.plain_text import shown
 
 WRONG_INPUT = 2
 STOPPED = 128 + 2
@@ -33,13 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         from imagenet_beam.runners.flags import with_flags
 
-        print(f"imagenet-beam: {shown(with_flags(error))}", file=sys.stderr)
+        say_prose(f"imagenet-beam: {shown(with_flags(error))}")
         return WRONG_INPUT
     except KeyboardInterrupt as stop:  # before the job: a runner has its own way to stop
         say_stopped("imagenet-beam: stopped; the same command may be run again")
         return 128 + int(stop.args[0]) if stop.args else STOPPED
     except JobFailed as error:
-        print(f"imagenet-beam: the job failed: {shown_lines(str(error))}", file=sys.stderr)
+        say_prose(f"imagenet-beam: the job failed: {error}")
         return JOB_FAILED
 
 
@@ -127,7 +127,7 @@ def _run(arguments: list[str]) -> int:
         _, run = _commands()[args.command]
         return run(args)
     except DownloadError as error:
-        print(f"imagenet-beam: {error}", file=sys.stderr)
+        say_prose(f"imagenet-beam: {error}")
         return JOB_FAILED
 
 

@@ -34,7 +34,7 @@ from imagenet_beam.runners.progress import (
     ReceiptProgress,
     Snapshot,
 )
-from imagenet_beam.runners.steps import say, say_stopped
+from imagenet_beam.runners.steps import say, say_prose, say_stopped
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import end_writing
 from imagenet_beam.transforms.tally import tally
@@ -106,7 +106,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         if stopping.wait(_GRACE_SECONDS):  # Ctrl-C ends the workers, too
             return
         display.close()
-        say(f"imagenet-beam: the job failed: {why}")
+        say_prose(f"imagenet-beam: the job failed: {why}")
         end(JOB_FAILED)
 
     with on_stop(stop), _on_lost_worker(fail), display:

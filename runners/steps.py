@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from imagenet_beam.pipeline.progress import ECHO_COLUMNS, LOG_SECONDS, columns_of, duration
+from imagenet_beam.pipeline.progress import ECHO_COLUMNS, LOG_SECONDS, columns_of, duration, folded
 from imagenet_beam.transforms.plain_text import shown, shown_lines
 
 _WIPE = "\r\x1b[2K"
@@ -26,6 +26,14 @@ def say(text: str) -> None:
     with _lock:
         print(f"{_WIPE * _drawn}{shown_lines(text)}", file=sys.stderr, flush=True)
         _drawn = False
+
+
+def say_prose(text: str) -> None:
+    """The same, with lines that a terminal would break in a word broken before it."""
+    if sys.stderr.isatty():
+        columns = columns_of(sys.stderr)
+        text = "\n".join(folded(line, columns) for line in shown_lines(text).split("\n"))
+    say(text)
 
 
 def say_stopped(text: str) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import resource
 import shlex
 import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from imagenet_beam.pipeline.notes import split_notes
 from imagenet_beam.pipeline.output import MANIFEST, REJECTS
-from imagenet_beam.pipeline.progress import counted, duration, in_units, per_second
+from imagenet_beam.pipeline.progress import counted, duration, folded, in_units, per_second
 from imagenet_beam.transforms.storage.files import join
 
 _HEAD = ("split", "images", "records", "rejects", "classes", "shards", "bytes")
@@ -35,7 +34,7 @@ def summary(
     """
     blocks = [
         "\n".join(table(list(_rows(manifest)), columns)),
-        "\n".join(_folded(line, columns) for line in (*notes(manifest), *label_notes)),
+        "\n".join(folded(line, columns) for line in (*notes(manifest), *label_notes)),
         "\n".join(_places(manifest, directory, report)),
         "\n".join(_next_steps(manifest, directory, report)),
     ]
@@ -103,12 +102,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         )
         for row in rows
     ]
-
-
-def _folded(line: str, columns: int) -> str:
-    return textwrap.fill(
-        line, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
 
 
 def _places(manifest: Mapping[str, Any], directory: str, report: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from imagenet_beam.runners.commands.verify import FOUND, verify_and_say
 from imagenet_beam.runners.flags import given_fields, with_flags
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.request import config_from_flags, download_if_asked
-from imagenet_beam.runners.steps import say, step
+from imagenet_beam.runners.steps import say, say_prose, step
 from imagenet_beam.runners.summary import speed, summary
 from imagenet_beam.transforms.errors import InputError
 
@@ -55,7 +55,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         runner.check(config, options)
     name = base.runner_name(beam_args)
     for flag in flags_without_effect(beam_args, name):
-        say(f"warning: {flag} has no effect with --runner={name}")
+        say_prose(f"warning: {flag} has no effect with --runner={name}")
     download_if_asked(args)
     if args.dry_run:
         from imagenet_beam.runners.commands.dry_run import run_dry
@@ -77,7 +77,7 @@ def run_convert(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
                 *conversion.notes,
                 *archive_notes(conversion.splits, conversion.storage),
             ):
-                say(with_flags(note))
+                say_prose(with_flags(note))
             if not DATASETS[args.dataset].fits_in_memory:
                 for line in streaming_notes(conversion):
                     say(line)

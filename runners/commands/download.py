@@ -18,8 +18,9 @@ from imagenet_beam.pipeline.download.sources import (
 )
 from imagenet_beam.runners.arguments import whole_number
 from imagenet_beam.runners.flags import with_flags
+from imagenet_beam.runners.steps import say_prose
 from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.plain_text import shown, shown_lines
+from imagenet_beam.transforms.plain_text import shown
 
 _INTERRUPTED = 128 + 2
 """As shells say it of a program that Ctrl-C (signal 2) ended."""
@@ -95,10 +96,10 @@ def run_download(
     try:
         return _run(args, sources or {args.dataset: DATASETS[args.dataset].downloads}, imagenet)
     except InputError as error:
-        print(f"imagenet-beam: {shown(with_flags(error))}", file=sys.stderr)
+        say_prose(f"imagenet-beam: {shown(with_flags(error))}")
         return 2
     except DownloadError as error:
-        print(f"imagenet-beam: {shown_lines(str(error))}", file=sys.stderr)
+        say_prose(f"imagenet-beam: {error}")
         return 1
     except KeyboardInterrupt:
         print("\nimagenet-beam: interrupted; the same command continues", file=sys.stderr)

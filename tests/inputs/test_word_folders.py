@@ -210,5 +210,5 @@ def test_folders_without_text_say_which_flag_brings_it(given, lists, folders, ru
     tree = folders("n01440764/1.jpg", "n02119789/1.jpg")
     flags = given.format(names=lists["map_clsloc"], classes=lists["classes"]).split()
     found = run(f"--train_directory={tree}", *flags, "--expect=any")
-    told = "--class_names=synset_words.txt, map_clsloc.txt or LOC_synset_mapping.txt brings it"
+    told = "--class_names=synset_words.txt, map_clsloc.txt or LOC_synset_mapping.txt brings them"
     assert (told in found["message"]) == ("names" not in given)

@@ -72,6 +72,21 @@ def test_ctrl_c_leaves_one_clean_line(clean, start, tmp_path, columns):
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
+def test_a_refusal_is_broken_between_words(start, tmp_path, columns):
+    (tmp_path / "words" / "kit_fox").mkdir(parents=True)
+    (tmp_path / "words" / "kit_fox" / "1.jpg").write_bytes(b"")
+    with terminal(columns) as shown:
+        flags = ("--train_directory=words", "--output_dir=out", "--resize=exact:8x8")
+        running = start("convert", *flags, cwd=tmp_path, **shown.of_a_program)
+        running.wait_for(lambda: shown.shown() is None)
+        assert running.finish().status == 2
+        said = " ".join(line.strip() for line in shown.shown().splitlines())
+    assert shown.screen.wrapped == []
+    assert "imagenet-beam: --train_directory=words has 1 class (kit_fox)" in said
+    assert said.endswith("or --allow_any_class_names if these are the classes")
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
 def test_a_step_is_cut_at_the_edge_and_wiped_with_the_echo(columns):
     with terminal(columns) as shown:
         command = [sys.executable, "-c", WAITING]
