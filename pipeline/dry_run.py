@@ -61,6 +61,7 @@ class SplitEstimate:
         size_bytes: About how long these are together.
         seconds: About how long that takes on this machine.
         gets: About how many requests read its archives; 0 where these are local.
+        read_bytes: About how much they get: all once to list it, and once to write it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class SplitEstimate:
     size_bytes: float
     seconds: float
     gets: int
+    read_bytes: int
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,14 @@ def _estimate_split(
     split: ResolvedSplit, images: int, classes: int, sample: Sample, conversion: Conversion
 ) -> SplitEstimate:
     share = images / max(1, sample.images)
-    gets = 0
+    gets = read_bytes = 0
     if not any(map(is_local, split.archives)):
-        blocks = (
-            math.ceil(conversion.archives[archive].size_bytes / read_ahead_bytes(archive))
-            for archive in split.archives
-        )
-        gets = images + sum(blocks)
+        times = 2 if conversion.storage.verify_reads else 1
+        for archive in split.archives:
+            size_bytes = conversion.archives[archive].size_bytes
+            gets += times * math.ceil(size_bytes / read_ahead_bytes(archive))
+            read_bytes += times * 2 * size_bytes
+        gets += times * images
     return SplitEstimate(
         split.name,
         images,
@@ -150,7 +153,8 @@ def _estimate_split(
         split.shards_of(images),
         share * sample.record_bytes,
         share * sample.seconds,
-        gets * (2 if conversion.storage.verify_reads else 1),
+        gets,
+        read_bytes,
     )
 
 

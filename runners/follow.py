@@ -12,7 +12,7 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, find_mistake, hang_ups, root_cause
 from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress
-from imagenet_beam.runners.steps import say, say_stopped, step
+from imagenet_beam.runners.steps import say_prose, say_stopped, step
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 POLL_SECONDS = 2.0
@@ -76,7 +76,7 @@ def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
     """A stop while the job is closed ends this process at once, and with it all it holds."""
     try:
         if options.detach:
-            say(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
+            say_prose(f"submitted {job.title}; {job.follow_hint}; {job.cancel_hint}")
             return False
         _raise_unless_done(job, _wait(job, conversion))
         return True
@@ -89,7 +89,7 @@ def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
 
 def _wait(job: Job, conversion: Conversion) -> JobStatus:
     """Asks for the job's state until it has ended."""
-    say(f"submitted {job.title}; {job.follow_hint}")
+    say_prose(f"submitted {job.title}; {job.follow_hint}")
     progress = ReceiptProgress(conversion)
     answered = time.monotonic()
     with ProgressDisplay(progress.snapshot):

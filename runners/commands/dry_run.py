@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.dry_run import Estimate, estimate
-from imagenet_beam.pipeline.progress import columns_of, counted, duration, in_units
+from imagenet_beam.pipeline.progress import columns_of, counted, duration, folded, in_units
 from imagenet_beam.runners.failures import explained
 from imagenet_beam.runners.steps import step
 from imagenet_beam.runners.summary import table
@@ -37,7 +37,8 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
         except Exception as error:
             raise explained(error) from error
     columns = columns_of(sys.stdout) if sys.stdout.isatty() else sys.maxsize
-    print("\n".join([*table(list(_rows(found)), columns), "", *_notes(config, found)]))
+    notes = (folded(note, columns) for note in _notes(config, found))
+    print("\n".join([*table(list(_rows(found)), columns), "", *notes]))
     if conversion.shards_done:
         print(f"{counted(conversion.shards_done, 'shard')} of them are there already")
 
@@ -55,9 +56,10 @@ def _notes(config: ConvertConfig, found: Estimate) -> Iterator[str]:
     )
     yield f"time on this machine: about {duration(found.seconds)}"
     gets = sum(split.gets for split in found.splits)
+    read_bytes = sum(split.read_bytes for split in found.splits)
     if gets or not is_local(config.output_dir):
         yield (
-            f"requests: about {gets:,} reads, {found.puts:,} uploads and as many lookups; images "
-            "and headers are read once, so about the archives' bytes, twice"
+            f"requests: about {gets:,} reads of {in_units(read_bytes)} (to list the "
+            f"archives, then to write), {found.puts:,} uploads and as many lookups"
         )
     yield "nothing was written; the same command without --dry_run does it"

@@ -98,6 +98,23 @@ def test_files_and_request_counts_are_right(local, proxy, inputs, output):
     assert len(listings) == 2  # before the job, and before the manifest
 
 
+def test_a_dry_run_says_the_requests_and_uploads_nothing(local, proxy, inputs, output, capsys):
+    assert main(flags(inputs, output, "--dry_run")) == 0
+    said = capsys.readouterr().out
+    told = re.search(r"about (\d+) reads of ([\d.]+) kB .* (\d+) uploads", said)
+    assert told, said
+    assert proxy.seen("POST", "") == []
+    before = len(proxy.seen("GET", DOWNLOAD))
+    assert main(flags(inputs, output)) == 0
+    of_images = re.compile(f"{TRAIN}|{VALIDATION}")
+    reads = [r for r in proxy.seen("GET", DOWNLOAD)[before:] if of_images.search(r.path)]
+    assert 24 + 9 < int(told[1]) <= len(reads)
+    assert len(reads) < int(told[1]) + 60, "short looks at archives and class tars, beside images"
+    sizes = sum((local[0] / name).stat().st_size for name in (TRAIN, VALIDATION))
+    assert float(told[2]) == pytest.approx(2 * sizes / 1000, rel=0.01)
+    assert int(told[3]) == 2 * SHARDS
+
+
 @pytest.mark.parametrize("remote", ["inputs", "output"])
 def test_one_side_may_be_local(local, proxy, inputs, output, tmp_path, remote):
     source = inputs if remote == "inputs" else local[0]
