@@ -250,8 +250,28 @@ def test_the_length_of_a_header_does_not_decide_how_much_is_held(kind, size):
 
 
 def test_headers_of_headers_end_somewhere():
-    chain = header("l", 512, tarfile.GNUTYPE_LONGNAME) + b"x" * 512
+    body = pax(mtime="1.5")[512:]
+    chain = header("g", len(body.rstrip(b"\0")), tarfile.XGLTYPE) + body
     assert "damaged" in refusal(header("a") + chain * 900 + header("b") + END)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        header("l", 512, tarfile.GNUTYPE_LONGNAME) + blocks(b"n01440764/%d.JPEG"),
+        pax(path="n01440764/%d.JPEG"),
+    ],
+    ids=["gnu", "pax"],
+)
+def test_a_member_lost_after_its_long_name_does_not_give_it_to_the_next(named):
+    first, second = (named.replace(b"%d", b"%02d" % number) for number in (1, 2))
+    content = header("short", 512) + blocks(b"A")
+    assert [m.name for m in walk(first + content + second + content + END)] == [
+        "n01440764/01.JPEG",
+        "n01440764/02.JPEG",
+    ]
+    said = refusal(header("a") + first + second + content + END)
+    assert "damaged at byte 512 (two headers of one kind, and no member between them)" in said
 
 
 def test_an_old_sparse_header_that_goes_on_past_the_end():

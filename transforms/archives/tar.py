@@ -50,6 +50,7 @@ WITHOUT_BYTES = {
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_ONCE = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
 # What tarfile lets through when a header's numbers are none.
 _DAMAGE = (ValueError, OverflowError, IndexError, RecursionError)
@@ -167,6 +168,8 @@ class _HeaderFile(RangedFile):
     """Gives out as many bytes as the headers of one member may have."""
 
     left_bytes = MAX_HEADER_BYTES
+    types = b""
+    """Those of the headers before the member's own."""
 
     def read(self, size: int | None = -1) -> bytes:
         """Refuses what is too much; without a size, tarfile has met a negative one."""
@@ -177,12 +180,20 @@ class _HeaderFile(RangedFile):
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose PAX headers are looked at before `tarfile` reads them."""
+    """A member whose own headers are looked at before `tarfile` reads them.
+
+    PAX headers must be well formed. Of two headers that bring a name `tarfile` takes the first,
+    which is that of a member between them that is lost.
+    """
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        file = archive.fileobj
+        assert isinstance(file, _HeaderFile)  # noqa: S101 - `_open` gives it
+        if self.type in _ONCE:
+            if self.type in file.types:
+                raise tarfile.ReadError("two headers of one kind, and no member between them")
+            file.types += self.type
         if self.type in _PAX_TYPES:
-            file = archive.fileobj
-            assert isinstance(file, _HeaderFile)  # noqa: S101 - `_open` gives it
             start, left_bytes = file.tell(), file.left_bytes
             if not is_sound_pax(file.read(self.size)):
                 raise tarfile.ReadError("its PAX header is not well formed")
@@ -245,7 +256,7 @@ def _next_plain(archive: tarfile.TarFile, file: _HeaderFile) -> TarMember | None
 def _next(archive: tarfile.TarFile, file: _HeaderFile, name: str) -> tarfile.TarInfo | None:
     """The next member; tarfile follows headers that lead backwards, for ever."""
     before = 0 if archive.firstmember is not None else archive.offset  # type: ignore[attr-defined]
-    file.left_bytes = MAX_HEADER_BYTES
+    file.left_bytes, file.types = MAX_HEADER_BYTES, b""
     try:
         member = archive.next()
     except InputError:
