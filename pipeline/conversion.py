@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig
-from imagenet_beam.pipeline.inputs import ResolvedSplit, resolve, stat_inputs
+from imagenet_beam.pipeline.inputs import ResolvedSplit, check_apart, resolve, stat_inputs
 from imagenet_beam.pipeline.label_notes import notes_before
 from imagenet_beam.pipeline.output import OutputFolder
 from imagenet_beam.pipeline.plan import SMALL_FILES, Plan, SmallFile, make_plan
@@ -145,6 +145,7 @@ def prepare(config: ConvertConfig, writes: bool = True) -> Conversion:
     storage = dataclasses.replace(config.storage, sha256=checksums)  # the workers' guard, too
     labels = load_labels(config.labels, storage, config.expect == "any")
     splits, given = resolve(config.splits, storage)
+    check_apart(config, splits, storage)
     check_archives(config, splits, storage, labels)
     boxes = tuple(stat_boxes(path, storage) for path in config.bounding_boxes)
     plan = make_plan(config, splits, given, boxes, small_files)

@@ -32,7 +32,7 @@ from imagenet_beam.transforms.list_images import ListAll, ListImages
 from imagenet_beam.transforms.plan_shards import CutShards, key_of
 from imagenet_beam.transforms.records.receipts import sum_counts
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
-from imagenet_beam.transforms.records.shards import shard_path_format
+from imagenet_beam.transforms.records.shards import ShardLayout, shard_path_format
 from imagenet_beam.transforms.select_images import Choice, SelectImages
 from imagenet_beam.transforms.storage.files import Storage
 from imagenet_beam.transforms.tally import tally
@@ -263,6 +263,17 @@ class _LabelSplit(beam.PTransform):
         return Labeled(selected, found, listing, choice)
 
 
+def lay_out(
+    images: beam.PCollection[ImageBatch], split: ResolvedSplit, encoder: ImageEncoder, seed: int
+) -> beam.PCollection[ShardLayout]:
+    """Which image goes to which shard; none without images."""
+    return (
+        images
+        | "Keys" >> beam.Map(_packed_keys, split.name, encoder, seed).with_output_types(bytes)
+        | "CutShards" >> CutShards(split.num_shards, split.images_per_shard)
+    )
+
+
 @dataclass(eq=False)
 class _WriteSplit(beam.PTransform):
     """Writes one split, once the listings of all splits have been found right."""
@@ -282,14 +293,7 @@ class _WriteSplit(beam.PTransform):
         )
         # Laid out beside the checks, not after them: runners then keep one copy of the
         # references between the two, not two.
-        shards = (
-            images
-            | "Keys"
-            >> beam.Map(_packed_keys, split.name, encoder, config.shuffle_seed).with_output_types(
-                bytes
-            )
-            | "CutShards" >> CutShards(split.num_shards, split.images_per_shard)
-        )
+        shards = lay_out(images, split, encoder, config.shuffle_seed)
         if split.is_streamed:
             images = self._with_data(images.pipeline)
         else:

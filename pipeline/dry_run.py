@@ -20,16 +20,18 @@ from apache_beam.pvalue import AsIter, AsSingleton
 
 from imagenet_beam.pipeline.config import Workers
 from imagenet_beam.pipeline.conversion import Conversion
-from imagenet_beam.pipeline.convert import Labeled, list_and_label
+from imagenet_beam.pipeline.convert import Labeled, lay_out, list_and_label
 from imagenet_beam.pipeline.inputs import ResolvedSplit
 from imagenet_beam.pipeline.listing import Listing
 from imagenet_beam.pipeline.space import first_images
 from imagenet_beam.transforms.batches import BatchCoder, ImageBatch
 from imagenet_beam.transforms.elements import LabeledImage, Record
 from imagenet_beam.transforms.encode_images import ImageEncoder
+from imagenet_beam.transforms.plan_shards import key_of
 from imagenet_beam.transforms.records.framing import framed_size_bytes
-from imagenet_beam.transforms.records.shards import fingerprint
+from imagenet_beam.transforms.records.shards import ShardLayout, fingerprint
 from imagenet_beam.transforms.storage.files import is_local, read_ahead_bytes
+from imagenet_beam.transforms.write_shards import check_unique
 
 SAMPLED_IMAGES = 256
 """Sizes of encoded photographs differ by half their mean: the mean of 256 is right to 3 %."""
@@ -172,6 +174,8 @@ class _Look(beam.PTransform):
         sides: list[Any] = []
         for split, found in zip(conversion.splits, labeled, strict=True):
             sides += [AsSingleton(found.listing), AsIter(self._sampled(begin, split, found))]
+            check = _CheckNames(split, conversion.config.shuffle_seed)
+            _ = found.images | f"CheckNames{split.name.capitalize()}" >> check
         return (
             begin
             | "Finally" >> beam.Create([None])
@@ -187,6 +191,26 @@ class _Look(beam.PTransform):
         return found.images | label >> beam.CombineGlobally(
             _SampleFn(SAMPLED_IMAGES)
         ).without_defaults().with_output_types(ImageBatch)
+
+
+@dataclass(eq=False)
+class _CheckNames(beam.PTransform):
+    """Refuses images of one name, as writing them would."""
+
+    split: ResolvedSplit
+    seed: int
+
+    def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[None]:
+        encoder = ImageEncoder()
+        layout = lay_out(images, self.split, encoder, self.seed)
+        return images | "CheckNames" >> beam.Map(
+            _check_names, AsSingleton(layout), encoder, self.seed
+        )
+
+
+def _check_names(batch: ImageBatch, layout: ShardLayout, encoder: ImageEncoder, seed: int) -> None:
+    for image in batch.images:
+        check_unique(image, key_of(image, encoder, seed), layout, encoder)
 
 
 class _SampleFn(beam.CombineFn):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from imagenet_beam.pipeline.config import SplitConfig, check_text
+from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, check_text
 from imagenet_beam.pipeline.patterns import expand
 from imagenet_beam.transforms.archives.forms import find_form, recognise
 from imagenet_beam.transforms.errors import InputError
@@ -85,6 +85,23 @@ def _of_test_images(split: SplitConfig, archive: str, storage: Storage) -> dict[
     if first and first.wnid:
         return {"label_from": "place", "official_images": 0}
     return {"selection": dataclasses.replace(split.selection, classes=(), max_per_class=0)}
+
+
+def check_apart(config: ConvertConfig, splits: Iterable[ResolvedSplit], storage: Storage) -> None:
+    """Refuses an output folder among the images, where its files would be members, too.
+
+    Raises:
+        InputError: If it is the folder of a source or lies below it.
+    """
+    output = canonical(config.output_dir)
+    for split in splits:
+        for path in split.archives:
+            source = canonical(path)
+            if (output + "/").startswith(source + "/") and storage.is_folder(path):
+                raise InputError(
+                    f"`output_dir`={config.output_dir} lies in `{split.parameter}`={path}; give a "
+                    "folder beside it"
+                )
 
 
 def _check_repeated(paths: Sequence[str]) -> None:

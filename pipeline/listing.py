@@ -208,9 +208,8 @@ def check_selected(
     """
     if listing.images == 0:
         raise InputError(
-            f"no image of `{split.parameter}`={','.join(split.archives)} is left for {split.name}: "
-            "`selection.classes`, `selection.only_files` and `selection.fraction` together take "
-            "none"
+            f"no image of `{split.parameter}`={','.join(split.archives)} is left for {split.name} "
+            f"by {_choices(split.selection)}"
         )
     by_name = split.selection == Selection(
         only_files=split.selection.only_files, seed=split.selection.seed
@@ -223,6 +222,18 @@ def check_selected(
         )
     check_shards(listing.images, split)
     return listing
+
+
+def _choices(selection: Selection) -> str:
+    """What was asked for, by fields: classes are given as wnids, files by their names."""
+    given = {
+        "classes": ",".join(selection.classes[:_SHOWN]) + ",…" * (len(selection.classes) > _SHOWN),
+        "only_files": selection.only_files,
+        "fraction": str(selection.fraction) if selection.fraction < 1 else "",
+    }
+    named = [f"`selection.{field}`={value}" for field, value in given.items() if value]
+    wnids = " (classes are named by their wnids, such as n01440764)" * bool(selection.classes)
+    return " and ".join(named or ["what is held out"]) + wnids
 
 
 def check_official(images: int, split: SplitConfig, archives: str) -> None:
@@ -330,7 +341,7 @@ def check_classes(found: Sequence[str], labels: Labels, archives: str) -> None:
         dogs = " (they are those of ILSVRC2012_img_train_t3.tar, dogs only)" * are_the_dogs(found)
         raise InputError(
             f"{archives} lacks {_some(missing)} of the {len(known):,} of the labels{dogs}; give "
-            "the whole archive, or `expect`=any to convert what is there"
+            "all of it, or `expect`=any to convert what is there"
         )
 
 

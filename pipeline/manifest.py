@@ -160,7 +160,9 @@ def split_entry(config: ConvertConfig, result: SplitResult, labels: Labels) -> d
     }
     if result.found.folders:
         entry["class_folders"] = dict(result.found.folders)
-    if result.split.official_images and result.split.selection.takes_all:
+    source = config.labels  # folders that are classes by their own names are no official archive's
+    is_own = source.any_names and source.are_classes_found
+    if result.split.official_images and result.split.selection.takes_all and not is_own:
         entry["official_images"] = result.split.official_images
         entry["is_official_count"] = result.listing.images == result.split.official_images
     if result.split.label_from == "number" and labels.truth:

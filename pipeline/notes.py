@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.transforms.archives.passed import (
     BESIDE_IMAGES,
+    EMPTY,
     FOLDER,
     HIDDEN,
     NO_FILE,
@@ -22,6 +23,7 @@ _REASONS = {
     OTHER_SPLIT: "images of other splits",
     NO_SUFFIX: "elsewhere with another suffix",
     HIDDEN: "hidden",
+    EMPTY: "empty folders",
     FOLDER: "folders",
     NO_FILE: "links and the like",
 }

@@ -98,6 +98,19 @@ class WriteShards(beam.PTransform):
         )
 
 
+def check_unique(value: Any, key: bytes, layout: ShardLayout, encoder: RecordEncoder[Any]) -> None:
+    """Refuses a value with the name of another one.
+
+    Raises:
+        InputError: If its key is one of the layout's duplicates; values without names may be.
+    """
+    if key in layout.duplicates and (name := encoder.name(value)):
+        raise InputError(
+            f"two {encoder.noun} are called {name}: names must be unique in a split; "
+            "remove one of them"
+        )
+
+
 class _AssignShardFn(beam.DoFn):
     """Tells each value its shard; values of shards that are done are left out."""
 
@@ -111,11 +124,7 @@ class _AssignShardFn(beam.DoFn):
 
     def process(self, value: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
         key = key_of(value, self._encoder, self._seed)
-        if key in layout.duplicates and (name := self._encoder.name(value)):
-            raise InputError(
-                f"two {self._encoder.noun} are called {name}: names must be unique in a split; "
-                "remove one of them"
-            )
+        check_unique(value, key, layout, self._encoder)
         shard = layout.shard_of(key)
         if shard not in self._done:
             yield shard, (key, value)

@@ -14,7 +14,8 @@ from imagenet_beam.pipeline.conversion import prepare
 from imagenet_beam.pipeline.dry_run import Estimate, estimate
 from imagenet_beam.pipeline.progress import columns_of, counted, duration, folded, in_units
 from imagenet_beam.runners.failures import explained
-from imagenet_beam.runners.steps import step
+from imagenet_beam.runners.flags import with_flags
+from imagenet_beam.runners.steps import say_prose, step
 from imagenet_beam.runners.summary import table
 from imagenet_beam.transforms.storage.files import is_local
 
@@ -30,6 +31,8 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
     """
     with step("checking the inputs", is_logged=False):
         conversion = prepare(config, writes=False)
+    for note in conversion.notes:
+        say_prose(with_flags(note))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     with step("listing the images and encoding a sample"):
         try:
@@ -40,7 +43,9 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
     notes = (folded(note, columns) for note in _notes(config, found))
     print("\n".join([*table(list(_rows(found)), columns), "", *notes]))
     if conversion.shards_done:
-        print(f"{counted(conversion.shards_done, 'shard')} of them are there already")
+        total = sum(split.shards for split in found.splits)
+        there = f"{conversion.shards_done:,} of the {counted(total, 'shard')} there already"
+        print(f"in the folder: {there}; all of this is for the whole set")
 
 
 def _rows(found: Estimate) -> Iterator[tuple[str, ...]]:

@@ -181,3 +181,10 @@ def test_folders_that_are_splits_are_counted_apart(make, tmp_path):
     assert any(fact.startswith("train: 4 images") for fact in facts)
     assert any(fact.startswith("validation: 2 images") for fact in facts)
     assert listed(tree, "folder", "train")[1] == PassedOver({"other_split": 2}, ())
+
+
+def test_folders_with_nothing_in_them_are_counted(make, tmp_path):
+    tree = make.tree(tmp_path / "tree", {f"{A}/1.jpg": b"x", "c/d/1.jpg": b"x"})
+    for empty in (B, "c/e/f"):
+        (tree / empty).mkdir(parents=True)
+    assert listed(tree, "folder")[1] == PassedOver({"empty": 2}, ())

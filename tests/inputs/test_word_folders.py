@@ -212,3 +212,25 @@ def test_folders_without_text_say_which_flag_brings_it(given, lists, folders, ru
     found = run(f"--train_directory={tree}", *flags, "--expect=any")
     told = "--class_names=synset_words.txt, map_clsloc.txt or LOC_synset_mapping.txt brings them"
     assert (told in found["message"]) == ("names" not in given)
+
+
+@pytest.mark.parametrize("output", ["", "/out", "/n01440764/out"])
+def test_an_output_folder_among_the_images_is_refused(output, convert, make, tmp_path):
+    tree = make.tree(tmp_path / "train", {"n01440764/1.jpg": b"x"})
+    link = tmp_path / "link"
+    link.symlink_to(tree)
+    done = convert(f"--train_directory={tree}", f"--output_dir={link}{output}")
+    assert done.status == 2
+    assert f"--output_dir={link}{output} lies in --train_directory={tree}; give" in done.message
+    assert [path.name for path in tree.rglob("*")] == ["n01440764", "1.jpg"]
+
+
+def test_classes_of_any_name_are_not_compared_with_the_official_number(
+    make, pictures, convert, tmp_path
+):
+    files = {f"{i % 2}x/{i}.jpg": data for i, data in enumerate(pictures.train.values())}
+    tree = make.tree(tmp_path / "train", files)
+    flags = ["--allow_any_class_names", f"--output_dir={tmp_path / 'out'}", "--resize=none"]
+    done = convert(f"--train_directory={tree}", *flags)
+    assert done.status == 0, done.message
+    assert "official" not in done.message

@@ -85,7 +85,22 @@ def test_shards_that_are_there_already_are_told(inputs, tmp_path, capsys):
     (output / "manifest.json").unlink()
     capsys.readouterr()
     assert main(flags(inputs, output, "--dry_run")) == 0
-    assert "4 shards of them are there already" in capsys.readouterr().out
+    there = "in the folder: 4 of the 4 shards there already; all of this is for the whole set\n"
+    assert capsys.readouterr().out.endswith(there)
     after = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     assert after.items() <= before.items()
     assert len(after) == len(before) - 1
+
+
+def test_two_images_of_one_name_are_refused_as_in_the_run(inputs, tmp_path, capsys):
+    tree = tmp_path / "train"
+    for folder in ("cat", "dog"):
+        (tree / folder).mkdir(parents=True)
+        (tree / folder / "ILSVRC2012_val_00000001.JPEG").write_bytes(b"")
+    labels = ["--allow_any_class_names", f"--output_dir={tmp_path / 'out'}"]
+    said = []
+    for more in (["--dry_run"], []):
+        assert main(["convert", f"--validation_directory={tree}", *labels, *more]) == 2
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == said[1]
+    assert "two images are called ILSVRC2012_val_00000001.JPEG" in said[0]

@@ -13,7 +13,7 @@ from imagenet_beam.transforms.archives.names import (
     tar_stem,
 )
 from imagenet_beam.transforms.archives.official_names import is_wnid
-from imagenet_beam.transforms.archives.passed import PassedTally
+from imagenet_beam.transforms.archives.passed import EMPTY, PassedTally
 from imagenet_beam.transforms.archives.tar_archives import TAR
 from imagenet_beam.transforms.elements import ImageRef, PassedOver
 from imagenet_beam.transforms.errors import InputError
@@ -48,7 +48,9 @@ class _FolderForm(Form):
         self, storage: Storage, span: Span, split: str, passed: PassedTally
     ) -> Iterator[ImageRef]:
         tars: list[str] = []
+        is_empty = bool(span.name)
         for file in storage.files(span.archive, span.name):
+            is_empty = False
             if _is_class_tar(file.path):
                 tars.append(file.path)
             elif passed.takes(file.path, split):
@@ -60,6 +62,8 @@ class _FolderForm(Form):
                         "file"
                     )
                 yield make_ref(file.pinned, file.path, 0, file.size_bytes)
+        if is_empty and len(list(storage.folders(join(span.archive, span.name)))) == 1:
+            passed.count(EMPTY)
         if tars:
             more = ", …" if len(tars) > _SHOWN else ""
             raise InputError(

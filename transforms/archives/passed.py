@@ -14,6 +14,9 @@ FOLDER = "folder"
 NO_FILE = "no_file"
 """A link, a device or a sparse file in an archive, with a name that is no image's."""
 
+EMPTY = "empty"
+"""A folder of the disk with nothing in it: a class, perhaps, whose images are elsewhere."""
+
 HIDDEN = "hidden"
 OTHER_SPLIT = "other_split"
 NO_SUFFIX = "no_image_suffix"
