@@ -274,6 +274,16 @@ def test_a_member_lost_after_its_long_name_does_not_give_it_to_the_next(named):
     assert "damaged at byte 512 (two headers of one kind, and no member between them)" in said
 
 
+def test_a_member_that_a_damaged_type_makes_a_long_name_is_refused():
+    inner = make_tar(("n01440764_1.JPEG", b"A"))
+    whole = header("n01440764.tar", len(inner)) + blocks(inner)
+    after = header("n01443537.tar", len(inner)) + blocks(inner) + END
+    assert [m.name for m in walk(whole + after)] == ["n01440764.tar", "n01443537.tar"]
+    damaged = header("n01440764.tar", len(inner), tarfile.GNUTYPE_LONGNAME) + blocks(inner)
+    said = refusal(header("a") + damaged + after)
+    assert "damaged at byte 512 (its long name is not well formed)" in said
+
+
 def test_an_old_sparse_header_that_goes_on_past_the_end():
     sparse = bytearray(header("s", 0, tarfile.GNUTYPE_SPARSE))
     sparse[482] = 1  # isextended

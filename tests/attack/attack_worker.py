@@ -24,6 +24,9 @@ from attack_case import Attack, case_folder, do_case
 MAX_MEMORY_BYTES = 1 << 30
 """How much more memory than at its start may be resident in the process that does a case."""
 
+_KEPT_BYTES = 1 << 26
+"""With more than that kept from cases before, the next one has a new process."""
+
 _PAGE_BYTES = resource.getpagesize()
 _PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 _GRACE_SECONDS = 2  # for the traceback of a case that hangs
@@ -95,7 +98,7 @@ class Worker:
         else:
             return None
         self._case = None
-        if reason:
+        if reason or _resident_bytes(self._process.pid) - self._start_bytes > _KEPT_BYTES:
             self.end()
             self._start()
         return Done(attack, seed, outcome, reason, seconds)

@@ -19,6 +19,7 @@ from imagenet_beam.transforms.archives.ranges import DEFAULT_BLOCK_BYTES, Ranged
 from imagenet_beam.transforms.archives.streams import describe_content, is_compressed
 from imagenet_beam.transforms.archives.tar_header import (
     HEADER_BYTES,
+    is_sound_long_name,
     is_sound_pax,
     parse_plain_header,
 )
@@ -49,7 +50,13 @@ WITHOUT_BYTES = {
 
 _MAX_SIZE_BYTES = 1 << 62
 _ZEROS = bytes(BLOCK_BYTES)
-_PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+_SOUND = {
+    tarfile.XHDTYPE: ("PAX header", is_sound_pax),
+    tarfile.XGLTYPE: ("PAX header", is_sound_pax),
+    tarfile.SOLARIS_XHDTYPE: ("PAX header", is_sound_pax),
+    tarfile.GNUTYPE_LONGNAME: ("long name", is_sound_long_name),
+    tarfile.GNUTYPE_LONGLINK: ("long link", is_sound_long_name),
+}
 _ONCE = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 
 # What tarfile lets through when a header's numbers are none.
@@ -182,7 +189,7 @@ class _HeaderFile(RangedFile):
 class _Member(tarfile.TarInfo):
     """A member whose own headers are looked at before `tarfile` reads them.
 
-    PAX headers must be well formed. Of two headers that bring a name `tarfile` takes the first,
+    They must be well formed. Of two headers that bring a name `tarfile` takes the first,
     which is that of a member between them that is lost.
     """
 
@@ -193,10 +200,11 @@ class _Member(tarfile.TarInfo):
             if self.type in file.types:
                 raise tarfile.ReadError("two headers of one kind, and no member between them")
             file.types += self.type
-        if self.type in _PAX_TYPES:
+        if self.type in _SOUND:
             start, left_bytes = file.tell(), file.left_bytes
-            if not is_sound_pax(file.read(self.size)):
-                raise tarfile.ReadError("its PAX header is not well formed")
+            what, is_sound = _SOUND[self.type]
+            if not is_sound(file.read(self.size)):
+                raise tarfile.ReadError(f"its {what} is not well formed")
             file.seek(start)
             file.left_bytes = left_bytes
         return super()._proc_member(archive)  # type: ignore[misc,no-any-return]

@@ -53,6 +53,15 @@ def parse_plain_header(header: bytes) -> tuple[str, int] | None:
     return name.decode("utf-8", "surrogateescape"), int(fields[1], 8)
 
 
+def is_sound_long_name(body: bytes) -> bool:
+    """Whether what GNU tar takes for a long name is one: with zeros at its end, and no other.
+
+    A header whose type is damaged makes of a member's content such a name for the next one.
+    """
+    name = body.rstrip(b"\0")
+    return bool(name) and b"\0" not in name
+
+
 def is_sound_pax(body: bytes) -> bool:
     """Whether a PAX header is a sequence of lines `length key=value`, as POSIX.1-2001 says.
 
