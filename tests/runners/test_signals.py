@@ -61,8 +61,9 @@ MODES = {
 def test_a_stopped_run_takes_with_it_what_is_half_written(clean, start, tmp_path, number, mode):
     out = tmp_path / "out"
     flags = (*clean.flags, f"--output_dir={out}", *SLOW[2:], *MODES[mode])
-    # Shards that take longer than it takes to look for the signal.
-    running = start("convert", *flags, "--train_shards=2", "--validation_shards=1")
+    # Shards that take longer than it takes to see them begin and to stop, on any machine.
+    flags += ("--train_shards=2", "--validation_shards=1", "--resize=exact:2500x2500")
+    running = start("convert", *flags)
     running.wait_for(lambda: list(out.glob(f".*-of-*{TEMPORARY_SUFFIX}")))
     running.send(number)
     stopped = running.finish()
