@@ -112,13 +112,18 @@ class HangUpFilter(logging.Filter):
         self._held: list[logging.LogRecord] = []
 
     @contextlib.contextmanager
-    def holding(self) -> Iterator[None]:
-        """Around a job; where it ended well, what comes later is not shown, either."""
+    def holding(self, *expected: type[BaseException]) -> Iterator[None]:
+        """Around a job; where it ended well, what comes later is not shown, either.
+
+        Args:
+            expected: Exceptions that say no more than that somebody has stopped the job.
+        """
+        ends: tuple[type[BaseException], ...] = (InputError, *expected)
         self._is_holding = True
         self._held.clear()
         try:
             yield
-        except InputError:  # the sentence says it all
+        except ends:  # the sentence says it all
             raise
         except BaseException:
             self._is_holding = False

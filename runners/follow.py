@@ -56,7 +56,7 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
         SystemExit: If the user stopped it.
     """
     try:
-        with on_stop(_raise_stopped), hang_ups.holding():
+        with on_stop(_raise_stopped), hang_ups.holding(_Stopped):
             try:
                 job = submit()
             except _Stopped:

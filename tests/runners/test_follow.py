@@ -185,6 +185,18 @@ def test_hanging_up_is_not_told_after_a_job_that_ended_well(prepared, hang_up, l
     assert logged() == "something else\n"
 
 
+def test_hanging_up_is_not_told_of_a_job_that_was_stopped(prepared, hang_up, logged):
+    def is_stopped():
+        hang_up()
+        signal.raise_signal(signal.SIGTERM)
+        return RUNNING
+
+    with pytest.raises(SystemExit):
+        run(ScriptedJob(RUNNING, is_stopped), prepared)
+    hang_up()
+    assert logged() == "something else\n" * 2
+
+
 def test_a_runner_that_is_silent_for_a_while_is_asked_again(prepared):
     job = ScriptedJob(OSError("no route"), OSError("no route"), JobStatus(Phase.DONE, "FINISHED"))
     assert run(job, prepared) is True
