@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
-from imagenet_beam.pipeline.conversion import prepare
+from imagenet_beam.pipeline.conversion import Conversion, prepare
 from imagenet_beam.pipeline.dry_run import Estimate, estimate
 from imagenet_beam.pipeline.progress import columns_of, counted, duration, folded, in_units
 from imagenet_beam.runners.failures import explained
@@ -40,12 +40,8 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
         except Exception as error:
             raise explained(error) from error
     columns = columns_of(sys.stdout) if sys.stdout.isatty() else sys.maxsize
-    notes = (folded(note, columns) for note in _notes(config, found))
+    notes = (folded(note, columns) for note in _notes(conversion, found))
     print("\n".join([*table(list(_rows(found)), columns), "", *notes]))
-    if conversion.shards_done:
-        total = sum(split.shards for split in found.splits)
-        there = f"{conversion.shards_done:,} of the {counted(total, 'shard')} there already"
-        print(f"in the folder: {there}; all of this is for the whole set")
 
 
 def _rows(found: Estimate) -> Iterator[tuple[str, ...]]:
@@ -55,7 +51,8 @@ def _rows(found: Estimate) -> Iterator[tuple[str, ...]]:
         yield (split.name, *numbers, in_units(split.size_bytes))
 
 
-def _notes(config: ConvertConfig, found: Estimate) -> Iterator[str]:
+def _notes(conversion: Conversion, found: Estimate) -> Iterator[str]:
+    config = conversion.config
     yield f"output: {config.output_dir}, about {in_units(found.size_bytes)}" + (
         f" of {in_units(found.free_bytes)} free" if found.free_bytes is not None else ""
     )
@@ -68,3 +65,7 @@ def _notes(config: ConvertConfig, found: Estimate) -> Iterator[str]:
             f"archives, then to write), {found.puts:,} uploads and as many lookups"
         )
     yield "nothing was written; the same command without --dry_run does it"
+    if conversion.shards_done:
+        total = sum(split.shards for split in found.splits)
+        there = f"{conversion.shards_done:,} of the {counted(total, 'shard')} there already"
+        yield f"in the folder: {there}; all of this is for the whole set"

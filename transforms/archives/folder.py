@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from imagenet_beam.transforms.archives.forms import Form, Span
@@ -62,8 +63,10 @@ class _FolderForm(Form):
                         "file"
                     )
                 yield make_ref(file.pinned, file.path, 0, file.size_bytes)
-        if is_empty and len(list(storage.folders(join(span.archive, span.name)))) == 1:
-            passed.count(EMPTY)
+        if is_empty:
+            folders = storage.folders(join(span.archive, span.name))
+            if not any(itertools.islice(folders, 1, None)):  # itself first; one below it is enough
+                passed.count(EMPTY)
         if tars:
             more = ", …" if len(tars) > _SHOWN else ""
             raise InputError(
