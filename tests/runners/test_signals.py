@@ -36,10 +36,12 @@ def test_a_stopped_run_says_so_and_goes_on_later(
     stopped = running.finish()
     assert stopped.status == status, stopped.message
     said = re.search(r"stopped after (\d+) shards?; the same command resumes\n$", stopped.message)
-    assert said and int(said[1]) >= 2
+    assert said, stopped.message
     assert "Traceback" not in stopped.message
     assert not list(scratch.iterdir())
     done = receipts(out)
+    # A receipt is seen in the folder a moment before its shard is counted.
+    assert 1 <= int(said[1]) <= len(done)
     assert 2 <= len(done) < 18 and not (out / "manifest.json").exists()
     before = {name: (out / name).stat().st_mtime_ns for name in done}
     resumed = convert(*flags)
