@@ -78,6 +78,14 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "no message")
 
 
+class Stopped(BaseException):
+    """The user asked to stop; not an `Exception`, so that libraries let it pass."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class NoiseFilter(logging.Filter):
     """Drops log records that repeat a user's mistake as a traceback, or say nothing.
 
@@ -100,30 +108,31 @@ class HangUpFilter(logging.Filter):
     """Holds back what workers in this process log when the runner hangs up on them.
 
     Flink does so at the end of a job, and whether Beam's worker then logs a traceback is a
-    matter of milliseconds. A failure may begin with the same words, so they are shown after
-    all unless the job ends well.
+    matter of milliseconds; it does so, too, when it starts a job again. A failure may begin
+    with the same words, so they are shown after all unless the job ends well.
     """
 
-    _WORDS = "Multiplexer hanging up"
+    _WORDS = (
+        "Multiplexer hanging up",
+        "Stream removed (RST_STREAM",
+        "Channel closed prematurely",
+        "Unknown process bundle instruction id",
+    )
 
     def __init__(self) -> None:
         super().__init__()
         self._is_holding = False
+        self._is_stopped = False
         self._held: list[logging.LogRecord] = []
 
     @contextlib.contextmanager
-    def holding(self, *expected: type[BaseException]) -> Iterator[None]:
-        """Around a job; where it ended well, what comes later is not shown, either.
-
-        Args:
-            expected: Exceptions that say no more than that somebody has stopped the job.
-        """
-        ends: tuple[type[BaseException], ...] = (InputError, *expected)
-        self._is_holding = True
+    def holding(self) -> Iterator[None]:
+        """Around a job; where it ended well, what comes later is not shown, either."""
+        self._is_holding, self._is_stopped = True, False
         self._held.clear()
         try:
             yield
-        except ends:  # the sentence says it all
+        except (InputError, Stopped):  # the sentence says it all
             raise
         except BaseException:
             self._is_holding = False
@@ -131,10 +140,17 @@ class HangUpFilter(logging.Filter):
                 logging.getLogger(record.name).handle(record)
             raise
 
+    def stopped(self) -> None:
+        """From here on nothing of Beam's is shown: it tells at length what was taken away."""
+        self._is_stopped = True
+
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown now."""
+        if self._is_stopped and record.name.startswith("apache_beam"):
+            return False
         error = record.exc_info[1] if record.exc_info else ""
-        if not self._is_holding or self._WORDS not in f"{record.getMessage()} {error}":
+        said = f"{record.getMessage()} {error}"
+        if not self._is_holding or not any(words in said for words in self._WORDS):
             return True
         self._held.append(record)
         return False

@@ -10,7 +10,7 @@ from types import FrameType
 
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import Job, JobStatus, LaunchOptions, Phase
-from imagenet_beam.runners.failures import JobFailed, find_mistake, hang_ups, root_cause
+from imagenet_beam.runners.failures import JobFailed, Stopped, find_mistake, hang_ups, root_cause
 from imagenet_beam.runners.progress import ProgressDisplay, ReceiptProgress
 from imagenet_beam.runners.steps import say_prose, say_stopped, step
 
@@ -31,14 +31,6 @@ def on_stop(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
-class _Stopped(BaseException):
-    """The user asked to stop; not an `Exception`, so that libraries let it pass."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOptions) -> bool:
     """Submits a job and follows it to its end.
 
@@ -56,10 +48,11 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
         SystemExit: If the user stopped it.
     """
     try:
-        with on_stop(_raise_stopped), hang_ups.holding(_Stopped):
+        with on_stop(_raise_stopped), hang_ups.holding():
             try:
                 job = submit()
-            except _Stopped:
+            except Stopped:
+                hang_ups.stopped()
                 say_stopped("stopped while the job was being submitted")
                 raise
             except OSError as error:
@@ -68,7 +61,7 @@ def run_job(submit: Callable[[], Job], conversion: Conversion, options: LaunchOp
             # the server first, which could then not be asked to cancel.
             with on_stop(_raise_stopped):
                 return _follow(job, conversion, options)
-    except _Stopped as stopped:
+    except Stopped as stopped:
         raise SystemExit(128 + stopped.number) from None
 
 
@@ -80,7 +73,8 @@ def _follow(job: Job, conversion: Conversion, options: LaunchOptions) -> bool:
             return False
         _raise_unless_done(job, _wait(job, conversion))
         return True
-    except _Stopped:
+    except Stopped:
+        hang_ups.stopped()
         _cancel(job)
         raise
     finally:
@@ -123,11 +117,11 @@ def _cancel(job: Job) -> None:
     try:
         with step(f"cancelling {job.title}"):
             job.cancel()
-    except (OSError, _Stopped) as error:
+    except (OSError, Stopped) as error:
         say_stopped(f"{job.title} may still be running: {error}; {job.cancel_hint}")
         return
     say_stopped(f"cancelled {job.title}; what is published is whole, the same command resumes")
 
 
 def _raise_stopped(number: int, _: FrameType | None) -> None:
-    raise _Stopped(number)
+    raise Stopped(number)

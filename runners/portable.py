@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.worker import sdk_worker
 
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import Conversion
@@ -98,7 +98,7 @@ def build(
     conversion: Conversion, workers: Workers, runner: PortableRunner, beam_options: PipelineOptions
 ) -> beam.Pipeline:
     """Builds the pipeline, for which no runner needs to be there yet."""
-    quiet_threads()
+    quiet_workers()
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     pipeline | ConvertImages(conversion, workers)
     return pipeline
@@ -117,8 +117,12 @@ def submit(pipeline: beam.Pipeline) -> PipelineResult:
         raise JobFailed(f"the runner does not start: {first_line(str(error))}") from error
 
 
-def quiet_threads() -> None:
-    """Silences what Beam's own threads say when the other end hangs up, as it does at the end."""
+def quiet_workers() -> None:
+    """Silences what Beam's workers in this process say past the log.
+
+    Threads tell that the other end hung up, as it does at the end; and what went wrong with a
+    piece of work is printed before the same is logged.
+    """
     shown = threading.excepthook
 
     def show(args: threading.ExceptHookArgs) -> None:
@@ -126,6 +130,7 @@ def quiet_threads() -> None:
             shown(args)
 
     threading.excepthook = show
+    vars(sdk_worker)["print"] = lambda *_, **__: None
 
 
 class PortableJob:
@@ -172,8 +177,6 @@ class PortableJob:
 
     def cancel(self) -> None:
         """Asks the job service; `OSError` if it does not answer, and so the job may go on."""
-        # Workers in this process would log at length that their work was taken away.
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
         try:
             self._result.cancel()
         except (grpc.RpcError, ValueError) as error:  # the second: Beam has closed the channel

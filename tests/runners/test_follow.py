@@ -5,6 +5,7 @@ import dataclasses
 import io
 import logging
 import os
+import queue
 import signal
 import subprocess
 import threading
@@ -13,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from apache_beam.portability.api import beam_fn_api_pb2_grpc
+from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
+from apache_beam.runners.worker import sdk_worker
 from apache_beam.runners.worker.data_plane import GrpcClientDataChannel
 
 from imagenet_beam.pipeline.conversion import prepare
@@ -21,7 +23,7 @@ from imagenet_beam.runners import base, follow
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
 from imagenet_beam.runners.failures import JobFailed, NoiseFilter, hang_ups, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
-from imagenet_beam.runners.portable import quiet_threads
+from imagenet_beam.runners.portable import quiet_workers
 from imagenet_beam.runners.progress import NO_SHARD_YET, ReceiptProgress, progress_line
 from imagenet_beam.runners.request import config_from_flags
 from imagenet_beam.transforms.elements import ShardReceipt
@@ -130,7 +132,7 @@ class _HangsUp(beam_fn_api_pb2_grpc.BeamFnDataServicer):
 def hang_up(monkeypatch):
     """Has Beam's worker log that it was hung up on; and that another call was refused."""
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    quiet_threads()
+    quiet_workers()
     server = grpc.server(ThreadPoolExecutor(2))
     beam_fn_api_pb2_grpc.add_BeamFnDataServicer_to_server(_HangsUp(), server)
     port = server.add_insecure_port("localhost:0")
@@ -194,7 +196,55 @@ def test_hanging_up_is_not_told_of_a_job_that_was_stopped(prepared, hang_up, log
     with pytest.raises(SystemExit):
         run(ScriptedJob(RUNNING, is_stopped), prepared)
     hang_up()
-    assert logged() == "something else\n" * 2
+    assert logged() == "something else\n"  # of before: what is taken away is told at length
+
+
+@pytest.fixture
+def work_fails(monkeypatch):
+    """Has Beam's worker fail at a piece of work."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.delitem(vars(sdk_worker), "print", raising=False)
+    quiet_workers()
+    harness = object.__new__(sdk_worker.SdkHarness)
+    harness._responses = queue.Queue()
+
+    def fail(words):
+        def task():
+            raise RuntimeError(words)
+
+        harness._execute(task, beam_fn_api_pb2.InstructionRequest(instruction_id="7"))
+        assert words in harness._responses.get_nowait().error
+
+    yield fail
+    vars(sdk_worker).pop("print")
+
+
+@pytest.mark.parametrize(
+    "words", ["Channel closed prematurely.", "Unknown process bundle instruction id '1'"]
+)
+def test_work_that_a_runner_takes_away_is_told_of_a_job_that_failed_only(
+    prepared, work_fails, logged, capfd, words
+):
+    def loses_work():
+        work_fails(words)
+        return RUNNING
+
+    run(ScriptedJob(RUNNING, loses_work, JobStatus(Phase.DONE, "FINISHED")), prepared)
+    assert logged() == ""
+    with pytest.raises(JobFailed):
+        run(ScriptedJob(RUNNING, loses_work, JobStatus(Phase.FAILED, "F", "x")), prepared)
+    assert logged().count(f"RuntimeError: {words}") == 1
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_work_that_failed_is_told_at_once_and_once(prepared, work_fails, logged, capfd):
+    def fails():
+        work_fails("no such thing")
+        assert logged().count("RuntimeError: no such thing") == 1
+        return RUNNING
+
+    run(ScriptedJob(RUNNING, fails, JobStatus(Phase.DONE, "FINISHED")), prepared)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_runner_that_is_silent_for_a_while_is_asked_again(prepared):
