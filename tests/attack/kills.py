@@ -16,6 +16,7 @@ from attack_case import Attack
 from conversions import LONG, SECONDS, STATE, Case
 from forks import Run
 
+from imagenet_beam.runners.failures import JOB_FAILED
 from imagenet_beam.runners.flink.rest import FlinkRest
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -68,6 +69,17 @@ def wait_until_gone(run: Run) -> None:
         time.sleep(0.05)
 
 
+def resume(case: Case, before: Callable[[], object], may_fail: bool) -> None:
+    """The same command again, and once more where its job failed and that is told."""
+    before()
+    ended = case.start().finish()
+    if may_fail and ended.status == JOB_FAILED:
+        conversions.check_said(ended, quiet=False)
+        before()
+        ended = case.start().finish()
+    case.check_done(ended)
+
+
 def strike(
     rng: random.Random,
     run: Run,
@@ -75,8 +87,12 @@ def strike(
     number: int,
     to_all: bool = False,
     before_resuming: Callable[[], object] = lambda: None,
+    may_fail: bool = False,
 ) -> str:
-    """Sends one signal to the command, or as a terminal does to all that it has started."""
+    """Sends one signal to the command, or as a terminal does to all that it has started.
+
+    `may_fail`: where a job may fail of something else at the same time, and that is told.
+    """
     running = run.poll() is None
     print(f"{signal.Signals(number).name} {case.more} at {receipts(case.out)} shards: {running}")
     run.send(number, to_all)
@@ -87,15 +103,18 @@ def strike(
     print(f"status {ended.status}\n{ended.printed}")
     wait_until_gone(run)
     case.check_whole()
+    if may_fail and ended.status == JOB_FAILED:
+        conversions.check_said(ended, quiet=False)
+        resume(case, before_resuming, may_fail)
+        return "told, then resumed"
     conversions.check_quiet(ended)
     if ended.status == 0:
         case.check_done(ended)
         return "went on" if running else "undisturbed"
     assert ended.status in (-number, 128 + number), f"status {ended.status}: {ended.printed}"
-    before_resuming()
     if number in STOPS:
         assert not conversions.unfinished(case.out), "half-written files stay"
-    case.check_resumes()
+    resume(case, before_resuming, may_fail)
     return f"{signal.Signals(number).name}, then resumed"
 
 
@@ -150,8 +169,11 @@ def on_flink(master: str) -> Callable[[random.Random, Path], str]:
     def kill(rng: random.Random, folder: Path) -> str:
         case = Case(LONG, folder / "out", flags)
         number = rng.choice((*STOPS, signal.SIGKILL, signal.SIGSTOP))
+        run = started(rng, case)
         try:
-            return strike(rng, started(rng, case), case, number, before_resuming=cancel_all)
+            # On a busy machine Beam may take a worker away from a stage that has just begun,
+            # at each of Flink's restarts: "Stream is already completed".
+            return strike(rng, run, case, number, before_resuming=cancel_all, may_fail=True)
         finally:
             cancel_all()
 
