@@ -20,7 +20,13 @@ from imagenet_beam.pipeline.listing import (
     check_listing,
     check_selected,
 )
-from imagenet_beam.transforms.batches import BatchImages, ImageBatch, RefBatch, map_images
+from imagenet_beam.transforms.batches import (
+    BatchImages,
+    ImageBatch,
+    RefBatch,
+    images_of,
+    map_images,
+)
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage, PassedOver, ShardReceipt
 from imagenet_beam.transforms.encode_images import ImageEncoder
@@ -309,10 +315,7 @@ class _WriteSplit(beam.PTransform):
             made_from=conversion.local_archives(split),
             plan_file=conversion.local_plan(),
         )
-        single = images | "Unbatch" >> beam.FlatMap(lambda batch: batch.images).with_output_types(
-            LabeledImage
-        )
-        receipts = single | "WriteToTFRecord" >> WriteShards(
+        receipts = images | "WriteToTFRecord" >> WriteShards(
             target,
             encoder,
             shards,
@@ -322,6 +325,8 @@ class _WriteSplit(beam.PTransform):
             threads=self.workers.threads,
             read_threads=self.workers.reads_at_once(split.archives),
             labels=self.sides.labels,
+            values_of=images_of,
+            value_type=LabeledImage,
         )
         return _Written(
             receipts

@@ -27,11 +27,10 @@ from imagenet_beam.pipeline.space import first_images
 from imagenet_beam.transforms.batches import BatchCoder, ImageBatch
 from imagenet_beam.transforms.elements import LabeledImage, Record
 from imagenet_beam.transforms.encode_images import ImageEncoder
-from imagenet_beam.transforms.plan_shards import key_of
+from imagenet_beam.transforms.plan_shards import check_unique, key_of
 from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.shards import ShardLayout, fingerprint
 from imagenet_beam.transforms.storage.files import is_local, read_ahead_bytes
-from imagenet_beam.transforms.write_shards import check_unique
 
 SAMPLED_IMAGES = 256
 """Sizes of encoded photographs differ by half their mean: the mean of 256 is right to 3 %."""

@@ -14,7 +14,7 @@ import json
 import operator
 import typing
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -46,6 +46,11 @@ class ImageBatch(NamedTuple):
     """Labelled images of one split."""
 
     images: tuple[LabeledImage, ...]
+
+
+def images_of(batch: ImageBatch) -> tuple[LabeledImage, ...]:
+    """The images of a batch."""
+    return batch.images
 
 
 class BatchImages(beam.PTransform):
@@ -113,15 +118,18 @@ class Columns:
 
     Args:
         element_type: A named tuple that `ElementCoder` takes.
+        left_out: Fields of words that come back empty; those of a field have its name before
+            theirs: `ref.wnid`.
     """
 
-    def __init__(self, element_type: type) -> None:
+    def __init__(self, element_type: type, left_out: Collection[str] = ()) -> None:
         self._type = element_type
+        self._left_out = frozenset(left_out)
 
     def encode(self, values: Iterable[Any]) -> bytes:
         """The length of the JSON, compressed; the JSON; the bytes."""
         blobs: list[bytes] = []
-        columns = _to_columns(self._type, list(values), blobs)
+        columns = _to_columns(self._type, list(values), blobs, self._left_out)
         head = zlib.compress(to_json(columns).encode(), _LEVEL)
         return b"".join((len(head).to_bytes(_LENGTH_BYTES, "big"), head, *blobs))
 
@@ -134,13 +142,23 @@ class Columns:
         return _from_columns(self._type, columns, blobs)
 
 
-def _to_columns(kind: type, values: list[Any], blobs: list[bytes]) -> list[Any]:
+def _to_columns(
+    kind: Any,
+    values: list[Any],
+    blobs: list[bytes],
+    left_out: Collection[str] = (),
+    inside: str = "",
+) -> list[Any]:
     """The number of values, and for each field its values, or the one that all have."""
     columns: list[Any] = [len(values)]
     for at, hint in enumerate(_hints(kind) if values else ()):
+        name = inside + kind._fields[at]
+        if name in left_out:
+            columns.append([""])
+            continue
         column = list(map(operator.itemgetter(at), values))
         if _is_named_tuple(hint):
-            columns.append(_to_columns(hint, column, blobs))
+            columns.append(_to_columns(hint, column, blobs, left_out, f"{name}."))
             continue
         pack = json_steps(hint)[0]
         is_same = hint in (str, int, bytes) and column.count(column[0]) == len(column)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import apache_beam as beam
 
 from imagenet_beam.transforms.encode_images import RecordEncoder
+from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.records.shards import (
     KEY_BYTES,
     ShardLayout,
@@ -82,3 +83,16 @@ def key_of(value: Any, encoder: RecordEncoder[Any], seed: int) -> bytes:
         return fingerprint(name, seed)
     outcome = encoder.finish(value, encoder.load(value))
     return fingerprint(repr(outcome), seed)
+
+
+def check_unique(value: Any, key: bytes, layout: ShardLayout, encoder: RecordEncoder[Any]) -> None:
+    """Refuses a value with the name of another one.
+
+    Raises:
+        InputError: If its key is one of the layout's duplicates; values without names may be.
+    """
+    if key in layout.duplicates and (name := encoder.name(value)):
+        raise InputError(
+            f"two {encoder.noun} are called {name}: names must be unique in a split; "
+            "remove one of them"
+        )

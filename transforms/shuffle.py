@@ -22,6 +22,8 @@ from imagenet_beam.transforms.batches import Columns, in_global_window
 from imagenet_beam.transforms.coders import ElementCoder
 from imagenet_beam.transforms.elements import LabeledImage, Record, Reject
 from imagenet_beam.transforms.encode_images import RecordEncoder
+from imagenet_beam.transforms.plan_shards import check_unique, key_of
+from imagenet_beam.transforms.records.shards import ShardLayout
 from imagenet_beam.transforms.tally import tally
 from imagenet_beam.transforms.threads.ordered import OrderedPool
 
@@ -44,35 +46,66 @@ _BUFFERED_BYTES = 16 << 20
 _BUFFERED_VALUES = 256
 
 
-class PackFn(beam.DoFn):
-    """Gathers what goes to the same shard: `(shard, (key, value))` → `(shard, packed)`.
+def one_value(element: V) -> Iterable[V]:
+    """The values of an element that is one."""
+    return (element,)
 
-    Keys are left out, as whoever has the value can compute its key, and so is what `slim`
-    leaves out.
+
+@dataclass(frozen=True)
+class ShardAssigner:
+    """Tells values their shards; those of shards that are done are left out.
+
+    Attributes:
+        encoder: Knows the values' names.
+        seed: As for `PlanShards`.
+        done: Numbers of shards that are there already.
+        values_of: The values that an element brings along.
+    """
+
+    encoder: RecordEncoder[Any]
+    seed: int = 0
+    done: frozenset[int] = frozenset()
+    values_of: Callable[[Any], Iterable[Any]] = one_value
+
+    def assigned(self, element: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
+        """The shard of each value, with its place there; `InputError` as by `check_unique`."""
+        for value in self.values_of(element):
+            key = key_of(value, self.encoder, self.seed)
+            check_unique(value, key, layout, self.encoder)
+            shard = layout.shard_of(key)
+            if shard not in self.done:
+                yield shard, (key, value)
+
+
+class PackFn(beam.DoFn):
+    """Gathers what goes to the same shard: elements → `(shard, packed)`.
+
+    Keys are left out, as whoever has the value can compute its key.
     """
 
     def __init__(
-        self,
-        columns: Columns,
-        slim: Callable[[Any], Any] | None = None,
-        max_values: int = MAX_PACKED_VALUES,
+        self, assigner: ShardAssigner, columns: Columns, max_values: int = MAX_PACKED_VALUES
     ) -> None:
+        self._assigner = assigner
         self._columns = columns
-        self._slim = slim
         self._max_values = max_values
 
     def start_bundle(self) -> None:
         """Starts with empty buffers."""
+        tally.assigning()
+        self._empty()
+
+    def _empty(self) -> None:
         self._buffers: dict[int, list[Any]] = {}
         self._buffered = 0
 
-    def process(self, element: Assigned[Any]) -> Iterator[tuple[int, bytes]]:
-        """Buffers a value; yields all buffers when they have become many."""
-        shard, (_, value) = element
-        self._buffers.setdefault(shard, []).append(self._slim(value) if self._slim else value)
-        self._buffered += 1
-        if self._buffered >= self._max_values:
-            yield from self._flush()
+    def process(self, element: Any, layout: ShardLayout) -> Iterator[tuple[int, bytes]]:
+        """Buffers the values; yields all buffers when they have become many."""
+        for shard, (_, value) in self._assigner.assigned(element, layout):
+            self._buffers.setdefault(shard, []).append(value)
+            self._buffered += 1
+            if self._buffered >= self._max_values:
+                yield from self._flush()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Yields what is left."""
@@ -80,7 +113,7 @@ class PackFn(beam.DoFn):
 
     def _flush(self) -> Iterator[tuple[int, bytes]]:
         buffers = self._buffers
-        self.start_bundle()
+        self._empty()
         for shard, values in buffers.items():
             yield shard, self._columns.encode(values)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -16,8 +16,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from imagenet_beam.transforms.batches import Columns, in_global_window
 from imagenet_beam.transforms.elements import ShardReceipt
 from imagenet_beam.transforms.encode_images import RecordEncoder
-from imagenet_beam.transforms.errors import InputError
-from imagenet_beam.transforms.labels.rule import with_class, without_class
+from imagenet_beam.transforms.labels.rule import CLASS_FIELDS, with_class
 from imagenet_beam.transforms.labels.source import Labels
 from imagenet_beam.transforms.plan_shards import key_of
 from imagenet_beam.transforms.records.shard_writer import ShardTarget
@@ -29,10 +28,10 @@ from imagenet_beam.transforms.shuffle import (
     Keyed,
     PackFn,
     PooledFn,
+    ShardAssigner,
+    one_value,
 )
 from imagenet_beam.transforms.tally import tally
-
-V = TypeVar("V")
 
 
 @dataclass(eq=False)
@@ -52,8 +51,10 @@ class WriteShards(beam.PTransform):
         threads: Elements encoded at once by a worker; 0 is the number of cores.
         read_threads: Elements fetched at once by a worker; 0 fetches in the
             encoding threads.
-        labels: Where elements are `LabeledImage`s, the labels that they were joined with:
+        labels: Where values are `LabeledImage`s, the labels that they were joined with:
             the words of classes then do not travel with each image.
+        values_of: The values that an element brings along: by default, it is one.
+        value_type: What these are; by default, what the elements are.
     """
 
     target: ShardTarget
@@ -65,32 +66,30 @@ class WriteShards(beam.PTransform):
     threads: int = 0
     read_threads: int = 0
     labels: beam.PCollection[Labels] | None = None
+    values_of: Callable[[Any], Iterable[Any]] = one_value
+    value_type: Any = None
 
-    def expand(self, values: beam.PCollection[V]) -> beam.PCollection[ShardReceipt]:
+    def expand(self, elements: beam.PCollection[Any]) -> beam.PCollection[ShardReceipt]:
         """Assigns, groups and writes, with references packed or images encoded in between."""
         pool = (self.encode, self.threads, self.read_threads)
-        value_type = values.element_type
-        assign = _AssignShardFn(self.encode, self.seed, self.done_shards)
-        assigned = (  # (shard, (key, value))
-            values
-            | "AssignShards"
-            >> beam.ParDo(assign, AsSingleton(self.layout)).with_output_types(
-                tuple[int, tuple[bytes, value_type]]  # type: ignore[valid-type]
-            )
-        )
+        assigner = ShardAssigner(self.encode, self.seed, self.done_shards, self.values_of)
+        assign: beam.DoFn = _AssignShardFn(assigner)
+        value_type: Any = self.value_type or elements.element_type
+        assigned_type: Any = tuple[int, tuple[bytes, value_type]]  # (shard, (key, value))
         write: beam.DoFn = _WriteShardFn(self.target, *pool)
         sides = [AsSingleton(self.layout)]
         if self.shuffle == "images":
-            assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
             write = _WriteEncodedFn(self.target)
         elif self.encode.packed_type is not None:
-            columns = Columns(self.encode.packed_type)
-            pack = PackFn(columns, without_class if self.labels else None)
+            columns = Columns(self.encode.packed_type, CLASS_FIELDS if self.labels else ())
+            assign, assigned_type = PackFn(assigner, columns), tuple[int, bytes]
             sides += [AsSingleton(self.labels)] if self.labels else []
-            assigned = assigned | "PackReferences" >> beam.ParDo(pack).with_output_types(
-                tuple[int, bytes]
-            )
             write = _WritePackedFn(self.target, columns, self.seed, *pool)
+        assigned = elements | "AssignShards" >> beam.ParDo(
+            assign, AsSingleton(self.layout)
+        ).with_output_types(assigned_type)
+        if self.shuffle == "images":
+            assigned = assigned | "EncodeImages" >> EncodeImages(*pool)
         return (
             assigned
             | "GroupByShard" >> beam.GroupByKey()
@@ -98,36 +97,17 @@ class WriteShards(beam.PTransform):
         )
 
 
-def check_unique(value: Any, key: bytes, layout: ShardLayout, encoder: RecordEncoder[Any]) -> None:
-    """Refuses a value with the name of another one.
-
-    Raises:
-        InputError: If its key is one of the layout's duplicates; values without names may be.
-    """
-    if key in layout.duplicates and (name := encoder.name(value)):
-        raise InputError(
-            f"two {encoder.noun} are called {name}: names must be unique in a split; "
-            "remove one of them"
-        )
-
-
 class _AssignShardFn(beam.DoFn):
-    """Tells each value its shard; values of shards that are done are left out."""
+    """Tells each value its shard."""
 
-    def __init__(self, encoder: RecordEncoder[Any], seed: int, done: frozenset[int]) -> None:
-        self._encoder = encoder
-        self._seed = seed
-        self._done = done
+    def __init__(self, assigner: ShardAssigner) -> None:
+        self._assigner = assigner
 
     def start_bundle(self) -> None:
         tally.assigning()
 
-    def process(self, value: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
-        key = key_of(value, self._encoder, self._seed)
-        check_unique(value, key, layout, self._encoder)
-        shard = layout.shard_of(key)
-        if shard not in self._done:
-            yield shard, (key, value)
+    def process(self, element: Any, layout: ShardLayout) -> Iterator[Assigned[Any]]:
+        return self._assigner.assigned(element, layout)
 
 
 class _WriteShardFn(PooledFn):

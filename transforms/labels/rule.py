@@ -20,6 +20,9 @@ from imagenet_beam.transforms.storage.files import unpinned
 NO_LABEL = -1
 """The label of images without a class, as TFDS writes it."""
 
+CLASS_FIELDS = ("text", "ref.wnid")
+"""What `with_class` looks up again: left out of the shuffle, where it would be half."""
+
 
 def label_image(ref: ImageRef, labels: Labels, label_from: str) -> LabeledImage:
     """Joins one image with its class.
@@ -77,11 +80,6 @@ def _place_beside(ref: ImageRef, labels: Labels, wnid: str) -> str:
         fits = fitting(ref.wnid, labels.names)
         return wnid if wnid in fits else next(iter(fits), "")
     return class_of_place(ref, labels)
-
-
-def without_class(image: LabeledImage) -> LabeledImage:
-    """The image without what `with_class` can look up again: for the shuffle, where it is half."""
-    return image._replace(text="", ref=image.ref._replace(wnid=""))
 
 
 def with_class(image: LabeledImage, labels: Labels) -> LabeledImage:

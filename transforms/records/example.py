@@ -48,6 +48,7 @@ _LISTS = (
 
 _FEATURES_TAG = b"\n"  # field 1 of an Example, and of Features: length-delimited
 _KEPT_CHARACTERS = 64
+_KEPT_ENTRIES = 1 << 14
 _BYTES = tuple(bytes((number,)) for number in range(256))
 
 
@@ -57,6 +58,10 @@ class Floats(tuple[float, ...]):
 
 class Ints(tuple[int, ...]):
     """An int64 list that may be empty."""
+
+
+_KEPT_KINDS = frozenset({int, str, Floats, Ints})
+_kept: dict[tuple[str, Any, type], bytes] = {}
 
 
 def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
@@ -73,7 +78,12 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
         TypeError: If a value is of another type, or a sequence mixes types; the
             message names the feature.
     """
-    entries = [_entry_of(name, features[name]) for name in _in_order(tuple(features))]
+    entries = []
+    for name in _in_order(tuple(features)):
+        value = features[name]
+        key = (name, value, type(value))
+        entry = _kept.get(key) if key[2] in _KEPT_KINDS else None
+        entries.append(entry or _new_entry(*key))
     if not entries:
         return b""
     return b"".join((_FEATURES_TAG, _varint(sum(map(len, entries))), *entries))
@@ -85,35 +95,42 @@ def _in_order(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: name.encode() + b"\xff")
 
 
-def _entry_of(name: str, value: Any) -> bytes:
+def _new_entry(name: str, value: Any, kind: type) -> bytes:
     """One feature as it stands among the others of an Example.
 
-    What many records have in common (format, channels, class, no boxes) is kept.
+    What many records have in common (format, channels, class, no boxes) is kept by name, value
+    and kind, which tells equal values apart: no floats and no numbers.
     """
     if isinstance(value, bytes):
         return _bytes_entry(name, value)
     if isinstance(value, str):
+        entry = _bytes_entry(name, value.encode())
         is_kept = len(value) <= _KEPT_CHARACTERS
     else:
-        is_kept = type(value) is int or (isinstance(value, (Ints, Floats)) and not value)
-    kind: Any = type(value)
-    return _kept_entry(name, value, kind) if is_kept else _entry(name, value)
+        entry = _entry(name, value)
+        is_kept = kind is int or not value if kind in _KEPT_KINDS else False
+    if is_kept:
+        if len(_kept) >= _KEPT_ENTRIES:
+            _kept.clear()
+        _kept[name, value, kind] = entry
+    return entry
 
 
 def _bytes_entry(name: str, data: bytes) -> bytes:
     """What `_entry` gives, with the image copied once instead of three times."""
-    head = b"\n" + _varint(len(data))  # field 1 of BytesList
-    for tag in (b"\n", b"\x12"):  # field 1 of Feature, which is field 2 of the entry
-        head = tag + _varint(len(head) + len(data)) + head
+    size_bytes = len(data)
+    head = b"\n" + _varint(size_bytes)  # field 1 of BytesList
+    head = b"\n" + _varint(len(head) + size_bytes) + head  # field 1 of Feature
+    key = _key(name)
+    head = b"".join((key, b"\x12", _varint(len(head) + size_bytes), head))  # field 2 of the entry
+    return b"".join((b"\n", _varint(len(head) + size_bytes), head, data))
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _key(name: str) -> bytes:
+    """A feature's name as field 1 of its entry."""
     key = name.encode()
-    head = b"\n" + _varint(len(key)) + key + head
-    return b"".join((b"\n", _varint(len(head) + len(data)), head, data))
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _kept_entry(name: str, value: Any, kind: type) -> bytes:
-    """`kind` tells values apart that are equal: no floats and no numbers."""
-    return _bytes_entry(name, value.encode()) if kind is str else _entry(name, value)
+    return b"\n" + _varint(len(key)) + key
 
 
 def _entry(name: str, value: FeatureValue) -> bytes:
