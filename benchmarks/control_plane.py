@@ -38,9 +38,10 @@ def size_of(text: str) -> tuple[int, int]:
 
 
 def tiny_jpeg(color: int) -> bytes:
-    """An 8x8 picture of one colour."""
+    """An 8x8 picture of one colour, in less than a block of a tar."""
     target = io.BytesIO()
-    Image.new("RGB", (8, 8), (color % 256, color // 4 % 256, 128)).save(target, "JPEG")
+    picture = Image.new("RGB", (8, 8), (color % 256, color // 4 % 256, 128))
+    picture.save(target, "JPEG", optimize=True)
     return target.getvalue()
 
 
