@@ -26,6 +26,7 @@ from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
+from imagenet_beam.runners.beam_options import JobOptions
 from imagenet_beam.runners.failures import JOB_FAILED, explained
 from imagenet_beam.runners.follow import on_stop
 from imagenet_beam.runners.progress import (
@@ -81,7 +82,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     The runner is constructed, not named: `--runner=DirectRunner` first looks for
     another runner's program on the network.
     """
-    beam_options = PipelineOptions(list(options.beam_args))
+    beam_options = JobOptions(list(options.beam_args))
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
     tally.reset()
     tally.on_assigning = lambda: _say_writing(conversion)

@@ -23,6 +23,7 @@ from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase, runner_name
+from imagenet_beam.runners.beam_options import JobOptions
 from imagenet_beam.runners.environments import answers, check_environment, check_staged_files
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
@@ -86,7 +87,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     runner = PrismRunner() if prism else PortableRunner()
 
     def start() -> PortableJob:
-        beam_options = PipelineOptions([_ENVIRONMENT, *options.beam_args])
+        beam_options = JobOptions([_ENVIRONMENT, *options.beam_args])
         with step("submitting the job"):
             pipeline = build(conversion, options.workers, runner, beam_options)
             return PortableJob(submit(pipeline), is_ours=prism)

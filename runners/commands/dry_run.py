@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imagenet_beam.pipeline.config import ConvertConfig, Workers
 from imagenet_beam.pipeline.conversion import Conversion, prepare
 from imagenet_beam.pipeline.dry_run import Estimate, estimate
 from imagenet_beam.pipeline.progress import columns_of, counted, duration, folded, in_units
+from imagenet_beam.runners.beam_options import JobOptions
 from imagenet_beam.runners.failures import explained
 from imagenet_beam.runners.flags import with_flags
 from imagenet_beam.runners.steps import say_prose, step
@@ -33,7 +33,7 @@ def run_dry(config: ConvertConfig, workers: Workers) -> None:
         conversion = prepare(config, writes=False)
     for note in conversion.notes:
         say_prose(with_flags(note))
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=JobOptions([]))
     with step("listing the images and encoding a sample"):
         try:
             found = estimate(conversion, workers, pipeline)

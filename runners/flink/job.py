@@ -7,12 +7,12 @@ import time
 import urllib.error
 from typing import NamedTuple
 
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from imagenet_beam.pipeline.config import Workers
 from imagenet_beam.pipeline.conversion import Conversion
 from imagenet_beam.runners.base import JobStatus, Phase
+from imagenet_beam.runners.beam_options import JobOptions
 from imagenet_beam.runners.failures import JobFailed, find_mistake, root_cause
 from imagenet_beam.runners.flink.job_server import JobServer, ServerSettings
 from imagenet_beam.runners.flink.rest import FlinkJobInfo, FlinkRest, cancel_command
@@ -54,7 +54,7 @@ def start_job(target: Target, conversion: Conversion, workers: Workers) -> Flink
     server = JobServer(target.server)
     try:
         with step("starting Flink's job server"):
-            beam_options = PipelineOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
+            beam_options = JobOptions([*target.flags, f"--job_endpoint={server.endpoint}"])
             pipeline = build(conversion, workers, PortableRunner(), beam_options)
             server.wait_until_ready()
         with step("submitting the job"):
