@@ -47,7 +47,6 @@ _LISTS = (
 
 
 _FEATURES_TAG = b"\n"  # field 1 of an Example, and of Features: length-delimited
-_KEPT_CHARACTERS = 64
 _KEPT_ENTRIES = 1 << 14
 _BYTES = tuple(bytes((number,)) for number in range(256))
 
@@ -60,7 +59,8 @@ class Ints(tuple[int, ...]):
     """An int64 list that may be empty."""
 
 
-_KEPT_KINDS = frozenset({int, str, Floats, Ints})
+_KEPT_KINDS: dict[type, int] = {int: 0, str: 64, Floats: 0, Ints: 0}
+"""How long a value may be to be kept."""
 _kept: dict[tuple[str, Any, type], bytes] = {}
 
 
@@ -103,13 +103,8 @@ def _new_entry(name: str, value: Any, kind: type) -> bytes:
     """
     if isinstance(value, bytes):
         return _bytes_entry(name, value)
-    if isinstance(value, str):
-        entry = _bytes_entry(name, value.encode())
-        is_kept = len(value) <= _KEPT_CHARACTERS
-    else:
-        entry = _entry(name, value)
-        is_kept = kind is int or not value if kind in _KEPT_KINDS else False
-    if is_kept:
+    entry = _bytes_entry(name, value.encode()) if isinstance(value, str) else _entry(name, value)
+    if kind in _KEPT_KINDS and (kind is int or len(value) <= _KEPT_KINDS[kind]):
         if len(_kept) >= _KEPT_ENTRIES:
             _kept.clear()
         _kept[name, value, kind] = entry
