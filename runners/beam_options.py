@@ -22,3 +22,7 @@ class JobOptions(PipelineOptions):
         if cls not in views:
             views[cls] = super().view_as(cls)
         return cast("View", views[cls])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies make views of their own: Beam's may have other values (impersonation)."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_views"}

@@ -16,7 +16,7 @@ from imagenet_beam.runners.arguments import (
     unknown_flag,
     with_home,
 )
-from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, quiet_logging
+from imagenet_beam.runners.failures import JOB_FAILED, JobFailed, hang_ups, quiet_logging
 from imagenet_beam.runners.runner_help import asks_for_runner, runner_help
 from imagenet_beam.runners.steps import say_prose, say_stopped, step
 from imagenet_beam.transforms.errors import InputError
@@ -107,6 +107,7 @@ class _ShowVersions(argparse.Action):
 
 
 def _run(arguments: list[str]) -> int:
+    hang_ups.reset()  # where one process runs several commands
     if asks_for_runner(arguments):
         quiet_logging()
         print(runner_help(arguments), end="")
@@ -136,12 +137,13 @@ def _run(arguments: list[str]) -> int:
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
     """Around imports: of what they make nothing is garbage, and to look takes a tenth of them."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def _convert(

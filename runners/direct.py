@@ -47,7 +47,7 @@ _POLL_SECONDS = 0.01
 _WORKER_THREAD = "run_worker"
 """What Beam calls the thread that waits for a worker process to end."""
 
-_M_MMAP_THRESHOLD = -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGE_BYTES = 4 << 20  # more than the pixels of a photograph: each costs some page faults
 
 _GRACE_SECONDS = 1.0
@@ -136,6 +136,7 @@ def _give_back_what_is_freed() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE_BYTES)  # as glibc would choose, were this one free
 
 
 def _say_writing(conversion: Conversion) -> None:

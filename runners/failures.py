@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
+import math
 import re
 import sys
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from imagenet_beam.runners.steps import say
 from imagenet_beam.transforms.errors import InputError
@@ -30,10 +34,13 @@ def find_mistake(text: str) -> InputError | None:
     """Finds the sentence of an `InputError` in what a runner says of a failure.
 
     Runners pass a worker's exception on as text, in the middle of tracebacks of
-    their own.
+    their own. One that came up while an `InputError` was handled is no mistake.
     """
     found = list(_MISTAKE.finditer(text))
-    return InputError(found[-1]["sentence"]) if found else None
+    raised = _raised_in_python(text.splitlines())
+    if not found or (raised and not _MISTAKE.search(raised)):
+        return None
+    return InputError(found[-1]["sentence"])
 
 
 def last_line(text: str) -> str:
@@ -101,7 +108,21 @@ class NoiseFilter(logging.Filter):
         if record.exc_info and isinstance(record.exc_info[1], InputError):
             return False
         message = record.getMessage()
-        return not any(word in message for word in (*self._NOISE, "InputError: "))
+        return not any(word in message for word in self._NOISE) and not find_mistake(message)
+
+
+_HELD = 100
+"""How many records are held back at most; they say the same."""
+
+_SOON_SECONDS = 30.0
+"""How long after such words a job that works would have gone on, or have ended."""
+
+
+class _Told(logging.LogRecord):
+    """A record that was held back before."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.__dict__.update(fields)
 
 
 class HangUpFilter(logging.Filter):
@@ -109,7 +130,8 @@ class HangUpFilter(logging.Filter):
 
     Flink does so at the end of a job, and whether Beam's worker then logs a traceback is a
     matter of milliseconds; it does so, too, when it starts a job again. A failure may begin
-    with the same words, so they are shown after all unless the job ends well.
+    with the same words, so they are shown after all unless the job ends well, and where a job
+    that hangs was stopped half a minute after them.
     """
 
     _WORDS = (
@@ -121,37 +143,57 @@ class HangUpFilter(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
+        self._held: collections.deque[logging.LogRecord] = collections.deque(maxlen=_HELD)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins anew: nothing is held back."""
         self._is_holding = False
-        self._is_stopped = False
-        self._held: list[logging.LogRecord] = []
+        self._stopped_at = math.inf
+        self._held.clear()
 
     @contextlib.contextmanager
     def holding(self) -> Iterator[None]:
         """Around a job; where it ended well, what comes later is not shown, either."""
-        self._is_holding, self._is_stopped = True, False
-        self._held.clear()
+        self.reset()
+        self._is_holding = True
         try:
             yield
-        except (InputError, Stopped):  # the sentence says it all
+        except InputError:  # the sentence says it all
+            raise
+        except Stopped:  # perhaps because of what was not shown
+            self._show(self._stopped_at - _SOON_SECONDS)
             raise
         except BaseException:
             self._is_holding = False
-            for record in self._held:
-                logging.getLogger(record.name).handle(record)
+            self._show(math.inf)
             raise
+        finally:
+            self._held.clear()
 
     def stopped(self) -> None:
         """From here on nothing of Beam's is shown: it tells at length what was taken away."""
-        self._is_stopped = True
+        self._stopped_at = time.time()
+
+    def _show(self, until: float) -> None:
+        """Shows what is held from before that time."""
+        for record in self._held:
+            if record.created < until:
+                logging.getLogger(record.name).handle(_Told(record.__dict__))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is shown now."""
-        if self._is_stopped and record.name.startswith("apache_beam"):
+        if isinstance(record, _Told):
+            return True
+        if self._stopped_at < math.inf and record.name.startswith("apache_beam"):
             return False
         error = record.exc_info[1] if record.exc_info else ""
         said = f"{record.getMessage()} {error}"
         if not self._is_holding or not any(words in said for words in self._WORDS):
             return True
+        if record.exc_info:  # which holds on to all that the frames refer to
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
         self._held.append(record)
         return False
 

@@ -124,14 +124,20 @@ def quiet_workers() -> None:
     Threads tell that the other end hung up, as it does at the end; and what went wrong with a
     piece of work is printed before the same is logged.
     """
-    shown = threading.excepthook
-
-    def show(args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, grpc.RpcError):
-            shown(args)
-
-    threading.excepthook = show
     vars(sdk_worker)["print"] = lambda *_, **__: None
+    if not isinstance(threading.excepthook, _QuietHook):
+        threading.excepthook = _QuietHook(threading.excepthook)
+
+
+class _QuietHook:
+    """Passes on what threads fail with, but for the other end's hanging up."""
+
+    def __init__(self, shown: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._shown = shown
+
+    def __call__(self, args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, grpc.RpcError):
+            self._shown(args)
 
 
 class PortableJob:

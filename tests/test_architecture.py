@@ -167,6 +167,28 @@ def test_importing_has_no_side_effects() -> None:
     assert run.returncode == 0, run.stderr
 
 
+COLLECTED = """
+import gc, sys
+from imagenet_beam.runners.cli import main
+found = []
+gc.callbacks.append(lambda phase, info: found.append(info["generation"]))
+if sys.argv[1] == "disabled":
+    gc.disable()
+assert main(["convert", "--train_archive=/no/such.tar", "--output_dir=/no/such"]) == 2
+assert "apache_beam" in sys.modules
+print(len(found), gc.isenabled(), gc.get_freeze_count())
+"""
+
+
+@pytest.mark.parametrize("before", ["enabled", "disabled"])
+def test_imports_are_not_searched_for_garbage_and_the_collector_is_left_as_it_was(before) -> None:
+    done = subprocess.run([sys.executable, "-c", COLLECTED, before], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    looks, is_enabled, frozen = done.stdout.split()
+    assert int(looks) < 300  # to import Beam takes 770
+    assert (is_enabled, frozen) == (str(before == "enabled"), "0")
+
+
 def test_the_command_line_answers_without_loading_beam() -> None:
     probe = (
         "import sys\n"

@@ -55,6 +55,9 @@ class WriteShards(beam.PTransform):
             the words of classes then do not travel with each image.
         values_of: The values that an element brings along: by default, it is one.
         value_type: What these are; by default, what the elements are.
+
+    Raises:
+        TypeError: If only `values_of` is given.
     """
 
     target: ShardTarget
@@ -68,6 +71,10 @@ class WriteShards(beam.PTransform):
     labels: beam.PCollection[Labels] | None = None
     values_of: Callable[[Any], Iterable[Any]] = one_value
     value_type: Any = None
+
+    def __post_init__(self) -> None:
+        if self.values_of is not one_value and self.value_type is None:
+            raise TypeError("values_of needs value_type: the coder of the values follows from it")
 
     def expand(self, elements: beam.PCollection[Any]) -> beam.PCollection[ShardReceipt]:
         """Assigns, groups and writes, with references packed or images encoded in between."""

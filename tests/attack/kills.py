@@ -14,7 +14,7 @@ from pathlib import Path
 import conversions
 from attack_case import Attack
 from conversions import LONG, SECONDS, STATE, Case
-from forks import Run
+from forks import Ended, Run
 
 from imagenet_beam.runners.failures import JOB_FAILED
 from imagenet_beam.runners.flink.rest import FlinkRest
@@ -28,6 +28,10 @@ SIGNALS = (*DEATHS, signal.SIGSTOP)
 PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 IN_MEMORY: tuple[str, ...] = ()
 SHARDS = 12
+RUNNERS_OWN = ("Stream is already completed",)
+"""On a busy machine Beam may take a worker away from a stage that has just begun, at each of
+Flink's restarts."""
+
 _GONE_SECONDS = 150.0
 """A worker that starts when its master is killed looks for it for a minute."""
 
@@ -69,12 +73,18 @@ def wait_until_gone(run: Run) -> None:
         time.sleep(0.05)
 
 
+def check_runners_own(ended: Ended) -> None:
+    """The job failed of what the runner does by itself, and that is told."""
+    conversions.check_said(ended, quiet=False)
+    assert any(words in ended.sentence for words in RUNNERS_OWN), ended.printed
+
+
 def resume(case: Case, before: Callable[[], object], may_fail: bool) -> None:
     """The same command again, and once more where its job failed and that is told."""
     before()
     ended = case.start().finish()
     if may_fail and ended.status == JOB_FAILED:
-        conversions.check_said(ended, quiet=False)
+        check_runners_own(ended)
         before()
         ended = case.start().finish()
     case.check_done(ended)
@@ -104,7 +114,7 @@ def strike(
     wait_until_gone(run)
     case.check_whole()
     if may_fail and ended.status == JOB_FAILED:
-        conversions.check_said(ended, quiet=False)
+        check_runners_own(ended)
         resume(case, before_resuming, may_fail)
         return "told, then resumed"
     conversions.check_quiet(ended)
@@ -171,8 +181,6 @@ def on_flink(master: str) -> Callable[[random.Random, Path], str]:
         number = rng.choice((*STOPS, signal.SIGKILL, signal.SIGSTOP))
         run = started(rng, case)
         try:
-            # On a busy machine Beam may take a worker away from a stage that has just begun,
-            # at each of Flink's restarts: "Stream is already completed".
             return strike(rng, run, case, number, before_resuming=cancel_all, may_fail=True)
         finally:
             cancel_all()

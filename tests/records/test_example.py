@@ -177,3 +177,17 @@ def test_no_name_clashes_with_the_messages_of_tensorflow():
     serialize_example({})
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("imagenet_beam.Example")
+
+
+@pytest.mark.parametrize("kind", [Floats, Ints])
+def test_lists_of_numpy_scalars_that_cannot_be_hashed(kind):
+    value = np.array(3.0 if kind is Floats else 3)
+    plain = serialize_example({"x": kind([value.item()])})
+    assert serialize_example({"x": kind([value])}) == plain
+
+
+def test_equal_values_of_other_kinds_stay_apart():
+    for first, second in ((1, True), (Floats(), Ints()), (1, 1.0)):
+        apart = [serialize_example({"x": value}) for value in (first, second, first, second)]
+        assert apart[:2] == apart[2:]
+        assert (apart[0] == apart[1]) is (second is True)

@@ -1,7 +1,10 @@
 """Options of a job whose views are kept."""
 
+import copy
+
 from apache_beam.options.pipeline_options import (
     DirectOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     StandardOptions,
     TypeOptions,
@@ -34,3 +37,13 @@ def test_views_share_what_is_set():
     direct.direct_num_workers = 5
     assert options.view_as(DirectOptions).direct_num_workers == 5
     assert options.get_all_options()["direct_num_workers"] == 5
+
+
+def test_a_copy_has_views_of_its_own():
+    """With impersonation, Beam gives copies other values than it gives the views."""
+    options = JobOptions([*FLAGS, "--impersonate_service_account=a@b"])
+    options.view_as(GoogleCloudOptions).project = "one"
+    other = copy.deepcopy(options)
+    other.view_as(GoogleCloudOptions).project = "another"
+    assert other.get_all_options()["project"] == "another"
+    assert options.view_as(GoogleCloudOptions).project == "one"

@@ -1,6 +1,7 @@
 """Finding the user's mistake in what runners say."""
 
 import logging
+import traceback
 
 import apache_beam as beam
 import pytest
@@ -67,6 +68,16 @@ def test_texts_of_other_runners(text, sentence):
 @pytest.mark.parametrize("text", ["", "ValueError: x", "NoInputError: x", "InputError"])
 def test_where_there_is_no_mistake_none_is_found(text):
     assert find_mistake(text) is None
+
+
+def test_a_defect_that_came_up_while_a_mistake_was_handled_is_no_mistake():
+    try:
+        fail(None, "a.tar is empty", wrap=True)
+    except RuntimeError:
+        text = traceback.format_exc()
+    assert "errors.InputError: a.tar is empty\n" in text
+    assert find_mistake(text) is None
+    assert NoiseFilter().filter(logging.makeLogRecord({"msg": text}))
 
 
 def test_last_line():

@@ -19,8 +19,9 @@ from apache_beam.runners.worker import sdk_worker
 from apache_beam.runners.worker.data_plane import GrpcClientDataChannel
 
 from imagenet_beam.pipeline.conversion import prepare
-from imagenet_beam.runners import base, follow
+from imagenet_beam.runners import base, failures, follow
 from imagenet_beam.runners.base import JobStatus, LaunchOptions, Phase
+from imagenet_beam.runners.cli import main
 from imagenet_beam.runners.failures import JobFailed, NoiseFilter, hang_ups, root_cause
 from imagenet_beam.runners.flink.job_server import _TIED
 from imagenet_beam.runners.portable import quiet_workers
@@ -199,6 +200,34 @@ def test_hanging_up_is_not_told_of_a_job_that_was_stopped(prepared, hang_up, log
     assert logged() == "something else\n"  # of before: what is taken away is told at length
 
 
+def test_what_was_held_long_before_the_stop_of_a_job_that_hung_is_told(
+    prepared, hang_up, logged, monkeypatch
+):
+    monkeypatch.setattr(failures, "_SOON_SECONDS", 0.0)
+
+    def is_stopped():
+        hang_up()
+        time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+        return RUNNING
+
+    with pytest.raises(SystemExit):
+        run(ScriptedJob(RUNNING, is_stopped), prepared)
+    assert logged().count("Failed to read inputs in the data plane") == 1
+    hang_up()
+    assert logged().count("Failed to read inputs in the data plane") == 1
+
+
+def test_the_next_command_of_a_process_holds_nothing_back(prepared, hang_up, logged):
+    with pytest.raises(SystemExit):
+        run(ScriptedJob(RUNNING, lambda: signal.raise_signal(signal.SIGTERM)), prepared)
+    hang_up()
+    assert logged() == ""
+    assert main(["inspect", "/no/such/file"]) == 2
+    hang_up()
+    assert "Multiplexer hanging up" in logged() and "something else" in logged()
+
+
 @pytest.fixture
 def work_fails(monkeypatch):
     """Has Beam's worker fail at a piece of work."""
@@ -208,9 +237,12 @@ def work_fails(monkeypatch):
     harness = object.__new__(sdk_worker.SdkHarness)
     harness._responses = queue.Queue()
 
-    def fail(words):
+    def fail(words, first=None):
         def task():
-            raise RuntimeError(words)
+            try:
+                raise first or RuntimeError(words)
+            except InputError as error:
+                raise RuntimeError(words) from error
 
         harness._execute(task, beam_fn_api_pb2.InstructionRequest(instruction_id="7"))
         assert words in harness._responses.get_nowait().error
@@ -235,6 +267,16 @@ def test_work_that_a_runner_takes_away_is_told_of_a_job_that_failed_only(
         run(ScriptedJob(RUNNING, loses_work, JobStatus(Phase.FAILED, "F", "x")), prepared)
     assert logged().count(f"RuntimeError: {words}") == 1
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_defect_that_comes_up_with_a_mistake_is_told(prepared, work_fails, logged):
+    def fails():
+        work_fails("a defect", InputError("a mistake"))
+        assert "InputError: a mistake" in logged()
+        assert logged().count("RuntimeError: a defect") == 1
+        return RUNNING
+
+    run(ScriptedJob(RUNNING, fails, JobStatus(Phase.DONE, "FINISHED")), prepared)
 
 
 def test_work_that_failed_is_told_at_once_and_once(prepared, work_fails, logged, capfd):

@@ -14,8 +14,10 @@ from imagenet_beam.transforms.elements import ImageRef, LabeledImage
 from imagenet_beam.transforms.encode_images import ImageEncoder
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.plan_shards import key_of
+from imagenet_beam.transforms.records.shard_writer import ShardTarget
 from imagenet_beam.transforms.records.shards import cut_shards
 from imagenet_beam.transforms.shuffle import CHUNK_BYTES, PackFn, ShardAssigner, chunk_of
+from imagenet_beam.transforms.write_shards import WriteShards
 
 COLUMNS = Columns(LabeledImage)
 
@@ -101,3 +103,9 @@ def test_neighbours_in_an_archive_are_encoded_together() -> None:
         assert chunk("a.tar", CHUNK_BYTES, data) != first
         assert chunk("b.tar", 512, data) != first
     assert chunk_of((0, (b"key", b"plain"))) == b"k"
+
+
+def test_a_way_to_the_values_needs_their_type() -> None:
+    layout = beam.Pipeline(runner=FnApiRunner()) | beam.Create([LAYOUT])
+    with pytest.raises(TypeError, match="value_type"):
+        WriteShards(ShardTarget("x", 1), ENCODER, layout, values_of=images_of)

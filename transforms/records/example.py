@@ -80,10 +80,12 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
     """
     entries = []
     for name in _in_order(tuple(features)):
-        value = features[name]
-        key = (name, value, type(value))
-        entry = _kept.get(key) if key[2] in _KEPT_KINDS else None
-        entries.append(entry or _new_entry(*key))
+        value: Any = features[name]
+        kind = type(value)
+        if kind in _KEPT_KINDS and (kind is int or len(value) <= _KEPT_KINDS[kind]):
+            entries.append(_kept.get((name, value, kind)) or _keep(name, value, kind))
+        else:
+            entries.append(_new_entry(name, value))
     if not entries:
         return b""
     return b"".join((_FEATURES_TAG, _varint(sum(map(len, entries))), *entries))
@@ -95,20 +97,22 @@ def _in_order(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: name.encode() + b"\xff")
 
 
-def _new_entry(name: str, value: Any, kind: type) -> bytes:
-    """One feature as it stands among the others of an Example.
+def _keep(name: str, value: Any, kind: type) -> bytes:
+    """Keeps an entry that many records have in common: format, channels, class, no boxes.
 
-    What many records have in common (format, channels, class, no boxes) is kept by name, value
-    and kind, which tells equal values apart: no floats and no numbers.
+    The kind tells equal values apart: no floats and no numbers.
     """
+    if len(_kept) >= _KEPT_ENTRIES:
+        _kept.clear()
+    entry = _kept[name, value, kind] = _new_entry(name, value)
+    return entry
+
+
+def _new_entry(name: str, value: Any) -> bytes:
+    """One feature as it stands among the others of an Example."""
     if isinstance(value, bytes):
         return _bytes_entry(name, value)
-    entry = _bytes_entry(name, value.encode()) if isinstance(value, str) else _entry(name, value)
-    if kind in _KEPT_KINDS and (kind is int or len(value) <= _KEPT_KINDS[kind]):
-        if len(_kept) >= _KEPT_ENTRIES:
-            _kept.clear()
-        _kept[name, value, kind] = entry
-    return entry
+    return _bytes_entry(name, value.encode()) if isinstance(value, str) else _entry(name, value)
 
 
 def _bytes_entry(name: str, data: bytes) -> bytes:
