@@ -47,7 +47,6 @@ _LISTS = (
 
 
 _FEATURES_TAG = b"\n"  # field 1 of an Example, and of Features: length-delimited
-_KEPT_ENTRIES = 1 << 14
 _BYTES = tuple(bytes((number,)) for number in range(256))
 
 
@@ -61,7 +60,6 @@ class Ints(tuple[int, ...]):
 
 _KEPT_KINDS: dict[type, int] = {int: 0, str: 64, Floats: 0, Ints: 0}
 """How long a value may be to be kept."""
-_kept: dict[tuple[str, Any, type], bytes] = {}
 
 
 def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
@@ -81,9 +79,9 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
     entries = []
     for name in _in_order(tuple(features)):
         value: Any = features[name]
-        kind = type(value)
+        kind: Any = type(value)
         if kind in _KEPT_KINDS and (kind is int or len(value) <= _KEPT_KINDS[kind]):
-            entries.append(_kept.get((name, value, kind)) or _keep(name, value, kind))
+            entries.append(_kept_entry(name, value, kind))
         else:
             entries.append(_new_entry(name, value))
     if not entries:
@@ -97,15 +95,13 @@ def _in_order(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: name.encode() + b"\xff")
 
 
-def _keep(name: str, value: Any, kind: type) -> bytes:
-    """Keeps an entry that many records have in common: format, channels, class, no boxes.
+@functools.lru_cache(maxsize=1 << 14)
+def _kept_entry(name: str, value: Any, kind: type) -> bytes:
+    """What many records have in common: format, channels, class, no boxes.
 
-    The kind tells equal values apart: no floats and no numbers.
+    `kind` tells values apart that are equal: no floats and no numbers.
     """
-    if len(_kept) >= _KEPT_ENTRIES:
-        _kept.clear()
-    entry = _kept[name, value, kind] = _new_entry(name, value)
-    return entry
+    return _new_entry(name, value)
 
 
 def _new_entry(name: str, value: Any) -> bytes:

@@ -96,7 +96,6 @@ def figure_step(value: int) -> int:
     return max(1, (1 << max(0, value.bit_length() - 1)) // _PER_OCTAVE)
 
 
-@functools.lru_cache(maxsize=1 << 12)
 def _low(value: int) -> int:
     return value // figure_step(value) * figure_step(value)
 
