@@ -8,17 +8,21 @@ import functools
 import gc
 import logging
 import os
+import re
+import shlex
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from imagenet_beam.pipeline.config import ConvertConfig
@@ -28,7 +32,7 @@ from imagenet_beam.pipeline.progress import counted
 from imagenet_beam.runners.base import LaunchOptions
 from imagenet_beam.runners.beam_options import JobOptions
 from imagenet_beam.runners.failures import JOB_FAILED, explained
-from imagenet_beam.runners.follow import on_stop
+from imagenet_beam.runners.follow import STOPS, on_stop
 from imagenet_beam.runners.progress import (
     ASSIGNING,
     LISTING,
@@ -47,10 +51,15 @@ _POLL_SECONDS = 0.01
 _WORKER_THREAD = "run_worker"
 """What Beam calls the thread that waits for a worker process to end."""
 
+_WORKER_COMMAND = (
+    "trap '' INT TERM; "
+    f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
+)
+"""For a shell. The path is quoted, which Beam does not do."""
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGE_BYTES = 4 << 20  # more than the pixels of a photograph: each costs some page faults
 
-_GRACE_SECONDS = 1.0
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -83,7 +92,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     another runner's program on the network.
     """
     beam_options = JobOptions(list(options.beam_args))
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=beam_options)
+    pipeline = beam.Pipeline(runner=_Runner(), options=beam_options)
     tally.reset()
     tally.on_assigning = lambda: _say_writing(conversion)
     look: Callable[[], Snapshot] = functools.partial(_snapshot, conversion)
@@ -98,23 +107,29 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         _stop_writing(conversion)
         os._exit(status)
 
-    stopping = threading.Event()
+    ending = threading.RLock()  # not a Lock: a second Ctrl-C interrupts the first's handler
 
-    def stop(number: int, _: FrameType | None) -> None:
-        stopping.set()
-        display.close()
-        shards = counted(look().shards, "shard")
-        say_stopped(f"stopped after {shards}; the same command resumes")
-        end(128 + number)
+    def stop(number: int, _: FrameType | None = None) -> None:
+        with ending:
+            display.close()
+            shards = counted(look().shards, "shard")
+            say_stopped(f"stopped after {shards}; the same command resumes")
+            end(128 + number)
 
-    def fail(why: str) -> None:
-        if stopping.wait(_GRACE_SECONDS):  # Ctrl-C ends the workers, too
-            return
-        display.close()
-        say_prose(f"imagenet-beam: the job failed: {why}")
-        end(JOB_FAILED)
+    def lost(why: str) -> None:
+        number = _signal_of(why)
+        if number in STOPS:  # Ctrl-C came before the worker could ignore it
+            stop(number)
+        with ending:
+            display.close()
+            say_prose(
+                f"imagenet-beam: the job failed: a worker process was lost ({why}): the system may "
+                "have killed it for want of memory; fewer --direct_num_workers take less, and the "
+                "same command resumes"
+            )
+            end(JOB_FAILED)
 
-    with on_stop(stop), _on_lost_worker(fail), display:
+    with on_stop(stop), _on_lost_worker(lost), display:
         _give_back_what_is_freed()
         pipeline | ConvertImages(conversion, options.workers)
         # What was imported stays; a hundred thousand references are no garbage either.
@@ -125,6 +140,21 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         except Exception as error:
             raise explained(error) from error
     return True
+
+
+class _Runner(FnApiRunner):
+    """Beam's runner, with worker processes that leave Ctrl-C and SIGTERM to this one.
+
+    A terminal sends Ctrl-C to all of them. They would print a traceback each, and end before
+    this process has heard of it, which looks like a failure.
+    """
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: PipelineOptions) -> Any:
+        """Beam's entry, with the workers' command put in."""
+        for environment in pipeline_proto.components.environments.values():
+            if environment.urn == python_urns.SUBPROCESS_SDK:
+                environment.payload = _WORKER_COMMAND.encode()
+        return super().run_via_runner_api(pipeline_proto, options)
 
 
 def _give_back_what_is_freed() -> None:
@@ -193,6 +223,7 @@ def _is_running(process: int) -> bool:
 def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
     """Calls the handler when a worker process ends before its job, for which Beam waits for ever.
 
+    The handler gets Beam's words, in which the process's return code stands.
     The thread that has started the worker raises an exception then, and Beam lets it pass.
     """
     before = threading.excepthook
@@ -201,16 +232,19 @@ def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
         if raised.thread is None or raised.thread.name != _WORKER_THREAD:
             before(raised)
             return
-        handler(
-            f"a worker process was lost ({raised.exc_value}): the system may have killed it for "
-            "want of memory; fewer --direct_num_workers take less, and the same command resumes"
-        )
+        handler(str(raised.exc_value))
 
     threading.excepthook = hook
     try:
         yield
     finally:
         threading.excepthook = before
+
+
+def _signal_of(words: str) -> int:
+    """The signal that ended a worker process, by what Beam says of it; 0 for another end."""
+    found = re.search(r"return code -(\d+)", words)
+    return int(found[1]) if found else 0
 
 
 def _snapshot(conversion: Conversion) -> Snapshot:

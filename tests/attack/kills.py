@@ -140,7 +140,7 @@ def killer(flags: tuple[str, ...]) -> Callable[[random.Random, Path], str]:
 
 
 def workers(run: Run) -> list[int]:
-    """The workers of the direct runner that are processes; each has a shell before it."""
+    """The workers of the direct runner that are processes; each is a shell first."""
     shown = run.session().items()
     return [pid for pid, line in shown if "sdk_worker_main" in line and "sh -c" not in line]
 

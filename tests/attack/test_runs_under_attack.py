@@ -1,5 +1,6 @@
 """A few cases of each attack on a running conversion; `make attack` does many."""
 
+import os
 import random
 import signal
 
@@ -91,8 +92,20 @@ def test_ctrl_c_that_the_workers_get_too_is_no_failure(tmp_path):
     ended = run.finish()
     assert ended.status == 130, ended.printed
     assert "job failed" not in ended.printed
+    assert "Traceback" not in ended.printed
     kills.wait_until_gone(run)
     case.check_resumes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", kills.STOPS)
+def test_workers_leave_stopping_to_the_command(tmp_path, number):
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = case.start()
+    run.wait_for(lambda: kills.workers(run))
+    for worker in kills.workers(run):
+        os.kill(worker, number)
+    case.check_done(run.finish())
 
 
 @needs_emulator
