@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
-from apache_beam.transforms.util import WaitOn
 
 from imagenet_beam.pipeline.config import ConvertConfig, SplitConfig, Workers
 from imagenet_beam.pipeline.conversion import Conversion, prepare
@@ -30,6 +29,7 @@ from imagenet_beam.transforms.batches import (
 from imagenet_beam.transforms.boxes.index import BoxCounts, BoxIndex
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage, PassedOver, ShardReceipt
 from imagenet_beam.transforms.encode_images import ImageEncoder
+from imagenet_beam.transforms.few_steps import After, Given
 from imagenet_beam.transforms.join_boxes import LoadBoxes, with_boxes
 from imagenet_beam.transforms.join_labels import FindClasses, LoadLabels
 from imagenet_beam.transforms.labels.rule import label_image
@@ -90,7 +90,7 @@ class ConvertImages(beam.PTransform):
             )
         return (
             begin
-            | "Finally" >> beam.Create([None])
+            | "Finally" >> beam.Impulse()
             | "WriteManifest"
             >> beam.Map(
                 write_manifest, conversion, AsSingleton(sides.labels), boxes, *results
@@ -222,7 +222,7 @@ class _ListSplit(beam.PTransform):
 def _archives(
     begin: beam.pvalue.PBegin | beam.Pipeline, split: ResolvedSplit
 ) -> beam.PCollection[str]:
-    return begin | "Archives" >> beam.Create(split.archives)
+    return begin | "Archives" >> Given(split.archives, str)
 
 
 def _join(
@@ -303,7 +303,7 @@ class _WriteSplit(beam.PTransform):
         if split.is_streamed:
             images = self._with_data(images.pipeline)
         else:
-            images = images | "AwaitChecks" >> WaitOn(*self.checks)
+            images = images | "AwaitChecks" >> After(self.checks)
         target = ShardTarget(
             shard_path_format(conversion.output.path(config.prefix(split))),
             split.num_shards,

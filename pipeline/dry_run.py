@@ -27,6 +27,7 @@ from imagenet_beam.pipeline.space import first_images
 from imagenet_beam.transforms.batches import BatchCoder, ImageBatch
 from imagenet_beam.transforms.elements import LabeledImage, Record
 from imagenet_beam.transforms.encode_images import ImageEncoder
+from imagenet_beam.transforms.few_steps import Given
 from imagenet_beam.transforms.plan_shards import check_unique, key_of
 from imagenet_beam.transforms.records.framing import framed_size_bytes
 from imagenet_beam.transforms.records.shards import ShardLayout, fingerprint
@@ -177,7 +178,7 @@ class _Look(beam.PTransform):
             _ = found.images | f"CheckNames{split.name.capitalize()}" >> check
         return (
             begin
-            | "Finally" >> beam.Create([None])
+            | "Finally" >> beam.Impulse()
             | "Measure" >> beam.Map(_write_found, conversion, self.threads, self.path, *sides)
         )
 
@@ -186,7 +187,7 @@ class _Look(beam.PTransform):
     ) -> beam.PCollection[ImageBatch]:
         label = f"Sample{split.name.capitalize()}"
         if split.is_streamed:  # what cannot be read in place is read from its beginning
-            return begin | label >> beam.Create([]).with_output_types(ImageBatch)
+            return begin | label >> Given((), ImageBatch)
         return found.images | label >> beam.CombineGlobally(
             _SampleFn(SAMPLED_IMAGES)
         ).without_defaults().with_output_types(ImageBatch)
@@ -240,7 +241,7 @@ class _SampleFn(beam.CombineFn):
         )
 
 
-def _write_found(_: None, conversion: Conversion, threads: int, path: str, *sides: Any) -> None:
+def _write_found(_: bytes, conversion: Conversion, threads: int, path: str, *sides: Any) -> None:
     rows: list[Mapping[str, Any]] = []
     for number, split in enumerate(conversion.splits):
         listing, batches = sides[2 * number : 2 * number + 2]

@@ -30,7 +30,7 @@ _RECEIPTS_AT_ONCE = 64
 
 
 def write_manifest(
-    _: None, conversion: Conversion, labels: Labels, boxes: BoxCounts | None, *sides: Any
+    _: bytes, conversion: Conversion, labels: Labels, boxes: BoxCounts | None, *sides: Any
 ) -> str:
     """Writes everything that stands beside the shards, the manifest last.
 

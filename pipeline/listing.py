@@ -16,6 +16,7 @@ from imagenet_beam.transforms.archives.official_names import is_wnid
 from imagenet_beam.transforms.batches import ImageBatch
 from imagenet_beam.transforms.coders import ElementCoder, register
 from imagenet_beam.transforms.errors import InputError
+from imagenet_beam.transforms.few_steps import CombineAll
 from imagenet_beam.transforms.labels.folders import resolve_folders
 from imagenet_beam.transforms.labels.source import Labels, LabelSource
 from imagenet_beam.transforms.records.receipts import sum_counts
@@ -79,9 +80,7 @@ class SummarizeImages(beam.PTransform):
 
     def expand(self, images: beam.PCollection[ImageBatch]) -> beam.PCollection[Listing]:
         """One small summary a bundle, added up."""
-        return images | "CountClasses" >> beam.CombineGlobally(
-            _SummarizeFn(self.split)
-        ).with_output_types(Listing)
+        return images | "CountClasses" >> CombineAll(_SummarizeFn(self.split), Listing)
 
 
 class _SummarizeFn(beam.CombineFn):

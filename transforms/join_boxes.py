@@ -15,6 +15,7 @@ from imagenet_beam.transforms.boxes.index import BoxIndex
 from imagenet_beam.transforms.boxes.read import read_boxes, stat_boxes
 from imagenet_beam.transforms.elements import LabeledImage
 from imagenet_beam.transforms.errors import changed_input
+from imagenet_beam.transforms.few_steps import Given
 from imagenet_beam.transforms.storage.files import FileStat, Storage
 
 
@@ -53,7 +54,7 @@ class LoadBoxes(beam.PTransform):
         """Reads in a worker, so that the boxes need not travel in the job's graph."""
         return (
             begin
-            | "Once" >> beam.Create([self.paths])
+            | "Once" >> Given([self.paths], tuple[str, ...])
             | "ReadBoxes"
             >> beam.Map(read_known_boxes, self.storage, self.known).with_output_types(BoxIndex)
         )

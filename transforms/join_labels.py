@@ -11,6 +11,7 @@ from apache_beam.pvalue import AsSingleton
 import imagenet_beam.transforms.coders  # noqa: F401 - registers the coders of the elements
 from imagenet_beam.transforms.archives.names import is_perhaps_no_class
 from imagenet_beam.transforms.elements import ImageRef, LabeledImage
+from imagenet_beam.transforms.few_steps import CombineAll
 from imagenet_beam.transforms.labels.read import load_labels
 from imagenet_beam.transforms.labels.rule import label_image, with_classes
 from imagenet_beam.transforms.labels.source import LABEL_FROM, Labels, LabelSource
@@ -32,7 +33,7 @@ class LoadLabels(beam.PTransform):
         """Loads in a worker, so that the labels need not travel in the job's graph."""
         return (
             begin
-            | "Once" >> beam.Create([None])
+            | "Once" >> beam.Impulse()
             | "ReadLabels"
             >> beam.Map(
                 lambda _, *how: load_labels(*how), self.source, self.storage, self.any_answers
@@ -60,8 +61,7 @@ class FindClasses(beam.PTransform):
         source = self.source
         return (
             refs
-            | "GatherClasses"
-            >> beam.CombineGlobally(_ClassesFn()).with_output_types(list[list[str]])
+            | "GatherClasses" >> CombineAll(_ClassesFn(), list[list[str]])
             | "NumberClasses"
             >> beam.Map(
                 lambda found, labels: with_classes(labels, found[0], source, found[1]),

@@ -10,6 +10,7 @@ from apache_beam.pvalue import AsDict
 
 from imagenet_beam.transforms.batches import ImageBatch, flat_map_images
 from imagenet_beam.transforms.elements import LabeledImage
+from imagenet_beam.transforms.few_steps import Given
 from imagenet_beam.transforms.selection import Selection, read_names
 from imagenet_beam.transforms.storage.files import MAX_TEXT_BYTES, Storage
 from imagenet_beam.transforms.tally import tally
@@ -33,7 +34,7 @@ class Choice:
         self.selection = selection
         self.names = (
             images.pipeline
-            | "OnlyFiles" >> beam.Create([selection.only_files])
+            | "OnlyFiles" >> Given([selection.only_files], str)
             | "ReadNames" >> beam.FlatMap(_read_names, storage)
         )
         wanted = images | "Wanted" >> flat_map_images(
@@ -103,7 +104,7 @@ class _LastKeys(beam.PTransform):
         selection, purpose = self.selection, self.purpose
         count = selection.count(purpose)
         if not count:
-            return images.pipeline | "None" >> beam.Create([]).with_output_types(_Key)
+            return images.pipeline | "None" >> Given((), _Key)
         # One more than is held out is looked at: a class must have an image left.
         return (
             images
