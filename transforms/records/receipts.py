@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from array import array
 from collections import Counter
@@ -36,7 +35,9 @@ class ReceiptBuilder:
         self.rejects: list[Reject] = []
         self._class_counts: Counter[str] = Counter()
         self._notes: Counter[str] = Counter()
-        self._figures: Counter[str] = Counter()
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._lengths: Counter[int] = Counter()
+        self._image_bytes = 0
         self._first_with: dict[str, int] = {}
 
     def add(self, outcome: Record | Reject) -> None:
@@ -51,8 +52,9 @@ class ReceiptBuilder:
             self._notes[note] += 1
             self._first_with.setdefault(note, self.records)
         if outcome.width:
-            self._figures.update(figures_of(outcome.width, outcome.height, outcome.image_bytes))
-            self._figures["image_bytes"] += outcome.image_bytes
+            self._sizes[outcome.width, outcome.height] += 1
+            self._lengths[_low(outcome.image_bytes)] += 1
+            self._image_bytes += outcome.image_bytes
         self.records += 1
 
     def build(self, name: str, size_bytes: int, crc32c: int, plan: str) -> ShardReceipt:
@@ -67,28 +69,27 @@ class ReceiptBuilder:
             notes=tuple(sorted(self._notes.items())),
             rejects=tuple(self.rejects),
             plan=plan,
-            figures=tuple(sorted(self._figures.items())),
+            figures=tuple(sorted(self._figures().items())),
             first_with=tuple(sorted(self._first_with.items())),
         )
 
+    def _figures(self) -> Counter[str]:
+        """The classes that the images are counted in, and the bytes of all."""
+        counts = Counter({f"bytes:{low}": count for low, count in self._lengths.items()})
+        for size, count in self._sizes.items():
+            counts.update(dict.fromkeys(figures_of(*size), count))
+        if self._sizes:
+            counts["image_bytes"] = self._image_bytes
+        return counts
 
-@functools.lru_cache(maxsize=1 << 12)
-def _figure(kind: str, value: int) -> str:
-    return f"{kind}:{value}"
 
-
-def figures_of(width: int, height: int, image_bytes: int) -> tuple[str, ...]:
-    """The classes of size, shape and length that an image is counted in: `width:256`.
+def figures_of(width: int, height: int) -> tuple[str, str, str]:
+    """The classes of width, height and shape that an image is counted in: `width:256`.
 
     A number stands for those from it on: there are eight steps from each power of two to the
     next, so that numbers up to 16 stand for themselves. Shapes are tenths of width : height.
     """
-    return (
-        _figure("width", _low(width)),
-        _figure("height", _low(height)),
-        _figure("shape", 10 * width // height),
-        _figure("bytes", _low(image_bytes)),
-    )
+    return f"width:{_low(width)}", f"height:{_low(height)}", f"shape:{10 * width // height}"
 
 
 def figure_step(value: int) -> int:
@@ -97,7 +98,8 @@ def figure_step(value: int) -> int:
 
 
 def _low(value: int) -> int:
-    return value // figure_step(value) * figure_step(value)
+    step = figure_step(value)
+    return value // step * step
 
 
 def receipt_name(shard: str) -> str:
