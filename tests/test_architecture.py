@@ -80,6 +80,7 @@ MAY_IMPORT_BEAM = {
         for name in (
             "coders",
             "encode_images",
+            "few_steps",
             "join_boxes",
             "join_labels",
             "list_images",
