@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 _POLL_SECONDS = 0.005
-_POLLS_PER_SAMPLE = 20
+_SAMPLE_SECONDS = 0.1
+_SAMPLE_SHARE = 0.02
+"""Of the time: to look at the memory of a large process takes long, and holds it up."""
 
 
 class Usage(NamedTuple):
@@ -24,8 +26,8 @@ class Usage(NamedTuple):
         start_seconds: From start until the first file of the output appears.
         writing_seconds: From then to the last change of a file of the output.
         cpu_seconds: User and system time of the command and the descendants it waited for.
-        peak_mb: The largest sum of the proportional set sizes (PSS) of the tree, sampled ten
-            times a second, or the largest resident set of one process where that is more.
+        peak_mb: The largest sum of the proportional set sizes (PSS) of the tree, sampled up
+            to ten times a second, or the largest resident set of one process where that is more.
         output_mb: Size of the files of the output.
     """
 
@@ -56,7 +58,8 @@ def measure(
         pattern: Names of the files of the output that count.
         environment: Its variables; else those of this process.
     """
-    started, started_at, first, peak_kb, polls = time.monotonic(), time.time(), None, 0, 0
+    started, started_at, first, peak_kb = time.monotonic(), time.time(), None, 0
+    next_sample = started
     with log.open("wb") as messages:
         process = subprocess.Popen(
             command, stdout=messages, stderr=messages, env=environment, start_new_session=True
@@ -68,9 +71,11 @@ def measure(
                 break
             if first is None and output and next(written(output, pattern), None):
                 first = time.time()
-            if polls % _POLLS_PER_SAMPLE == 0:
+            began = time.monotonic()
+            if began >= next_sample:
                 peak_kb = max(peak_kb, sum(map(_pss_kb, _tree(process.pid))))
-            polls += 1
+                took = time.monotonic() - began
+                next_sample = began + max(_SAMPLE_SECONDS, took / _SAMPLE_SHARE)
             time.sleep(_POLL_SECONDS)
     except BaseException:
         os.killpg(process.pid, signal.SIGTERM)

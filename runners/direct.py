@@ -52,8 +52,7 @@ _WORKER_THREAD = "run_worker"
 """What Beam calls the thread that waits for a worker process to end."""
 
 _WORKER_COMMAND = (
-    "trap '' INT TERM; "
-    f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
+    f"trap '' INT; exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main"
 )
 """For a shell. The path is quoted, which Beam does not do."""
 
@@ -107,10 +106,19 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         _stop_writing(conversion)
         os._exit(status)
 
-    ending = threading.RLock()  # not a Lock: a second Ctrl-C interrupts the first's handler
+    ending = threading.RLock()
+    is_ending = False
+
+    def begin_to_end() -> bool:
+        """Whether nobody else ends the process: another thread, or the handler this interrupts."""
+        nonlocal is_ending
+        if not ending.acquire(timeout=_END_SECONDS) or is_ending:
+            return False
+        is_ending = True
+        return True
 
     def stop(number: int, _: FrameType | None = None) -> None:
-        with ending:
+        if begin_to_end():
             display.close()
             shards = counted(look().shards, "shard")
             say_stopped(f"stopped after {shards}; the same command resumes")
@@ -118,9 +126,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
 
     def lost(why: str) -> None:
         number = _signal_of(why)
-        if number in STOPS:  # Ctrl-C came before the worker could ignore it
+        if number in STOPS:  # it went to the workers, too, and this thread was the first to see
             stop(number)
-        with ending:
+        elif begin_to_end():
             display.close()
             say_prose(
                 f"imagenet-beam: the job failed: a worker process was lost ({why}): the system may "
@@ -143,7 +151,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
 
 
 class _Runner(FnApiRunner):
-    """Beam's runner, with worker processes that leave Ctrl-C and SIGTERM to this one.
+    """Beam's runner, with worker processes that leave Ctrl-C to this one.
 
     A terminal sends Ctrl-C to all of them. They would print a traceback each, and end before
     this process has heard of it, which looks like a failure.

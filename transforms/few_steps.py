@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton
+from apache_beam.transforms.window import GlobalWindows
 
 
 @dataclass(eq=False)
@@ -21,15 +22,15 @@ class Given(beam.PTransform):
     element_type: Any
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Any]:
-        """All in one bundle."""
-        return (
+        """Several are spread over the workers."""
+        values = tuple(self.values)
+        given = (
             begin
             | "Begin" >> beam.Impulse()
             | "Values"
-            >> beam.FlatMap(lambda _, values: values, tuple(self.values)).with_output_types(
-                self.element_type
-            )
+            >> beam.FlatMap(lambda _, values: values, values).with_output_types(self.element_type)
         )
+        return given | "Reshuffle" >> beam.Reshuffle() if len(values) > 1 else given
 
 
 @dataclass(eq=False)
@@ -37,6 +38,9 @@ class CombineAll(beam.PTransform):
     """Combines all elements: PCollection → PCollection of one result, of none, too.
 
     As `beam.CombineGlobally`.
+
+    Raises:
+        ValueError: If the elements are not in the global window.
     """
 
     combine: beam.CombineFn
@@ -44,6 +48,8 @@ class CombineAll(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection[Any]) -> beam.PCollection[Any]:
         """What is made of nothing is put in where there is nothing."""
+        if pcoll.windowing.windowfn != GlobalWindows():
+            raise ValueError("the result of no elements is known in the global window only")
         combine = self.combine
         of_nothing = combine.extract_output(combine.create_accumulator())
         found = pcoll | "Combine" >> beam.CombineGlobally(

@@ -97,15 +97,40 @@ def test_ctrl_c_that_the_workers_get_too_is_no_failure(tmp_path):
     case.check_resumes()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", kills.STOPS)
-def test_workers_leave_stopping_to_the_command(tmp_path, number):
-    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
-    run = case.start()
+def signalled(out, number):
+    """A run of which only the workers get a signal."""
+    run = kills.Case(kills.LONG, out, kills.PROCESSES).start()
     run.wait_for(lambda: kills.workers(run))
     for worker in kills.workers(run):
         os.kill(worker, number)
-    case.check_done(run.finish())
+    return run
+
+
+@pytest.mark.slow
+def test_workers_leave_ctrl_c_to_the_command(tmp_path):
+    run = signalled(tmp_path / "out", signal.SIGINT)
+    kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES).check_done(run.finish())
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_end_stops_the_command(tmp_path):
+    run = signalled(tmp_path / "out", signal.SIGTERM)
+    ended = run.finish()
+    assert (ended.status, ended.printed.count("stopped after")) == (143, 1)
+    kills.wait_until_gone(run)
+    kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES).check_resumes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [kills.IN_MEMORY, kills.PROCESSES], ids=["memory", "processes"])
+def test_a_second_stop_does_not_stop_again(tmp_path, more):
+    run = kills.Case(kills.LONG, tmp_path / "out", more).start()
+    run.wait_for(lambda: kills.receipts(tmp_path / "out") >= 1)
+    run.send(signal.SIGINT)
+    run.wait_for(lambda: "stopped after" in run.printing.read_text())
+    run.send(signal.SIGTERM)
+    ended = run.finish()
+    assert (ended.status, ended.printed.count("stopped after")) == (130, 1)
 
 
 @needs_emulator
