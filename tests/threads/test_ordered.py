@@ -45,7 +45,7 @@ def within(seconds, function):
 
 
 def pool_of(load=lambda value: value, finish=lambda value, data: data, **options):
-    options = {"size_of": lambda value: 1, "compute_threads": 3, **options}
+    options = {"size_of": lambda value: 1, "compute_threads": 3, "short_seconds": 0, **options}
     return OrderedPool(load, finish, **options)
 
 
@@ -54,6 +54,35 @@ def test_one_thread_is_the_callers_own():
     here = threading.get_ident()
     pool = pool_of(finish=lambda *_: threading.get_ident() == here, compute_threads=1)
     assert list(pool.map(range(3))) == [True, True, True]
+    pool.close()
+
+
+@pytest.mark.parametrize("short_seconds", [0, float("inf")])
+def test_short_values_are_the_callers_own_once_that_is_known(short_seconds):
+    here = threading.get_ident()
+    pool = pool_of(
+        finish=lambda *_: threading.get_ident() == here,
+        compute_threads=2,
+        short_seconds=short_seconds,
+    )
+    list(pool.map(range(CHUNK_VALUES)))
+    assert list(pool.map(range(100))) == [bool(short_seconds)] * 100
+    pool.close()
+
+
+def test_values_that_have_become_long_go_to_threads_again():
+    here, seconds = threading.get_ident(), [0.0]
+
+    def finish(value, _):
+        time.sleep(seconds[0])
+        return threading.get_ident() == here
+
+    pool = pool_of(finish=finish, compute_threads=2, short_seconds=1.0)
+    list(pool.map(range(CHUNK_VALUES)))
+    assert list(pool.map(range(1))) == [True]
+    seconds[0] = 1.1
+    assert list(pool.map(range(1))) == [True]
+    assert list(pool.map(range(1))) == [False]
     pool.close()
 
 
@@ -79,13 +108,17 @@ def test_results_come_in_the_order_of_the_values(read_threads):
     st.integers(0, 3),
     st.integers(1, 60),
     st.integers(1, 3),
+    st.sampled_from([0, 20e-6, float("inf")]),
 )
-def test_any_sizes_come_through_in_order(sizes, read_threads, max_bytes, compute_threads):
+def test_any_sizes_come_through_in_order(
+    sizes, read_threads, max_bytes, compute_threads, short_seconds
+):
     pool = pool_of(
         size_of=lambda value: value[1],
         read_threads=read_threads,
         max_bytes=max_bytes,
         compute_threads=compute_threads,
+        short_seconds=short_seconds,
     )
     values = list(enumerate(sizes))
     assert within(30, lambda: list(pool.map(values))) == values

@@ -7,6 +7,7 @@ threads use all cores of one machine without a copy of Python and Beam in each.
 from __future__ import annotations
 
 import collections
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from threading import Lock
@@ -21,6 +22,11 @@ CHUNK_VALUES = 16
 
 CHUNK_BYTES = 256 << 10
 """Bytes a task handles, about: photographs, which take milliseconds, go a few at a time."""
+
+
+SHORT_SECONDS = 200e-6
+"""A value that takes less is Python's work for the most part, and Python works in one thread at a
+time: handing it to another one costs more than both can gain."""
 
 
 class OrderedPool(Generic[Value, Loaded, Result]):
@@ -42,6 +48,8 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             computing threads, which is right for local disks.
         max_bytes: How many bytes, by `size_of`, may be under way; one value
             larger than that goes alone.
+        short_seconds: Without `read_threads`: while the values of a task take less each, the
+            next ones are computed in the caller's thread.
     """
 
     def __init__(
@@ -52,11 +60,14 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         compute_threads: int,
         read_threads: int = 0,
         max_bytes: int = 64 << 20,
+        short_seconds: float = SHORT_SECONDS,
     ) -> None:
         self._load = load
         self._finish = finish
         self._size_of = size_of
         self._max_bytes = max_bytes
+        self._short_seconds = short_seconds
+        self._are_short = False
         self._chunk_bytes = min(CHUNK_BYTES, max_bytes)
         self._is_inline = compute_threads == 1 and not read_threads
         self._turn = Lock()
@@ -89,13 +100,17 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             with self._turn:
                 for chunk, size_bytes in self._chunks(values, chunk_values):
                     while pending and (
-                        under_way_bytes + size_bytes > self._max_bytes
+                        self._are_short
+                        or under_way_bytes + size_bytes > self._max_bytes
                         or under_way_values + len(chunk) > self._max_values
                     ):
                         future, done_bytes, done_values = pending.popleft()
                         under_way_bytes -= done_bytes
                         under_way_values -= done_values
                         yield from future.result()
+                    if self._are_short:
+                        yield from self._load_and_finish(chunk)
+                        continue
                     pending.append((submit(chunk), size_bytes, len(chunk)))
                     under_way_bytes += size_bytes
                     under_way_values += len(chunk)
@@ -114,7 +129,10 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         return self._compute.submit(self._load_and_finish, chunk)
 
     def _load_and_finish(self, chunk: list[Value]) -> list[Result]:
-        return [self._finish(value, self._load(value)) for value in chunk]
+        began = time.perf_counter()
+        results = [self._finish(value, self._load(value)) for value in chunk]
+        self._are_short = time.perf_counter() - began < self._short_seconds * len(chunk)
+        return results
 
     def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
         assert self._read is not None  # noqa: S101 - chosen in map()
