@@ -61,12 +61,13 @@ def notes(manifest: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in manifest["splits"].items():
         if "official_images" in entry:
             official = counted(entry["official_images"], "image")
-            is_all = entry["is_official_count"]
-            yield (
-                f"{name}: all {official} of the official archive"
-                if is_all
-                else f"{name}: {entry['images']:,} of the {official} of the official archive"
-            )
+            if entry["is_official_count"]:
+                yield f"{name}: all {official} of the official archive"
+            elif entry["images"] < entry["official_images"]:
+                yield f"{name}: {entry['images']:,} of the {official} of the official archive"
+            else:
+                found = counted(entry["images"], "image")
+                yield f"{name}: {found}, and the official archive has {official}"
         yield from (f"{name}: {note.text}" for note in split_notes(entry))
         kinds: dict[str, list[str]] = {}
         for note, count in entry["notes"].items():

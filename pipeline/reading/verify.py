@@ -94,11 +94,14 @@ def _verify_set(
         schema = find_schema(statements.schema)
         check = RecordCheck(form_of_schema(schema), _read_table(folder, findings))
     _, kept = folder.storage.list_with_checksums(folder.directory)
+    names = [name for name in itertools.chain(*statements.shards.values()) if name in sizes]
+    are_indexed = any(name + SUFFIX in sizes for name in names)
 
     def look(name: str) -> CheckedShard:
         checked = look_at_shard(name)
         reads = deep or is_local(folder.directory)
-        checked.findings += _check_index(folder, name, sizes, reads)
+        if are_indexed:
+            checked.findings += _check_index(folder, name, sizes, reads)
         return checked
 
     def look_at_shard(name: str) -> CheckedShard:
@@ -117,7 +120,6 @@ def _verify_set(
             checked.findings.insert(0, Finding(name, said))
         return checked
 
-    names = [name for name in itertools.chain(*statements.shards.values()) if name in sizes]
     shards = _look_at_all(look, {name: sizes[name] for name in names}, progress)
     for split in statements.shards.values():
         findings += _findings_of({name: shards[name] for name in split if name in shards})
@@ -128,9 +130,12 @@ def _verify_set(
 def _check_index(
     folder: OutputFolder, shard: str, sizes: Mapping[str, int], reads_shards: bool
 ) -> Iterator[Finding]:
-    """An index beside its shard; where the shard is not read, only whether it can be one."""
+    """A shard's index, as others have theirs; where it is not read, only whether it can be one."""
     name = shard + SUFFIX
     if name not in sizes:
+        yield Finding(
+            name, "is missing, and other shards have theirs; imagenet-beam index writes it"
+        )
         return
     data = folder.storage.read_bytes(folder.path(name))
     is_right = parse_index(data, sizes[shard]) is not None

@@ -9,13 +9,14 @@ from apache_beam.pipeline import PipelineVisitor
 from imagenet_beam.pipeline.config import ConvertConfig
 from imagenet_beam.pipeline.convert import ConvertImages
 from imagenet_beam.pipeline.datasets import imagenet2012
+from imagenet_beam.transforms import few_steps
 from imagenet_beam.transforms.labels.source import LabelSource
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 
 class Outline(PipelineVisitor):
-    """Our steps, and what they are made of; not what Beam's own steps are made of."""
+    """Our steps, and what they are made of; not what Beam's and `few_steps` are made of."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -32,7 +33,8 @@ class Outline(PipelineVisitor):
             return
         label = node.full_label.rpartition("/")[2]
         self.lines.append("  " * node.full_label.count("/") + label)
-        if type(node.transform).__module__.startswith("imagenet_beam."):
+        module = type(node.transform).__module__
+        if module.startswith("imagenet_beam.") and module != few_steps.__name__:
             self._shown.add(node)
 
 

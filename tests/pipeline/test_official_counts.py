@@ -44,6 +44,7 @@ def test_the_official_counts():
     [
         (50_000, True, "validation: all 50,000 images of the official archive"),
         (49_999, False, "validation: 49,999 of the 50,000 images of the official archive"),
+        (50_001, False, "validation: 50,001 images, and the official archive has 50,000 images"),
     ],
 )
 def test_manifest_and_summary_say_whether_the_count_is_the_official_one(images, is_official, words):

@@ -453,3 +453,12 @@ def test_an_index_that_is_not_its_shards_is_noticed(out, content):
     index.write_text(wrong)
     line = f"{ONE}.idx: is not the index of its shard; imagenet-beam index writes it again"
     assert said(out) == said(out, deep=True) == [line]
+
+
+def test_an_index_that_other_shards_have_is_missed(out):
+    assert main(["index", str(out)]) == 0
+    (out / f"{ONE}.idx").unlink()
+    line = f"{ONE}.idx: is missing, and other shards have theirs; imagenet-beam index writes it"
+    assert said(out) == said(out, deep=True) == [line]
+    assert main(["index", str(out)]) == 0
+    assert said(out) == []
