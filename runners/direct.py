@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -59,6 +60,7 @@ _WORKER_COMMAND = (
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGE_BYTES = 4 << 20  # more than the pixels of a photograph: each costs some page faults
 
+_GRACE_SECONDS = 1.0
 _COLLECTED_OBJECTS = 200_000
 """New objects before Python looks for garbage; by default it looks after 700."""
 
@@ -128,7 +130,8 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         number = _signal_of(why)
         if number in STOPS:  # it went to the workers, too, and this thread was the first to see
             stop(number)
-        elif begin_to_end():
+        time.sleep(_GRACE_SECONDS)  # the threads that talked with the worker may tell so first
+        if begin_to_end():
             display.close()
             say_prose(
                 f"imagenet-beam: the job failed: a worker process was lost ({why}): the system may "
@@ -237,10 +240,10 @@ def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
     before = threading.excepthook
 
     def hook(raised: threading.ExceptHookArgs) -> None:
-        if raised.thread is None or raised.thread.name != _WORKER_THREAD:
+        if raised.thread is not None and raised.thread.name == _WORKER_THREAD:
+            handler(str(raised.exc_value))
+        elif not isinstance(raised.exc_value, grpc.RpcError):  # of a worker that is gone, too
             before(raised)
-            return
-        handler(str(raised.exc_value))
 
     threading.excepthook = hook
     try:

@@ -117,7 +117,8 @@ def strike(
         check_runners_own(ended)
         resume(case, before_resuming, may_fail)
         return "told, then resumed"
-    conversions.check_quiet(ended)
+    if not (to_all and number == signal.SIGKILL):  # a worker may die, and be missed, before it
+        conversions.check_quiet(ended)
     if ended.status == 0:
         case.check_done(ended)
         return "went on" if running else "undisturbed"
