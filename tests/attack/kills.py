@@ -117,7 +117,8 @@ def strike(
         check_runners_own(ended)
         resume(case, before_resuming, may_fail)
         return "told, then resumed"
-    if not (to_all and number == signal.SIGKILL):  # a worker may die, and be missed, before it
+    # Workers whose command is killed say so at length, or it of them, whoever dies first.
+    if number != signal.SIGKILL or case.more != PROCESSES:
         conversions.check_quiet(ended)
     if ended.status == 0:
         case.check_done(ended)
