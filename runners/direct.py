@@ -21,7 +21,6 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import apache_beam as beam
-import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -42,6 +41,7 @@ from imagenet_beam.runners.progress import (
     Snapshot,
 )
 from imagenet_beam.runners.steps import say, say_prose, say_stopped
+from imagenet_beam.runners.thread_errors import QuietHook
 from imagenet_beam.transforms.errors import InputError
 from imagenet_beam.transforms.storage.files import end_writing
 from imagenet_beam.transforms.tally import tally
@@ -130,6 +130,7 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
         number = _signal_of(why)
         if number in STOPS:  # it went to the workers, too, and this thread was the first to see
             stop(number)
+            return
         time.sleep(_GRACE_SECONDS)  # the threads that talked with the worker may tell so first
         if begin_to_end():
             display.close()
@@ -238,12 +239,13 @@ def _on_lost_worker(handler: Callable[[str], None]) -> Iterator[None]:
     The thread that has started the worker raises an exception then, and Beam lets it pass.
     """
     before = threading.excepthook
+    others = QuietHook(before)  # the streams of a worker that is gone fail, too
 
     def hook(raised: threading.ExceptHookArgs) -> None:
         if raised.thread is not None and raised.thread.name == _WORKER_THREAD:
             handler(str(raised.exc_value))
-        elif not isinstance(raised.exc_value, grpc.RpcError):  # of a worker that is gone, too
-            before(raised)
+        else:
+            others(raised)
 
     threading.excepthook = hook
     try:

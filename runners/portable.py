@@ -28,6 +28,7 @@ from imagenet_beam.runners.environments import answers, check_environment, check
 from imagenet_beam.runners.failures import JobFailed, first_line
 from imagenet_beam.runners.follow import run_job
 from imagenet_beam.runners.steps import step
+from imagenet_beam.runners.thread_errors import QuietHook
 from imagenet_beam.transforms.errors import InputError
 
 _ENVIRONMENT = "--environment_type=LOOPBACK"
@@ -125,19 +126,8 @@ def quiet_workers() -> None:
     piece of work is printed before the same is logged.
     """
     vars(sdk_worker)["print"] = lambda *_, **__: None
-    if not isinstance(threading.excepthook, _QuietHook):
-        threading.excepthook = _QuietHook(threading.excepthook)
-
-
-class _QuietHook:
-    """Passes on what threads fail with, but for the other end's hanging up."""
-
-    def __init__(self, shown: Callable[[threading.ExceptHookArgs], object]) -> None:
-        self._shown = shown
-
-    def __call__(self, args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, grpc.RpcError):
-            self._shown(args)
+    if not isinstance(threading.excepthook, QuietHook):
+        threading.excepthook = QuietHook(threading.excepthook)
 
 
 class PortableJob:

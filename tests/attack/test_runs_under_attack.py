@@ -97,9 +97,9 @@ def test_ctrl_c_that_the_workers_get_too_is_no_failure(tmp_path):
     case.check_resumes()
 
 
-def signalled(out, number):
+def signalled(case, number):
     """A run of which only the workers get a signal."""
-    run = kills.Case(kills.LONG, out, kills.PROCESSES).start()
+    run = case.start()
     run.wait_for(lambda: kills.workers(run))
     for worker in kills.workers(run):
         os.kill(worker, number)
@@ -108,17 +108,18 @@ def signalled(out, number):
 
 @pytest.mark.slow
 def test_workers_leave_ctrl_c_to_the_command(tmp_path):
-    run = signalled(tmp_path / "out", signal.SIGINT)
-    kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES).check_done(run.finish())
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    case.check_done(signalled(case, signal.SIGINT).finish())
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_told_to_end_stops_the_command(tmp_path):
-    run = signalled(tmp_path / "out", signal.SIGTERM)
+    case = kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES)
+    run = signalled(case, signal.SIGTERM)
     ended = run.finish()
     assert (ended.status, ended.printed.count("stopped after")) == (143, 1)
     kills.wait_until_gone(run)
-    kills.Case(kills.LONG, tmp_path / "out", kills.PROCESSES).check_resumes()
+    case.check_resumes()
 
 
 @pytest.mark.slow
