@@ -93,6 +93,9 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     another runner's program on the network.
     """
     beam_options = JobOptions(list(options.beam_args))
+    # What was imported stays; a hundred thousand references are no garbage either.
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
     pipeline = beam.Pipeline(runner=_Runner(), options=beam_options)
     tally.reset()
     tally.on_assigning = lambda: _say_writing(conversion)
@@ -144,9 +147,6 @@ def launch(conversion: Conversion, options: LaunchOptions) -> bool:
     with on_stop(stop), _on_lost_worker(lost), display:
         _give_back_what_is_freed()
         pipeline | ConvertImages(conversion, options.workers)
-        # What was imported stays; a hundred thousand references are no garbage either.
-        gc.freeze()
-        gc.set_threshold(_COLLECTED_OBJECTS, 20, 100)
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:

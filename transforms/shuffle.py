@@ -193,6 +193,11 @@ class PooledFn(beam.DoFn):
         assert self._pool is not None  # noqa: S101 - setup() ran
         return self._pool.map(values)
 
+    @property
+    def are_short(self) -> bool:
+        """Whether `encode` works in the thread that asks for the outcomes."""
+        return self._pool is not None and self._pool.are_short
+
     def teardown(self) -> None:
         """Ends the threads."""
         if self._pool is not None:

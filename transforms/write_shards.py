@@ -33,6 +33,9 @@ from imagenet_beam.transforms.shuffle import (
 )
 from imagenet_beam.transforms.tally import tally
 
+_MAX_PUBLISHED = 3
+"""Shards of a bundle that go to the disk at once: it waits for each of them, and not long."""
+
 
 @dataclass(eq=False)
 class WriteShards(beam.PTransform):
@@ -121,8 +124,9 @@ class _WriteShardFn(PooledFn):
     """Encodes each group of values and writes it as one shard.
 
     While the last values of a shard are encoded, and while it goes to the disk, those of the
-    next one are begun: two shards at most are under way. A bundle has ended, or failed, when
-    both of them have.
+    next one are begun: two shards at most are under way. Where values are short, they are encoded
+    and written in this thread, as others would only take turns with it, and up to three shards
+    before that one go to the disk. A bundle has ended, or failed, when all of them have.
     """
 
     _writers: ThreadPoolExecutor | None = None
@@ -133,7 +137,9 @@ class _WriteShardFn(PooledFn):
 
     def start_bundle(self) -> None:
         self._begun: collections.deque[Future[ShardReceipt]] = collections.deque()
-        self._writers = self._writers or ThreadPoolExecutor(2, thread_name_prefix="write")
+        self._writers = self._writers or ThreadPoolExecutor(
+            _MAX_PUBLISHED, thread_name_prefix="write"
+        )
 
     def process(
         self, group: tuple[int, Iterable[Any]], layout: ShardLayout, labels: Labels | None = None
@@ -145,8 +151,15 @@ class _WriteShardFn(PooledFn):
                 self.keyed(values, labels)
             )  # which a runner may not give to another thread
             target = self._target.laid_out(layout)
-            self._begun.append(self._writers.submit(target.write, shard, keyed, self.encode))
-            while len(self._begun) > 1:
+            if self.are_short:
+                most = _MAX_PUBLISHED
+                filled = target.fill(shard, keyed, self.encode)
+                begun = self._writers.submit(target.publish, filled)
+            else:
+                most = 1
+                begun = self._writers.submit(target.write, shard, keyed, self.encode)
+            self._begun.append(begun)
+            while len(self._begun) > most:
                 yield _counted(self._begun.popleft().result())
         except BaseException:
             wait(self._begun)

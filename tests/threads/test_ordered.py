@@ -74,15 +74,27 @@ def test_values_that_have_become_long_go_to_threads_again():
     here, seconds = threading.get_ident(), [0.0]
 
     def finish(value, _):
-        time.sleep(seconds[0])
+        end = time.thread_time() + seconds[0]
+        while time.thread_time() < end:
+            pass
         return threading.get_ident() == here
 
-    pool = pool_of(finish=finish, compute_threads=2, short_seconds=1.0)
+    pool = pool_of(finish=finish, compute_threads=2, short_seconds=0.1)
     list(pool.map(range(CHUNK_VALUES)))
+    assert pool.are_short
     assert list(pool.map(range(1))) == [True]
-    seconds[0] = 1.1
+    seconds[0] = 0.11
     assert list(pool.map(range(1))) == [True]
+    assert not pool.are_short
     assert list(pool.map(range(1))) == [False]
+    pool.close()
+
+
+def test_values_that_wait_are_short_all_the_same():
+    """For a disk, or for the interpreter's lock, which other threads of a pool only make longer."""
+    pool = pool_of(lambda _: time.sleep(0.11), compute_threads=2, short_seconds=0.1)
+    list(pool.map(range(1)))
+    assert pool.are_short
     pool.close()
 
 

@@ -115,11 +115,52 @@ def test_the_next_shard_is_begun_before_the_last_one_is_published(tmp_path, thre
     assert read(tmp_path) == {"out-0": [b"a", b"last"], "out-1": [b"b", b"next"], "out-2": [b"c"]}
 
 
+class Traced(RecordEncoder[str]):
+    """Notes the threads that encode."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def finish(self, value: str, data: bytes) -> Record:
+        self.threads.append(threading.get_ident())
+        return Record(value.encode())
+
+
+def test_short_values_are_encoded_here_while_shards_go_to_the_disk(tmp_path, monkeypatch):
+    third_filled = threading.Event()
+    publish, published_in = LocalAtomicFile.publish, []
+
+    def publish_late(file):
+        assert third_filled.wait(20), "the caller waits for the disk"
+        published_in.append(threading.get_ident())
+        publish(file)
+
+    encoder, here = Traced(), threading.get_ident()
+    fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 3), encoder, 2, 0)
+    fn.setup()
+    fn.start_bundle()
+    receipts = list(process(fn, (0, shard_of("a"))))
+    receipts += [found.value for found in fn.finish_bundle()]
+    assert encoder.threads != [here], "nothing is known of the values yet"
+    monkeypatch.setattr(LocalAtomicFile, "publish", publish_late)
+    fn.start_bundle()
+    for shard, value in ((1, "b"), (2, "c"), (3, "d")):
+        receipts += process(fn, (shard, shard_of(value)))
+    assert encoder.threads[1:] == [here] * 3
+    third_filled.set()
+    receipts += [found.value for found in fn.finish_bundle()]
+    fn.teardown()
+    assert here not in published_in
+    assert [receipt.name for receipt in receipts] == ["out-0", "out-1", "out-2", "out-3"]
+    assert read(tmp_path) == {f"out-{shard}": [b"abcd"[shard : shard + 1]] for shard in range(4)}
+
+
 def test_a_failed_bundle_leaves_whole_shards_with_receipts_and_nothing_else(writer, tmp_path):
     assert list(process(writer, (0, shard_of("a")))) == []
     with pytest.raises(KeyError, match="a defect"):
         list(process(writer, (1, shard_of("b", "bad"))))
         list(process(writer, (2, shard_of("c"))))
+        list(writer.finish_bundle())
     found = {file.name for file in tmp_path.rglob("*") if file.is_file()}
     assert found - {"x-2", "x-2.json"} == {"x-0", "x-0.json"}
     assert {"x-2", "x-2.json"} & found in ({"x-2", "x-2.json"}, set())

@@ -92,6 +92,11 @@ class RecordSet(NamedTuple):
 _NO_BOXES = (Floats(),) * 4
 
 
+def _unkept(name: str) -> bytes:
+    """A name that no other record has: text is kept for the next ones."""
+    return name.encode()
+
+
 def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     """The keys of TensorFlow's inception and slim writers.
 
@@ -108,7 +113,7 @@ def inception_features(image: LabeledImage, encoded: EncodedImage) -> Features:
         "image/channels": encoded.channels,
         "image/colorspace": encoded.colorspace,
         "image/format": encoded.format,
-        "image/filename": image.ref.filename,
+        "image/filename": _unkept(image.ref.filename),
         "image/encoded": encoded.data,
         "image/class/label": image.label,
         "image/class/synset": image.wnid,
@@ -132,7 +137,7 @@ def tpu_features(image: LabeledImage, encoded: EncodedImage) -> Features:
         "image/class/label": image.label,
         "image/class/synset": image.wnid,
         "image/format": encoded.format,
-        "image/filename": image.ref.filename,
+        "image/filename": _unkept(image.ref.filename),
         "image/encoded": encoded.data,
     }
 
@@ -185,7 +190,7 @@ def tfds_features(image: LabeledImage, encoded: EncodedImage) -> Features:
     return {
         "image": encoded.data,
         "label": image.label,
-        "file_name": image.ref.filename,
+        "file_name": _unkept(image.ref.filename),
     }
 
 

@@ -7,7 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from imagenet_beam.transforms.elements import Record, Reject, ShardReceipt
 from imagenet_beam.transforms.errors import InputError
@@ -19,6 +19,7 @@ from imagenet_beam.transforms.records.receipts import (
     receipt_to_json,
 )
 from imagenet_beam.transforms.records.shards import ShardLayout
+from imagenet_beam.transforms.storage.base import AtomicFile
 from imagenet_beam.transforms.storage.files import FileStat, Storage, join
 from imagenet_beam.transforms.tally import tally
 
@@ -30,6 +31,20 @@ WRITE_BYTES = 1 << 20
 # zlib's window bits choose the container: RFC 1952 (gzip, with a time of zero in its
 # header) or RFC 1950 (zlib).
 COMPRESSION_WINDOW_BITS = {"none": 0, "gzip": 31, "zlib": 15}
+
+
+class FilledShard(NamedTuple):
+    """A shard that is written, but has no name yet.
+
+    Attributes:
+        path: What it will be called.
+        file: What is written, to be published or discarded.
+        builder: What its receipt will say.
+    """
+
+    path: str
+    file: AtomicFile
+    builder: ReceiptBuilder
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,16 @@ class ShardTarget:
         keyed_values: Iterable[tuple[bytes, V]],
         encode: Callable[[Iterable[V]], Iterator[Record | Reject]],
     ) -> ShardReceipt:
-        """Writes and publishes one shard, then its receipt.
+        """Fills and publishes one shard, with its receipt; see `fill` and `publish`."""
+        return self.publish(self.fill(shard, keyed_values, encode))
+
+    def fill(
+        self,
+        shard: int,
+        keyed_values: Iterable[tuple[bytes, V]],
+        encode: Callable[[Iterable[V]], Iterator[Record | Reject]],
+    ) -> FilledShard:
+        """Writes what goes into one shard aside, to be published.
 
         Args:
             shard: Its number.
@@ -80,11 +104,9 @@ class ShardTarget:
             encode: Makes one outcome of each value, in their order.
 
         Raises:
-            InputError: If no value became a record, the output cannot be written, or
-                one of the files that values are read from has changed.
+            InputError: If no value became a record, or the output cannot be written.
         """
         path = self.path_format % {"shard_num": shard, "num_shards": self.num_shards}
-        name = path.rpartition("/")[2]
         ordered = sorted(keyed_values, key=lambda keyed: keyed[0])
         builder = ReceiptBuilder()
         check_kept(self.storage, *self.plan_file)
@@ -94,13 +116,29 @@ class ShardTarget:
             for block in _blocks(_framed(outcomes, builder), self.compression):
                 file.write(block)
             _check_complete(path, len(ordered), builder)
+        except BaseException:
+            file.discard()
+            raise
+        finally:
+            if isinstance(outcomes, Generator):  # else the next shard would wait for its end
+                outcomes.close()
+        return FilledShard(path, file, builder)
+
+    def publish(self, filled: FilledShard) -> ShardReceipt:
+        """Gives a shard its name, then writes its index and its receipt.
+
+        Raises:
+            InputError: If the output cannot be written, or one of the files that values are
+                read from has changed.
+        """
+        path, file, builder = filled
+        try:
             self.storage.check_unchanged(self.made_from)
             check_kept(self.storage, *self.plan_file)
             file.publish()
         finally:
             file.discard()
-            if isinstance(outcomes, Generator):  # else the next shard would wait for its end
-                outcomes.close()
+        name = path.rpartition("/")[2]
         receipt = builder.build(name, file.size_bytes, file.crc32c, self.plan)
         if self.index:  # before the receipt: a shard that has one is done
             index = format_index(builder.offsets)

@@ -24,7 +24,7 @@ CHUNK_BYTES = 256 << 10
 """Bytes a task handles, about: photographs, which take milliseconds, go a few at a time."""
 
 
-SHORT_SECONDS = 200e-6
+SHORT_SECONDS = 300e-6
 """A value that takes less is Python's work for the most part, and Python works in one thread at a
 time: handing it to another one costs more than both can gain."""
 
@@ -48,8 +48,11 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             computing threads, which is right for local disks.
         max_bytes: How many bytes, by `size_of`, may be under way; one value
             larger than that goes alone.
-        short_seconds: Without `read_threads`: while the values of a task take less each, the
-            next ones are computed in the caller's thread.
+        short_seconds: Without `read_threads`: while values take less each, to be read and then
+            to be computed, those of the next iteration are computed in the caller's thread.
+
+    Attributes:
+        are_short: Whether they are.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         self._size_of = size_of
         self._max_bytes = max_bytes
         self._short_seconds = short_seconds
-        self._are_short = False
+        self.are_short = False
         self._chunk_bytes = min(CHUNK_BYTES, max_bytes)
         self._is_inline = compute_threads == 1 and not read_threads
         self._turn = Lock()
@@ -84,12 +87,13 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         The first exception ends the iteration; work not yet begun and results of the
         same task are dropped.
         """
-        return self._in_this_thread(values) if self._is_inline else self._in_threads(values)
+        in_this_thread = self._is_inline or self.are_short
+        return self._in_this_thread(values) if in_this_thread else self._in_threads(values)
 
     def _in_this_thread(self, values: Iterable[Value]) -> Iterator[Result]:
         with self._turn:
-            for value in values:
-                yield self._finish(value, self._load(value))
+            for chunk, _ in self._chunks(values, CHUNK_VALUES):
+                yield from self._load_and_finish(chunk)
 
     def _in_threads(self, values: Iterable[Value]) -> Iterator[Result]:
         submit = self._submit_read if self._read else self._submit_chunk
@@ -100,17 +104,13 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             with self._turn:
                 for chunk, size_bytes in self._chunks(values, chunk_values):
                     while pending and (
-                        self._are_short
-                        or under_way_bytes + size_bytes > self._max_bytes
+                        under_way_bytes + size_bytes > self._max_bytes
                         or under_way_values + len(chunk) > self._max_values
                     ):
                         future, done_bytes, done_values = pending.popleft()
                         under_way_bytes -= done_bytes
                         under_way_values -= done_values
                         yield from future.result()
-                    if self._are_short:
-                        yield from self._load_and_finish(chunk)
-                        continue
                     pending.append((submit(chunk), size_bytes, len(chunk)))
                     under_way_bytes += size_bytes
                     under_way_values += len(chunk)
@@ -129,9 +129,9 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         return self._compute.submit(self._load_and_finish, chunk)
 
     def _load_and_finish(self, chunk: list[Value]) -> list[Result]:
-        began = time.perf_counter()
+        began = time.thread_time()  # others may hold the interpreter's lock meanwhile
         results = [self._finish(value, self._load(value)) for value in chunk]
-        self._are_short = time.perf_counter() - began < self._short_seconds * len(chunk)
+        self.are_short = time.thread_time() - began < self._short_seconds * len(chunk)
         return results
 
     def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
