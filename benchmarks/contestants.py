@@ -24,7 +24,7 @@ class Contestant(NamedTuple):
         command: Its words; fields in braces are filled in.
         written: Names of the files that it writes while it converts; none where its output says
             nothing of that, as it appears only at the end.
-        requirements: Of its own environment; without, it runs in this one.
+        requirements: Of its own environment; without, it runs in the one of this process.
     """
 
     name: str

@@ -195,7 +195,7 @@ class PooledFn(beam.DoFn):
 
     @property
     def are_short(self) -> bool:
-        """Whether `encode` works in the thread that asks for the outcomes."""
+        """Whether `encode` works, as of now, in the thread that asks for the outcomes."""
         return self._pool is not None and self._pool.are_short
 
     def teardown(self) -> None:

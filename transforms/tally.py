@@ -48,7 +48,7 @@ class Tally:
     def written(
         self, images: int = 0, rejects: int = 0, size_bytes: int = 0, shards: int = 0
     ) -> None:
-        """Adds what a shard's writer has done; two of them may be at work."""
+        """Adds what a shard's writer has done; several of them may be at work."""
         with _lock:
             self.images += images
             self.rejects += rejects

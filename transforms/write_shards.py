@@ -33,8 +33,8 @@ from imagenet_beam.transforms.shuffle import (
 )
 from imagenet_beam.transforms.tally import tally
 
-_MAX_PUBLISHED = 3
-"""Shards of a bundle that go to the disk at once: it waits for each of them, and not long."""
+_PUBLISHED_AT_ONCE = 3
+"""Shards of a bundle that go to the disk, or to a bucket, at once."""
 
 
 @dataclass(eq=False)
@@ -138,7 +138,7 @@ class _WriteShardFn(PooledFn):
     def start_bundle(self) -> None:
         self._begun: collections.deque[Future[ShardReceipt]] = collections.deque()
         self._writers = self._writers or ThreadPoolExecutor(
-            _MAX_PUBLISHED, thread_name_prefix="write"
+            _PUBLISHED_AT_ONCE, thread_name_prefix="write"
         )
 
     def process(
@@ -152,7 +152,7 @@ class _WriteShardFn(PooledFn):
             )  # which a runner may not give to another thread
             target = self._target.laid_out(layout)
             if self.are_short:
-                most = _MAX_PUBLISHED
+                most = _PUBLISHED_AT_ONCE
                 filled = target.fill(shard, keyed, self.encode)
                 begun = self._writers.submit(target.publish, filled)
             else:

@@ -90,11 +90,12 @@ def test_values_that_have_become_long_go_to_threads_again():
     pool.close()
 
 
-def test_values_that_wait_are_short_all_the_same():
-    """For a disk, or for the interpreter's lock, which other threads of a pool only make longer."""
-    pool = pool_of(lambda _: time.sleep(0.11), compute_threads=2, short_seconds=0.1)
+@pytest.mark.parametrize(("waits", "are_short"), [(2, True), (9, False)])
+def test_what_waits_a_little_is_short_and_what_waits_for_a_disk_is_not(waits, are_short):
+    """For the interpreter's lock a value waits in any thread, and longer where there are more."""
+    pool = pool_of(lambda _: time.sleep(waits * 0.2), compute_threads=2, short_seconds=0.2)
     list(pool.map(range(1)))
-    assert pool.are_short
+    assert pool.are_short == are_short
     pool.close()
 
 

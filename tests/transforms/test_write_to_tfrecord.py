@@ -138,6 +138,7 @@ def test_short_values_are_encoded_here_while_shards_go_to_the_disk(tmp_path, mon
     encoder, here = Traced(), threading.get_ident()
     fn = _WriteShardFn(ShardTarget(f"{tmp_path}/out-%(shard_num)d", 3), encoder, 2, 0)
     fn.setup()
+    fn._pool._short_seconds = float("inf")
     fn.start_bundle()
     receipts = list(process(fn, (0, shard_of("a"))))
     receipts += [found.value for found in fn.finish_bundle()]
@@ -188,5 +189,6 @@ def test_a_shard_that_cannot_be_written_does_not_hold_up_the_next(tmp_path, monk
     with pytest.raises(InputError, match="no space left"):
         list(process(fn, (0, shard_of(*[large] * 100))))
         list(process(fn, (1, shard_of("next"))))
+        list(fn.finish_bundle())
     fn.teardown()
     assert read(tmp_path) == {"out-1": [b"next"]}

@@ -58,8 +58,8 @@ class Ints(tuple[int, ...]):
     """An int64 list that may be empty."""
 
 
-_KEPT_HEADS = 256
-"""Of which lengths of bytes what stands before them is kept: those of names."""
+_KEPT_HEAD_BYTES = 256
+"""Up to which length of bytes what stands before them is kept: that of a name."""
 
 _KEPT_KINDS: dict[type, int] = {int: 0, str: 64, Floats: 0, Ints: 0}
 """How long a value may be to be kept."""
@@ -85,7 +85,7 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
         kind: Any = type(value)
         if kind is bytes:  # such as the image, which is copied once
             size_bytes = len(value)
-            head = _kept_head if size_bytes < _KEPT_HEADS else _head
+            head = _kept_head if size_bytes < _KEPT_HEAD_BYTES else _head
             entries += (head(name, size_bytes), value)
         elif kind in _KEPT_KINDS and (kind is int or len(value) <= _KEPT_KINDS[kind]):
             entries.append(_kept_entry(name, value, kind))

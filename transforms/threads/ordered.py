@@ -25,8 +25,12 @@ CHUNK_BYTES = 256 << 10
 
 
 SHORT_SECONDS = 300e-6
-"""A value that takes less is Python's work for the most part, and Python works in one thread at a
-time: handing it to another one costs more than both can gain."""
+"""A value that takes less of the processor is Python's work for the most part, and Python works in
+one thread at a time: handing it to another one costs more than both can gain."""
+
+_MAX_WAITS = 8
+"""How many times as long a short value may take by the clock: longer than the other threads hold
+the interpreter's lock meanwhile, less than a disk seeks."""
 
 
 class OrderedPool(Generic[Value, Loaded, Result]):
@@ -48,11 +52,12 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             computing threads, which is right for local disks.
         max_bytes: How many bytes, by `size_of`, may be under way; one value
             larger than that goes alone.
-        short_seconds: Without `read_threads`: while values take less each, to be read and then
-            to be computed, those of the next iteration are computed in the caller's thread.
+        short_seconds: Without `read_threads`: while the values of a task take less processor
+            time each, and are not waited for long, the next ones are computed in the caller's
+            thread.
 
     Attributes:
-        are_short: Whether they are.
+        are_short: Whether those of the last task did.
     """
 
     def __init__(
@@ -87,13 +92,12 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         The first exception ends the iteration; work not yet begun and results of the
         same task are dropped.
         """
-        in_this_thread = self._is_inline or self.are_short
-        return self._in_this_thread(values) if in_this_thread else self._in_threads(values)
+        return self._in_this_thread(values) if self._is_inline else self._in_threads(values)
 
     def _in_this_thread(self, values: Iterable[Value]) -> Iterator[Result]:
         with self._turn:
-            for chunk, _ in self._chunks(values, CHUNK_VALUES):
-                yield from self._load_and_finish(chunk)
+            for value in values:
+                yield self._finish(value, self._load(value))
 
     def _in_threads(self, values: Iterable[Value]) -> Iterator[Result]:
         submit = self._submit_read if self._read else self._submit_chunk
@@ -104,13 +108,17 @@ class OrderedPool(Generic[Value, Loaded, Result]):
             with self._turn:
                 for chunk, size_bytes in self._chunks(values, chunk_values):
                     while pending and (
-                        under_way_bytes + size_bytes > self._max_bytes
+                        self.are_short
+                        or under_way_bytes + size_bytes > self._max_bytes
                         or under_way_values + len(chunk) > self._max_values
                     ):
                         future, done_bytes, done_values = pending.popleft()
                         under_way_bytes -= done_bytes
                         under_way_values -= done_values
                         yield from future.result()
+                    if self.are_short:
+                        yield from self._load_and_finish(chunk)
+                        continue
                     pending.append((submit(chunk), size_bytes, len(chunk)))
                     under_way_bytes += size_bytes
                     under_way_values += len(chunk)
@@ -129,9 +137,12 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         return self._compute.submit(self._load_and_finish, chunk)
 
     def _load_and_finish(self, chunk: list[Value]) -> list[Result]:
-        began = time.thread_time()  # others may hold the interpreter's lock meanwhile
+        began, computed_s = time.perf_counter(), -time.thread_time()
         results = [self._finish(value, self._load(value)) for value in chunk]
-        self.are_short = time.thread_time() - began < self._short_seconds * len(chunk)
+        computed_s += time.thread_time()
+        short_seconds = self._short_seconds * len(chunk)
+        waited_s = time.perf_counter() - began
+        self.are_short = computed_s < short_seconds and waited_s < _MAX_WAITS * short_seconds
         return results
 
     def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
