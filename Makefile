@@ -21,7 +21,7 @@ BEAM_VERSION := $(shell sed -n "s/^ARG BEAM_VERSION=//p" Dockerfile)
 # The Pythons that pyproject.toml allows: "10 15" for ">=3.10,<3.15".
 MINORS := $(shell sed -n 's/^requires-python = ">=3\.\([0-9]*\),<3\.\([0-9]*\)".*/\1 \2/p' pyproject.toml)
 
-.PHONY: help install demo test tools check format unit unit-fast unit-bytes attack types flink-cluster flink-stop benchmark benchmark-growth clean
+.PHONY: help install demo test tools check format unit unit-fast unit-bytes attack types flink-cluster flink-stop benchmark-environment benchmark benchmark-growth clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -80,14 +80,15 @@ flink-stop: install  ## end that cluster
 # In an environment of its own, as users have it: what tests need makes Beam's import longer.
 BENCHMARK := .benchmarks/environments/ours
 
-benchmark:  ## this and other programs on PHOTOS, a folder or tar: see benchmarks/README.md
+benchmark-environment:
 	@$(MAKE) --no-print-directory install VENV=$(BENCHMARK)
+
+benchmark: benchmark-environment  ## this and other programs on PHOTOS, a folder or tar: see benchmarks/README.md
 	$(BENCHMARK)/bin/python -m benchmarks.photographs --photographs='$(PHOTOS)' --images=$(IMAGES) --output=.benchmarks/photographs
 	$(BENCHMARK)/bin/python -m benchmarks.throughput --photographs=.benchmarks/photographs --turns=$(TURNS)
 	$(BENCHMARK)/bin/python -m benchmarks.lock --photographs=.benchmarks/photographs
 
-benchmark-growth:  ## the job without the pictures, by SIZES: numbers of images
-	@$(MAKE) --no-print-directory install VENV=$(BENCHMARK)
+benchmark-growth: benchmark-environment  ## the job without the pictures, by SIZES: numbers of images
 	$(BENCHMARK)/bin/python -m benchmarks.control_plane --sizes $(SIZES)
 
 format: $(BIN)/.test-tools  ## correct format and imports

@@ -83,7 +83,7 @@ def serialize_example(features: Mapping[str, FeatureValue]) -> bytes:
     for name in _in_order(tuple(features)):
         value: Any = features[name]
         kind: Any = type(value)
-        if kind is bytes:  # such as the image, which is copied once
+        if isinstance(value, bytes):  # such as the image, which is copied once
             size_bytes = len(value)
             head = _kept_head if size_bytes < _KEPT_HEAD_BYTES else _head
             entries += (head(name, size_bytes), value)
@@ -112,10 +112,11 @@ def _kept_entry(name: str, value: Any, kind: type) -> bytes:
 
 
 def _new_entry(name: str, value: Any) -> bytes:
-    """One feature as it stands among the others of an Example."""
+    """One feature, but for bytes, as it stands among the others of an Example."""
     if isinstance(value, str):
-        value = value.encode()
-    return _head(name, len(value)) + value if isinstance(value, bytes) else _entry(name, value)
+        data = value.encode()
+        return _head(name, len(data)) + data
+    return _entry(name, value)
 
 
 def _head(name: str, size_bytes: int) -> bytes:

@@ -19,8 +19,7 @@ from imagenet_beam.transforms.records.receipts import (
     receipt_to_json,
 )
 from imagenet_beam.transforms.records.shards import ShardLayout
-from imagenet_beam.transforms.storage.base import AtomicFile
-from imagenet_beam.transforms.storage.files import FileStat, Storage, join
+from imagenet_beam.transforms.storage.files import AtomicFile, FileStat, Storage, join
 from imagenet_beam.transforms.tally import tally
 
 V = TypeVar("V")

@@ -137,12 +137,11 @@ class OrderedPool(Generic[Value, Loaded, Result]):
         return self._compute.submit(self._load_and_finish, chunk)
 
     def _load_and_finish(self, chunk: list[Value]) -> list[Result]:
-        began, computed_s = time.perf_counter(), -time.thread_time()
+        began, began_here = time.perf_counter(), time.thread_time()
         results = [self._finish(value, self._load(value)) for value in chunk]
-        computed_s += time.thread_time()
+        passed_s, computed_s = time.perf_counter() - began, time.thread_time() - began_here
         short_seconds = self._short_seconds * len(chunk)
-        waited_s = time.perf_counter() - began
-        self.are_short = computed_s < short_seconds and waited_s < _MAX_WAITS * short_seconds
+        self.are_short = computed_s < short_seconds and passed_s < _MAX_WAITS * short_seconds
         return results
 
     def _submit_read(self, chunk: list[Value]) -> Future[list[Result]]:
